@@ -1,0 +1,101 @@
+//! The names by which AWS knows certificates and targets, parsed once at the edge.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where CloudFront can take a viewer certificate from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Store {
+    /// AWS Certificate Manager, region us-east-1.
+    Acm,
+    /// The server certificates of IAM.
+    Iam,
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Acm => "ACM",
+            Self::Iam => "IAM",
+        })
+    }
+}
+
+/// A certificate that lies in a store, with everything CloudFront and the store want to call it by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "store", rename_all = "lowercase")]
+pub enum CertificateId {
+    /// ACM: the ARN is the only name.
+    Acm {
+        /// `arn:aws:acm:us-east-1:ACCOUNT:certificate/UUID`
+        arn: String,
+    },
+    /// IAM: CloudFront wants the id, the IAM API the name, people the ARN.
+    Iam {
+        /// `ServerCertificateId`, `ASCA…`: the `IAMCertificateId` of a viewer certificate.
+        id: String,
+        /// `arn:aws:iam::ACCOUNT:server-certificate/PATH/NAME`
+        arn: String,
+    },
+}
+
+impl CertificateId {
+    /// The store it lies in.
+    pub fn store(&self) -> Store {
+        match self {
+            Self::Acm { .. } => Store::Acm,
+            Self::Iam { .. } => Store::Iam,
+        }
+    }
+
+    /// What a distribution's viewer certificate holds: the ACM ARN or the IAM certificate id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Acm { arn } => arn,
+            Self::Iam { id, .. } => id,
+        }
+    }
+
+    /// The ARN, in either store.
+    pub fn arn(&self) -> &str {
+        match self {
+            Self::Acm { arn } | Self::Iam { arn, .. } => arn,
+        }
+    }
+}
+
+impl fmt::Display for CertificateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// What kind of thing serves a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    /// A distribution, standard, staging or the template of a multi-tenant one.
+    Distribution,
+    /// A distribution tenant with a certificate of its own.
+    Tenant,
+}
+
+/// One thing that serves the old certificate, or already the new one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TargetId {
+    /// A distribution or a tenant.
+    pub kind: TargetKind,
+    /// The distribution id (`E…`) or the tenant id (`dt_…`).
+    pub id: String,
+}
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            TargetKind::Distribution => write!(f, "distribution {}", self.id),
+            TargetKind::Tenant => write!(f, "distribution tenant {}", self.id),
+        }
+    }
+}
