@@ -99,3 +99,86 @@ impl fmt::Display for Finding {
         write!(f, "{}: {}. {}.", self.subject, self.problem, self.cure)
     }
 }
+
+/// A list for a message: the first few items, and how many more there are.
+pub fn listed<T: fmt::Display>(items: &[T]) -> String {
+    const SHOWN: usize = 10;
+    let shown = items.iter().take(SHOWN).map(T::to_string).collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Turns findings into the name and the cause of a failed execution: the first kind by precedence,
+/// and all findings, one a line. None for no findings.
+///
+/// Step Functions takes at most 32,768 characters as a cause; what does not fit is counted.
+pub fn conclude(findings: &[Finding]) -> Option<(Ending, String)> {
+    const ROOM: usize = 24_000;
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| finding.ending);
+    let ending = sorted.first()?.ending;
+    let mut cause = String::new();
+    for (index, finding) in sorted.iter().enumerate() {
+        let line = if finding.ending == ending {
+            finding.to_string()
+        } else {
+            format!("[{}] {finding}", finding.ending.name())
+        };
+        if cause.len() + line.len() > ROOM {
+            cause.push_str(&format!("… and {} more findings", sorted.len() - index));
+            break;
+        }
+        cause.push_str(&line);
+        cause.push('\n');
+    }
+    Some((ending, cause.trim_end().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(ending: Ending, subject: &str) -> Finding {
+        Finding::new(ending, subject, "is wrong", "mend it")
+    }
+
+    #[test]
+    fn names_are_those_of_the_variants() {
+        for ending in Ending::ALL {
+            assert_eq!(ending.name(), format!("{ending:?}"));
+            assert_eq!(Ending::named(ending.name()), Some(ending));
+        }
+        assert_eq!(Ending::named("States.ALL"), None);
+        assert!(Ending::ALL.is_sorted(), "precedence is the order of the variants");
+    }
+
+    #[test]
+    fn the_first_kind_names_the_ending_and_all_findings_are_told() {
+        let findings = [
+            finding(Ending::TargetNotRotatable, "distribution E1"),
+            finding(Ending::AliasNotCovered, "distribution E2"),
+            finding(Ending::AliasNotCovered, "distribution E1"),
+        ];
+        assert_eq!(
+            conclude(&findings),
+            Some((
+                Ending::AliasNotCovered,
+                "distribution E2: is wrong. mend it.\n\
+                 distribution E1: is wrong. mend it.\n\
+                 [TargetNotRotatable] distribution E1: is wrong. mend it."
+                    .to_owned()
+            ))
+        );
+        assert_eq!(conclude(&[]), None);
+    }
+
+    #[test]
+    fn a_cause_fits_into_step_functions() {
+        let findings = vec![finding(Ending::AliasNotCovered, &"x".repeat(100)); 1_000];
+        let (_, cause) = conclude(&findings).unwrap();
+        assert!(cause.len() < 32_768);
+        assert!(cause.ends_with("more findings"), "{}", &cause[cause.len() - 40..]);
+    }
+}

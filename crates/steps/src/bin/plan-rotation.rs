@@ -1,2 +1,8 @@
-//! Skeleton.
-fn main() {}
+//! The Lambda function `plan-rotation`.
+
+use rotation_steps::{plan_rotation, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(plan_rotation::step).await
+}

@@ -1,0 +1,499 @@
+//! What a source holds, read into leaf, chain and key.
+//!
+//! No error says anything about a content but where it is wrong, and none quotes what might be key
+//! material: a tag, a field name or a parser's message may be part of a key when armour is broken.
+
+use std::fmt;
+
+use pem::PemError;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::certificate::{Certificate, CertificateError};
+use crate::finding::{Ending, Finding};
+use crate::key::PrivateKey;
+
+/// The largest content that is read: 65,536 bytes, what a Secrets Manager secret can hold
+/// (`PutSecretValue`, `SecretString`). It also keeps every chain below the 2,097,152 bytes that ACM
+/// and IAM take.
+pub const MAX_SOURCE_BYTES: usize = 65_536;
+
+const CERTIFICATE: &str = "certificate";
+const PRIVATE_KEY: &str = "privateKey";
+const CERTIFICATE_CHAIN: &str = "certificateChain";
+
+/// A certificate as it is to be imported.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The certificate of the server.
+    pub leaf: Certificate,
+    /// The chain: the leaf's issuer first, each one issued by the next, without the root, which
+    /// CloudFront does not want (Developer Guide, "Requirements for using SSL/TLS certificates with
+    /// CloudFront", intermediate certificates).
+    pub intermediates: Vec<Certificate>,
+    /// The leaf's private key; whether it really is, [`crate::new_certificate::check`] says.
+    pub key: PrivateKey,
+}
+
+/// Where in a content a PEM block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The JSON field, if the content is JSON.
+    pub field: Option<&'static str>,
+    /// The number of the block in the field or the content, from 1.
+    pub block: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field {
+            Some(field) => write!(f, "block {} of field {field}", self.block),
+            None => write!(f, "block {}", self.block),
+        }
+    }
+}
+
+/// Why a content is not a leaf, its chain and its private key. The message of each is the problem of
+/// its [`Self::finding`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    /// Nothing but blanks.
+    #[error("it is empty")]
+    Empty,
+    /// More than [`MAX_SOURCE_BYTES`].
+    #[error("it has {bytes} bytes; at most {MAX_SOURCE_BYTES} are read")]
+    TooLarge {
+        /// The size of the content.
+        bytes: usize,
+    },
+    /// Not UTF-8.
+    #[error("it is not text in UTF-8, but perhaps PKCS#12, DER or UTF-16")]
+    NotText,
+    /// Text of another kind.
+    #[error("it is neither a JSON object nor PEM")]
+    NeitherJsonNorPem,
+    /// It begins as a JSON object does, and then breaks.
+    #[error("it is broken JSON at line {line}, column {column}")]
+    BrokenJson {
+        /// From 1.
+        line: usize,
+        /// From 1; 0 at the beginning of a line.
+        column: usize,
+    },
+    /// A JSON field that has no meaning here.
+    #[error("there is an unknown field {field}")]
+    UnknownField {
+        /// Its name, if it is one that can be shown.
+        field: String,
+    },
+    /// A JSON field that is not a string.
+    #[error("the field {field} is not a string")]
+    NotAString {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A JSON field that has to be there.
+    #[error("the field {field} is missing")]
+    MissingField {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A JSON field with a text that is not PEM.
+    #[error("there is no PEM block in it")]
+    NoBlock {
+        /// Its name.
+        field: &'static str,
+    },
+    /// BEGIN without END, END without BEGIN, or two that differ.
+    #[error("its lines -----BEGIN …----- and -----END …----- do not make a pair")]
+    BrokenArmour {
+        /// Which block.
+        place: Place,
+    },
+    /// Something else than base64 between BEGIN and END.
+    #[error("what stands between its lines BEGIN and END is not base64")]
+    BrokenBase64 {
+        /// Which block.
+        place: Place,
+    },
+    /// A PEM block that belongs to neither a certificate nor a private key.
+    #[error("it is a {tag}, neither a certificate nor a private key")]
+    OtherBlock {
+        /// Which block.
+        place: Place,
+        /// The word after BEGIN.
+        tag: String,
+    },
+    /// A block that says CERTIFICATE and holds none.
+    #[error("it is {error}")]
+    BrokenCertificate {
+        /// Which block.
+        place: Place,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// A private key under a passphrase.
+    #[error("the private key is encrypted, and ACM and IAM take none that is")]
+    EncryptedKey {
+        /// Which block.
+        place: Place,
+    },
+    /// A block that says PRIVATE KEY and holds none.
+    #[error("it is not a private key in DER")]
+    BrokenKey {
+        /// Which block.
+        place: Place,
+    },
+    /// No block is a private key.
+    #[error("there is no private key in it")]
+    NoKey,
+    /// More than one block is a private key.
+    #[error("it is a second private key, after the one in {first}")]
+    SecondKey {
+        /// Which block.
+        place: Place,
+        /// The one before it.
+        first: Place,
+    },
+    /// No block is a certificate.
+    #[error("there is no certificate in it")]
+    NoCertificate,
+    /// All certificates are those of authorities.
+    #[error("there are only certificates of authorities in it, and none of a server")]
+    NoLeaf,
+    /// Two certificates could be the server's.
+    #[error("it may be the certificate of the server ({subject}), but so may the one in {first}")]
+    SecondLeaf {
+        /// Which block.
+        place: Place,
+        /// Its subject.
+        subject: String,
+        /// The one before it.
+        first: Place,
+    },
+    /// A certificate that is not in the leaf's chain.
+    #[error("the certificate {subject} is not part of the chain")]
+    Unrelated {
+        /// Which block.
+        place: Place,
+        /// Its subject.
+        subject: String,
+    },
+}
+
+impl BundleError {
+    /// The finding of a plan: ending `SourceUnreadable` if the content is no text of the right form,
+    /// `CertificateInvalid` if it is and its blocks are wrong.
+    pub fn finding(&self) -> Finding {
+        Finding::new(self.ending(), self.subject(), self.to_string(), self.cure())
+    }
+
+    fn ending(&self) -> Ending {
+        match self {
+            Self::Empty
+            | Self::TooLarge { .. }
+            | Self::NotText
+            | Self::NeitherJsonNorPem
+            | Self::BrokenJson { .. }
+            | Self::UnknownField { .. }
+            | Self::NotAString { .. }
+            | Self::MissingField { .. } => Ending::SourceUnreadable,
+            _ => Ending::CertificateInvalid,
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Self::BrokenArmour { place }
+            | Self::BrokenBase64 { place }
+            | Self::OtherBlock { place, .. }
+            | Self::BrokenCertificate { place, .. }
+            | Self::EncryptedKey { place }
+            | Self::BrokenKey { place }
+            | Self::SecondKey { place, .. }
+            | Self::SecondLeaf { place, .. }
+            | Self::Unrelated { place, .. } => format!("source of the new certificate, {place}"),
+            Self::NoBlock { field } => format!("source of the new certificate, field {field}"),
+            _ => "source of the new certificate".to_string(),
+        }
+    }
+
+    fn cure(&self) -> &'static str {
+        match self {
+            Self::Empty | Self::NeitherJsonNorPem | Self::NoBlock { .. } => {
+                "Store PEM blocks there (certificate, chain and private key), one after the other or \
+                 as the JSON fields certificate, certificateChain and privateKey"
+            }
+            Self::TooLarge { .. } => {
+                "Store only the certificate, its intermediate certificates and the private key"
+            }
+            Self::NotText => {
+                "Convert PKCS#12 with `openssl pkcs12 -in FILE -nodes -out bundle.pem`, a certificate \
+                 in DER with `openssl x509 -inform der -in FILE -out certificate.pem`, a key in DER \
+                 with `openssl pkey -inform der -in FILE -out key.pem`; save other text as UTF-8"
+            }
+            Self::BrokenJson { .. } => {
+                "Write the JSON with a tool that quotes line breaks, such as `jq -n --rawfile \
+                 certificate fullchain.pem --rawfile privateKey key.pem '$ARGS.named'`"
+            }
+            Self::UnknownField { .. } | Self::NotAString { .. } | Self::MissingField { .. } => {
+                "Give the strings certificate and privateKey, and certificateChain unless \
+                 certificate holds the chain too, and no other field"
+            }
+            Self::BrokenArmour { .. } | Self::BrokenBase64 { .. } => {
+                "Copy the block again as a whole, from its line BEGIN to its line END, with real line \
+                 breaks and no blank line in it"
+            }
+            Self::OtherBlock { .. } => {
+                "Remove the block; what is needed is a CERTIFICATE, or an unencrypted PRIVATE KEY, \
+                 RSA PRIVATE KEY or EC PRIVATE KEY"
+            }
+            Self::BrokenCertificate { .. } => {
+                "Copy the certificate again from what the authority delivered and look at it with \
+                 `openssl x509 -noout -text`"
+            }
+            Self::EncryptedKey { .. } => {
+                "Decrypt it with `openssl pkey -in encrypted.pem -out key.pem` and store the result"
+            }
+            Self::BrokenKey { .. } => {
+                "Copy the private key again and look at it with `openssl pkey -noout -check`"
+            }
+            Self::NoKey => {
+                "Add the private key from which the certificate was requested, unencrypted, in PEM"
+            }
+            Self::SecondKey { .. } => "Leave only the private key of the new certificate",
+            Self::NoCertificate => "Add the certificate and its intermediate certificates, in PEM",
+            Self::NoLeaf => "Add the certificate that was issued for your own names, in PEM",
+            Self::SecondLeaf { .. } => "Leave only the new certificate and its chain",
+            Self::Unrelated { .. } => {
+                "Remove the block, or replace it by the certificate of the issuer that is missing"
+            }
+        }
+    }
+}
+
+/// Reads the content of a source: a JSON object with the strings `certificate`, `privateKey` and
+/// perhaps `certificateChain`, or one PEM text, its blocks in any order with anything between them.
+///
+/// The chain is put in order; the root and repeated certificates are left out. Where an authority
+/// has several certificates of the same name and key (cross-signing), the one that lives longest is
+/// taken and the path of the others left out: CloudFront wants no certificate off the path.
+///
+/// # Errors
+///
+/// The first thing that is wrong, see [`BundleError`].
+pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
+    if content.len() > MAX_SOURCE_BYTES {
+        return Err(BundleError::TooLarge { bytes: content.len() });
+    }
+    let text = std::str::from_utf8(content).map_err(|_| BundleError::NotText)?;
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Err(BundleError::Empty);
+    }
+    let blocks = if text.starts_with('{') {
+        json_blocks(text)?
+    } else if text.contains(BEGIN) {
+        pem_blocks(text, None)?
+    } else {
+        return Err(BundleError::NeitherJsonNorPem);
+    };
+
+    let mut certificates: Vec<(Place, Certificate)> = Vec::new();
+    let mut key: Option<(Place, PrivateKey)> = None;
+    for Block { place, tag, mut der } in blocks {
+        match tag.as_str() {
+            "CERTIFICATE" => {
+                let certificate = Certificate::from_der(std::mem::take(&mut *der))
+                    .map_err(|error| BundleError::BrokenCertificate { place, error })?;
+                if !certificates.iter().any(|(_, other)| *other == certificate) {
+                    certificates.push((place, certificate));
+                }
+            }
+            "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
+                if let Some((first, _)) = key {
+                    return Err(BundleError::SecondKey { place, first });
+                }
+                let read = PrivateKey::from_block(&tag, der);
+                key = Some((place, read.ok_or(BundleError::BrokenKey { place })?));
+            }
+            // `openssl ecparam -genkey` writes one before the key, which says the same again.
+            "EC PARAMETERS" => {}
+            _ => return Err(BundleError::OtherBlock { place, tag }),
+        }
+    }
+    if certificates.is_empty() {
+        return Err(BundleError::NoCertificate);
+    }
+    let (_, key) = key.ok_or(BundleError::NoKey)?;
+
+    let (_, leaf) = certificates.swap_remove(find_leaf(&certificates, &key)?);
+    let intermediates = arrange_chain(&leaf, certificates)?;
+    Ok(Bundle { leaf, intermediates, key })
+}
+
+struct Block {
+    place: Place,
+    tag: String,
+    der: Zeroizing<Vec<u8>>,
+}
+
+fn json_blocks(text: &str) -> Result<Vec<Block>, BundleError> {
+    // Not into a struct: serde's messages quote the value they did not expect.
+    let mut fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        BundleError::BrokenJson { line: error.line(), column: error.column() }
+    })?;
+    // All three are taken out first, so that they are overwritten whichever is refused.
+    let certificate = take_string(&mut fields, CERTIFICATE);
+    let private_key = take_string(&mut fields, PRIVATE_KEY);
+    let chain = take_string(&mut fields, CERTIFICATE_CHAIN);
+    if let Some(field) = fields.keys().next() {
+        return Err(BundleError::UnknownField { field: showable(field) });
+    }
+    let mut blocks = Vec::new();
+    for (field, text) in [
+        (CERTIFICATE, certificate?.ok_or(BundleError::MissingField { field: CERTIFICATE })?),
+        (PRIVATE_KEY, private_key?.ok_or(BundleError::MissingField { field: PRIVATE_KEY })?),
+        (CERTIFICATE_CHAIN, chain?.unwrap_or_default()),
+    ] {
+        let read = pem_blocks(&text, Some(field))?;
+        if read.is_empty() && !(field == CERTIFICATE_CHAIN && text.trim().is_empty()) {
+            return Err(BundleError::NoBlock { field });
+        }
+        blocks.extend(read);
+    }
+    Ok(blocks)
+}
+
+fn take_string(
+    fields: &mut Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<Zeroizing<String>>, BundleError> {
+    match fields.remove(field) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(Zeroizing::new(text))),
+        Some(_) => Err(BundleError::NotAString { field }),
+    }
+}
+
+/// A field name as it may stand in a message: nothing long, nothing odd.
+fn showable(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.len() <= 32 && name.chars().all(is_plain) {
+        name.to_string()
+    } else {
+        "with a name that is not shown".to_string()
+    }
+}
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+
+/// The PEM blocks of a text. Block by block, since `pem::parse_many` does not say which one is
+/// wrong, and takes a last block without its END for text between blocks.
+fn pem_blocks(text: &str, field: Option<&'static str>) -> Result<Vec<Block>, BundleError> {
+    let begins: Vec<usize> = text.match_indices(BEGIN).map(|(at, _)| at).collect();
+    let ends = begins.iter().skip(1).copied().chain([text.len()]);
+    let before_first = begins.first().map_or("", |&at| &text[..at]);
+    if before_first.contains(END) {
+        return Err(BundleError::BrokenArmour { place: Place { field, block: 1 } });
+    }
+    let pieces = begins.iter().zip(ends).map(|(&begin, end)| &text[begin..end]);
+    pieces
+        .enumerate()
+        .map(|(i, piece)| pem_block(piece, Place { field, block: i + 1 }))
+        .collect()
+}
+
+/// The block of a text that begins with BEGIN and holds no second one.
+fn pem_block(piece: &str, place: Place) -> Result<Block, BundleError> {
+    let broken_armour = BundleError::BrokenArmour { place };
+    let (tag, rest) = piece[BEGIN.len()..].split_once("-----").ok_or(broken_armour.clone())?;
+    // With a broken BEGIN line the "tag" runs on into the content, which no message may show.
+    let is_tag = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
+    if tag.len() > 32 || !tag.chars().all(is_tag) {
+        return Err(broken_armour);
+    }
+    let (body, after) = rest.split_once(END).ok_or(broken_armour.clone())?;
+    if after.contains(END) {
+        return Err(broken_armour);
+    }
+    if tag == "ENCRYPTED PRIVATE KEY" || body.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(BundleError::EncryptedKey { place });
+    }
+    match pem::parse(piece) {
+        Ok(block) => Ok(Block {
+            place,
+            tag: tag.to_string(),
+            der: Zeroizing::new(block.into_contents()),
+        }),
+        // A header is what `pem` takes the lines before a blank line for.
+        Err(PemError::InvalidData(_) | PemError::InvalidHeader(_)) => {
+            Err(BundleError::BrokenBase64 { place })
+        }
+        Err(_) => Err(broken_armour),
+    }
+}
+
+/// The index of the server's certificate: the one the private key belongs to or, if it belongs to
+/// none, the one that is not an authority's and issued no other. A key that belongs to none is found
+/// by [`crate::new_certificate::check`], together with everything else.
+fn find_leaf(
+    certificates: &[(Place, Certificate)],
+    key: &PrivateKey,
+) -> Result<usize, BundleError> {
+    let indices_where = |is_wanted: &dyn Fn(&Certificate) -> bool| -> Vec<usize> {
+        let wanted = certificates.iter().enumerate().filter(|(_, (_, it))| is_wanted(it));
+        wanted.map(|(i, _)| i).collect()
+    };
+    let mut candidates = indices_where(&|it| key.matches(it) == Ok(true));
+    if candidates.is_empty() {
+        candidates = indices_where(&|it| {
+            let issued_another =
+                certificates.iter().any(|(_, other)| other != it && other.is_issued_by(it));
+            !it.is_ca() && !issued_another
+        });
+    }
+    match candidates[..] {
+        [] => Err(BundleError::NoLeaf),
+        [leaf] => Ok(leaf),
+        [first, second, ..] => Err(BundleError::SecondLeaf {
+            place: certificates[second].0,
+            subject: certificates[second].1.name(),
+            first: certificates[first].0,
+        }),
+    }
+}
+
+/// The chain from the leaf's issuer upwards.
+fn arrange_chain(
+    leaf: &Certificate,
+    mut others: Vec<(Place, Certificate)>,
+) -> Result<Vec<Certificate>, BundleError> {
+    others.retain(|(_, certificate)| !certificate.is_self_signed());
+
+    let mut chain: Vec<Certificate> = Vec::new();
+    loop {
+        let last = chain.last().unwrap_or(leaf);
+        let issuers = others.iter().enumerate().filter(|(_, (_, other))| last.is_issued_by(other));
+        let longest_lived =
+            issuers.max_by_key(|(_, (_, issuer))| (issuer.not_after(), issuer.fingerprint()));
+        let Some((i, _)) = longest_lived else { break };
+        chain.push(others.swap_remove(i).1);
+    }
+
+    // What is left must be the other path of a cross-signed authority: each one the issuer of
+    // something on either path.
+    let mut on_some_path = chain.clone();
+    on_some_path.push(leaf.clone());
+    while let Some(i) = others
+        .iter()
+        .position(|(_, other)| on_some_path.iter().any(|lower| lower.is_issued_by(other)))
+    {
+        on_some_path.push(others.swap_remove(i).1);
+    }
+    match others.into_iter().min_by_key(|(place, _)| place.block) {
+        None => Ok(chain),
+        Some((place, other)) => Err(BundleError::Unrelated { place, subject: other.name() }),
+    }
+}

@@ -1,0 +1,117 @@
+//! May the old certificate go?
+
+use crate::finding::listed;
+use crate::ids::TargetId;
+
+/// What was found just before a deletion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Distributions and tenants that serve the old certificate.
+    pub serving: Vec<TargetId>,
+    /// Those of the rotation's targets that serve the new certificate and are not `Deployed`.
+    pub deploying: Vec<TargetId>,
+    /// What ACM says uses it (`InUseBy`), as ARNs. IAM has no such list.
+    pub in_use_by: Vec<String>,
+}
+
+/// The decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing uses it.
+    Delete,
+    /// Something does that this rotation does not move, for the reason given.
+    Keep(String),
+    /// Something may, and that is expected to pass, for the reason given.
+    TryLater(String),
+}
+
+/// Decides on what was just seen.
+///
+/// `planned` are the rotation's targets: one of them on the old certificate is most likely a list from
+/// before its update. `account` tells the account's own distributions in `InUseBy` from those that AWS
+/// runs for API Gateway or Cognito, which this rotation cannot move. ACM goes on naming a distribution
+/// for 10 to 30 minutes after it has another certificate.
+pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
+    let foreign: Vec<&TargetId> =
+        uses.serving.iter().filter(|target| !planned.contains(target)).collect();
+    if !foreign.is_empty() {
+        return Decision::Keep(format!("it is still served by {}", listed(&foreign)));
+    }
+    let own_distribution = |arn: &str| {
+        let mut parts = arn.splitn(6, ':').skip(2);
+        parts.next() == Some("cloudfront") && parts.nth(1) == Some(account)
+    };
+    let others: Vec<&String> =
+        uses.in_use_by.iter().filter(|arn| !own_distribution(arn)).collect();
+    if !others.is_empty() {
+        return Decision::Keep(format!("it is still used by {}", listed(&others)));
+    }
+    if !uses.serving.is_empty() {
+        return Decision::TryLater(format!("it is still served by {}", listed(&uses.serving)));
+    }
+    if !uses.deploying.is_empty() {
+        return Decision::TryLater(format!("{} not Deployed yet", listed(&uses.deploying)));
+    }
+    if !uses.in_use_by.is_empty() {
+        let arns = listed(&uses.in_use_by);
+        return Decision::TryLater(format!("ACM still sees it in use by {arns}"));
+    }
+    Decision::Delete
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TargetKind;
+
+    fn target(id: &str) -> TargetId {
+        TargetId { kind: TargetKind::Distribution, id: id.into() }
+    }
+
+    fn check(serving: &[&str], deploying: &[&str], in_use_by: &[&str]) -> Decision {
+        let targets = |ids: &[&str]| ids.iter().map(|id| target(id)).collect();
+        let uses = Uses {
+            serving: targets(serving),
+            deploying: targets(deploying),
+            in_use_by: in_use_by.iter().map(|arn| (*arn).to_owned()).collect(),
+        };
+        decide(&uses, &[target("E1"), target("E2")], "111122223333")
+    }
+
+    const ELB: &str =
+        "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/www/50dc6c495c0c9188";
+    const OWN: &str = "arn:aws:cloudfront::111122223333:distribution/E1";
+    const AWS_OWNED: &str = "arn:aws:cloudfront::969236854626:distribution/E9";
+
+    #[test]
+    fn only_what_nothing_uses_is_deleted() {
+        assert_eq!(check(&[], &[], &[]), Decision::Delete);
+    }
+
+    #[test]
+    fn what_others_use_is_kept_and_they_are_named() {
+        for (decision, named) in [
+            (check(&["E7"], &[], &[]), "distribution E7"),
+            (check(&["E1", "E7"], &[], &[OWN]), "distribution E7"),
+            (check(&[], &[], &[ELB]), ELB),
+            (check(&[], &["E1"], &[OWN, ELB]), ELB),
+            (check(&[], &[], &[AWS_OWNED]), AWS_OWNED),
+        ] {
+            assert!(matches!(&decision, Decision::Keep(why) if why.contains(named)), "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn what_passes_is_waited_for() {
+        for (decision, named) in [
+            (check(&["E1"], &[], &[]), "still served by distribution E1"),
+            (check(&[], &["E2"], &[]), "distribution E2 not Deployed"),
+            (check(&[], &[], &[OWN]), OWN),
+        ] {
+            assert!(
+                matches!(&decision, Decision::TryLater(why) if why.contains(named)),
+                "{decision:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The private key: one type holds it, and that type tells nobody.
+
+use std::fmt;
+
+use pem::{EncodeConfig, LineEnding, Pem};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use x509_parser::asn1_rs::{Any, FromDer, Tag};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::certificate::Certificate;
+
+/// The private key of a certificate, unencrypted, in the encoding it had in its source.
+///
+/// It cannot be cloned, serialized or displayed, its `Debug` names only the encoding, and its bytes
+/// are overwritten when it is dropped. [`Self::to_pem`] is the only way to read it; it is there for
+/// the call that uploads it.
+#[derive(ZeroizeOnDrop)]
+pub struct PrivateKey {
+    der: PrivateKeyDer<'static>,
+}
+
+/// Why a private key cannot be compared with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Neither RSA of 2048 to 4096 bits nor P-256, P-384 or Ed25519; or damaged. *ring*, which reads
+    /// keys here, does not tell one from the other.
+    #[error(
+        "the private key is damaged, or neither RSA of 2048 to 4096 bits nor on the curve P-256 or P-384"
+    )]
+    Unusable,
+}
+
+impl PrivateKey {
+    /// The key in a PEM block of that tag; `None` if that is not the tag of an unencrypted key, or
+    /// the content is not one whole DER sequence.
+    pub(crate) fn from_block(tag: &str, mut der: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let is_one_sequence = Any::from_der(&der)
+            .is_ok_and(|(rest, any)| rest.is_empty() && any.tag() == Tag::Sequence);
+        if !is_one_sequence {
+            return None;
+        }
+        // Taken, not cloned: the bytes stay where they are and there is only one copy to overwrite.
+        let der = std::mem::take(&mut *der);
+        let der = match tag {
+            "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der)),
+            "PRIVATE KEY" => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der)),
+            "EC PRIVATE KEY" => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(der)),
+            _ => {
+                drop(Zeroizing::new(der));
+                return None;
+            }
+        };
+        Some(Self { der })
+    }
+
+    /// One PEM block with lines of 64 characters that end in LF, for ACM's and IAM's `PrivateKey`.
+    ///
+    /// The encoding (PKCS#1, PKCS#8 or SEC1) is the one it had in its source: both stores take all
+    /// three, and not converting is one thing less that can go wrong.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        let block = Pem::new(self.tag(), self.der.secret_der());
+        let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
+        drop(Zeroizing::new(block.into_contents()));
+        Zeroizing::new(text)
+    }
+
+    /// The length of [`Self::to_pem`] in bytes: what the stores' size limits are about.
+    pub fn pem_len(&self) -> usize {
+        self.to_pem().len()
+    }
+
+    /// Whether this is the private half of the certificate's public key.
+    pub(crate) fn matches(&self, certificate: &Certificate) -> Result<bool, KeyError> {
+        let key = any_supported_type(&self.der).map_err(|_| KeyError::Unusable)?;
+        let public_key = key.public_key().ok_or(KeyError::Unusable)?;
+        Ok(public_key.as_ref() == certificate.public_key_der())
+    }
+
+    fn tag(&self) -> &'static str {
+        match &self.der {
+            PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+            PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+            // `PrivateKeyDer` may grow variants; `from_block` makes none but these three.
+            _ => "PRIVATE KEY",
+        }
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({}, not shown)", self.tag())
+    }
+}

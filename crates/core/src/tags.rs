@@ -1,0 +1,87 @@
+//! The tags by which certificates are found again and pass on what they know.
+
+/// On a managed certificate: where its replacement is found, as a `newCertificate` value.
+pub const SOURCE: &str = "cert-rotation:source";
+/// On a certificate this system imported: the fingerprint of its leaf.
+pub const FINGERPRINT: &str = "cert-rotation:fingerprint";
+/// On a certificate this system imported: the id and the ARN of the certificate it replaces.
+pub const REPLACES: &str = "cert-rotation:replaces";
+
+/// Both ACM (`ImportCertificate`) and IAM (`UploadServerCertificate`) take at most 50 tags.
+const MAX_TAGS: usize = 50;
+
+/// A tag: key and value.
+pub type Tag = (String, String);
+
+/// The tags of a new certificate: those of the old one, and where it comes from.
+///
+/// Tags beginning with `aws:` belong to AWS and cannot be copied. An old certificate without room for
+/// two more loses its last ones, since without its fingerprint a retry could not find the import.
+pub fn for_import(old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
+    let own = [
+        (FINGERPRINT.to_owned(), fingerprint.to_owned()),
+        (REPLACES.to_owned(), replaces.to_owned()),
+    ];
+    let copied = old
+        .iter()
+        .filter(|(key, _)| !key.starts_with("aws:") && key != FINGERPRINT && key != REPLACES)
+        .take(MAX_TAGS - own.len())
+        .cloned();
+    copied.chain(own).collect()
+}
+
+/// The value of a tag.
+pub fn value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
+    tags.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+}
+
+/// Do these tags say that their certificate replaces the one of this id or ARN?
+pub fn replaces(tags: &[Tag], id_or_arn: &str) -> bool {
+    value(tags, REPLACES).is_some_and(|value| value.split(' ').any(|part| part == id_or_arn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(key: &str, value: &str) -> Tag {
+        (key.into(), value.into())
+    }
+
+    #[test]
+    fn tags_are_inherited_but_for_those_of_aws_and_of_the_import_before() {
+        let old = [
+            tag("team", "web"),
+            tag(SOURCE, "tls/www"),
+            tag("aws:cloudformation:stack-name", "x"),
+            tag(FINGERPRINT, "sha256:old"),
+            tag(REPLACES, "older"),
+        ];
+        assert_eq!(
+            for_import(&old, "sha256:new", "old arn:old"),
+            [
+                tag("team", "web"),
+                tag(SOURCE, "tls/www"),
+                tag(FINGERPRINT, "sha256:new"),
+                tag(REPLACES, "old arn:old")
+            ]
+        );
+    }
+
+    #[test]
+    fn never_more_tags_than_the_stores_take() {
+        let old: Vec<Tag> = (0..50).map(|n| tag(&format!("k{n}"), "v")).collect();
+        let tags = for_import(&old, "sha256:new", "old");
+        assert_eq!(tags.len(), 50);
+        assert_eq!(value(&tags, FINGERPRINT), Some("sha256:new"));
+    }
+
+    #[test]
+    fn a_replaced_certificate_is_recognised_by_id_or_arn() {
+        let tags = [tag(REPLACES, "ASCA1 arn:aws:iam::1:server-certificate/cloudfront/a")];
+        assert!(replaces(&tags, "ASCA1"));
+        assert!(replaces(&tags, "arn:aws:iam::1:server-certificate/cloudfront/a"));
+        assert!(!replaces(&tags, "ASCA"));
+        assert!(!replaces(&[], "ASCA1"));
+    }
+}

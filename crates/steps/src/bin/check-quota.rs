@@ -1,0 +1,8 @@
+//! The Lambda function `check-quota`.
+
+use rotation_steps::{check_quota, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(check_quota::step).await
+}

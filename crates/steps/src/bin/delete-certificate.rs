@@ -1,0 +1,8 @@
+//! The Lambda function `delete-certificate`.
+
+use rotation_steps::{delete_certificate, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(delete_certificate::step).await
+}

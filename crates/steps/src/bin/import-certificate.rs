@@ -1,0 +1,8 @@
+//! The Lambda function `import-certificate`.
+
+use rotation_steps::{import_certificate, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(import_certificate::step).await
+}

@@ -1,0 +1,8 @@
+//! The Lambda function `poll-deployment`.
+
+use rotation_steps::{poll_deployment, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(poll_deployment::step).await
+}

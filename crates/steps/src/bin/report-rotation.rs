@@ -1,0 +1,8 @@
+//! The Lambda function `report-rotation`.
+
+use rotation_steps::{report_rotation, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(report_rotation::step).await
+}

@@ -1,0 +1,8 @@
+//! The Lambda function `review-targets`.
+
+use rotation_steps::{review_targets, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(review_targets::step).await
+}

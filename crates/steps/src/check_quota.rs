@@ -1,0 +1,177 @@
+//! Is there room for one more certificate? Asks for an increase where there is none, once.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use rotation_aws::cloudfront::list_distributions;
+use rotation_aws::quotas::{self, RequestOutcome};
+use rotation_aws::{acm, iam};
+use rotation_core::finding::Finding;
+use rotation_core::ids::Store;
+use rotation_core::quota::{
+    ACM_CERTIFICATES, ACM_CERTIFICATES_IN_YEAR, ACM_IMPORTED, ACM_IMPORTED_IN_YEAR,
+    DEDICATED_IP_CERTIFICATES, IAM_SERVER_CERTIFICATES, Increase, Origin, Quota, Room, denied,
+    increase, room,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Context;
+use crate::error::StepError;
+use crate::payload::{Execution, Plan};
+
+/// The state after the plan, and each time the state machine comes back from waiting.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    /// Whose start the deadline counts from.
+    pub execution: Execution,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// What the state machine branches on.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// `sufficient` or `pending`.
+    pub status: Status,
+    /// A sentence per quota that was looked at.
+    pub quotas: Vec<String>,
+}
+
+/// `status` of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// Go on.
+    Sufficient,
+    /// An increase is under way; come back.
+    Pending,
+}
+
+/// A quota, what is used of it and what it is.
+struct Use {
+    quota: Quota,
+    used: u64,
+    limit: f64,
+    origin: Origin,
+}
+
+/// Looks at every quota that this import will count against.
+///
+/// # Errors
+/// `QuotaDenied` when an increase was refused or took too long, and what AWS answers.
+pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
+    let Input { execution, plan } = input;
+    let mut status = Status::Sufficient;
+    let mut quotas = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    for one in uses(context, &plan).await? {
+        let Use { quota, used, limit, origin } = &one;
+        let whence = match origin {
+            Origin::Applied => "",
+            Origin::Default => " (the default; Service Quotas has no value for this account)",
+            Origin::Documented => " (the documented default; Service Quotas does not know this quota)",
+        };
+        let mut line = format!("{}: {used} of {limit}{whence}", quota.name);
+        if let Room::Full { desired } = room(*used, *limit, *origin) {
+            match ask(context, &execution, quota, desired).await? {
+                Ok(answer) => {
+                    status = Status::Pending;
+                    line.push_str(&format!("; {answer}"));
+                }
+                Err(finding) => findings.push(finding),
+            }
+        }
+        tracing::info!(quota = line, "check-quota");
+        quotas.push(line);
+    }
+    if findings.is_empty() { Ok(Output { status, quotas }) } else { Err(StepError::found(&findings)) }
+}
+
+/// Asks for an increase unless that was done, and says how it stands.
+async fn ask(
+    context: &Context,
+    execution: &Execution,
+    quota: &Quota,
+    desired: f64,
+) -> Result<Result<String, Finding>, StepError> {
+    let client = &context.aws.quotas;
+    let latest = quotas::latest_request(client, quota.service, quota.code).await?;
+    let deadline = SignedDuration::from_hours(context.settings.quota_deadline_hours);
+    Ok(match increase(quota, latest.as_ref(), execution.start_time, (context.now)(), deadline) {
+        Increase::GiveUp(finding) => Err(finding),
+        Increase::Wait => Ok("waiting for the increase that was asked for".into()),
+        Increase::Ask => {
+            match quotas::request_increase(client, quota.service, quota.code, desired).await? {
+                RequestOutcome::Requested(id) => {
+                    Ok(format!("asked for an increase to {desired} (request {id})"))
+                }
+                RequestOutcome::AlreadyOpen => Ok("an increase was asked for already".into()),
+                // Two open requests a region is all that Service Quotas takes: wait for a place.
+                RequestOutcome::TooManyOpen => {
+                    Ok("waiting until another request of this account is answered".into())
+                }
+                RequestOutcome::Refused(message) => Err(denied(
+                    quota,
+                    format!("no room for one more, and Service Quotas takes no request: {message}"),
+                    format!(
+                        "ask AWS Support for \"{}\", or delete certificates that nothing uses, and start the rotation again",
+                        quota.support
+                    ),
+                )),
+            }
+        }
+    })
+}
+
+/// The quotas that count for this plan. A certificate that lies in its store already takes no more
+/// room there; on dedicated IP addresses it does, unless one of them serves it.
+async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
+    let aws = &context.aws;
+    let mut uses = Vec::new();
+    if plan.new_certificate.id.is_none() {
+        match plan.store {
+            Store::Acm => {
+                let usage = acm::usage(&aws.acm, (context.now)()).await?;
+                for (quota, used) in [
+                    (ACM_CERTIFICATES, usage.certificates),
+                    (ACM_CERTIFICATES_IN_YEAR, usage.created_last_year),
+                    (ACM_IMPORTED, usage.imported),
+                    (ACM_IMPORTED_IN_YEAR, usage.imported_last_year),
+                ] {
+                    uses.push(looked_up(context, quota, used).await?);
+                }
+            }
+            Store::Iam => {
+                let usage = iam::usage(&aws.iam).await?;
+                uses.push(Use {
+                    quota: IAM_SERVER_CERTIFICATES,
+                    used: usage.used,
+                    limit: usage.quota as f64,
+                    origin: Origin::Applied,
+                });
+            }
+        }
+    }
+    if plan.targets.dedicated_ip > 0 {
+        let distributions = list_distributions(&aws.cloudfront).await?;
+        let certificates: BTreeSet<&str> = distributions
+            .iter()
+            .filter(|facts| facts.ssl_support_method.as_deref() == Some("vip"))
+            .filter_map(|facts| facts.certificate.as_ref().map(|certificate| certificate.id()))
+            .collect();
+        let served = plan.new_certificate.id.as_ref().is_some_and(|id| certificates.contains(id.id()));
+        if !served {
+            uses.push(looked_up(context, DEDICATED_IP_CERTIFICATES, certificates.len() as u64).await?);
+        }
+    }
+    Ok(uses)
+}
+
+async fn looked_up(context: &Context, quota: Quota, used: u64) -> Result<Use, StepError> {
+    let value = quotas::value(&context.aws.quotas, quota.service, quota.code).await?;
+    let (limit, origin) = match value {
+        Some((limit, origin)) => (limit, origin),
+        None => (quota.documented, Origin::Documented),
+    };
+    Ok(Use { quota, used, limit, origin })
+}

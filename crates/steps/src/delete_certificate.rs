@@ -1,0 +1,83 @@
+//! Deletes the old certificate if, just then, nothing uses it.
+
+use rotation_aws::{acm, iam};
+use rotation_aws::acm::Deletion;
+use rotation_aws::s3;
+use rotation_core::deletion::{Decision, Uses, decide};
+use rotation_core::ids::{CertificateId, TargetId};
+use rotation_core::plan::Serves;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+use crate::payload::{Imported, Plan, Target, old_id};
+use crate::{Context, fleet, store};
+
+/// The state after the review.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The plan.
+    pub plan: Plan,
+    /// The new certificate in its store.
+    pub new_certificate: Imported,
+}
+
+/// What became of the old certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Is it gone?
+    pub deleted: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Looks at everything that may use it, then deletes it or says why not.
+///
+/// # Errors
+/// `CertificateInUse` for a use that is expected to pass, and what AWS answers.
+pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
+    let Input { plan, new_certificate } = input;
+    let old = old_id(&plan)?;
+    let aws = &context.aws;
+    let Some(stored) = store::describe(aws, old).await? else {
+        return Ok(Output { deleted: true, reason: None });
+    };
+    let targets: Vec<Target> =
+        s3::get_json(&aws.s3, &plan.folder.bucket, &plan.targets.key).await?;
+    let planned: Vec<TargetId> = targets.into_iter().map(|target| target.target).collect();
+    let seen = fleet::look(aws, &[old, &new_certificate.id]).await?.seen(old, Some(&new_certificate.id));
+    let pick = |wanted: fn(&fleet::Seen) -> bool| -> Vec<TargetId> {
+        seen.iter().filter(|(_, seen)| wanted(seen)).map(|(target, _)| target.clone()).collect()
+    };
+    let mut deploying = pick(|seen| seen.serves == Serves::New && !seen.deployed);
+    deploying.retain(|target| planned.contains(target));
+    let uses = Uses {
+        serving: pick(|seen| seen.serves == Serves::Old),
+        deploying,
+        in_use_by: stored.in_use_by,
+    };
+    let account = old.arn().split(':').nth(4).unwrap_or_default();
+    let output = match decide(&uses, &planned, account) {
+        Decision::Keep(reason) => Output { deleted: false, reason: Some(reason) },
+        Decision::TryLater(reason) => return Err(StepError::CertificateInUse(reason)),
+        Decision::Delete => delete(context, old).await?,
+    };
+    tracing::info!(%old, ?output, "delete-certificate");
+    Ok(output)
+}
+
+async fn delete(context: &Context, old: &CertificateId) -> Result<Output, StepError> {
+    let deletion = match old {
+        CertificateId::Acm { arn } => acm::delete(&context.aws.acm, arn).await?,
+        CertificateId::Iam { arn, .. } => iam::delete(&context.aws.iam, arn).await?,
+    };
+    match deletion {
+        Deletion::Deleted | Deletion::AlreadyGone => Ok(Output { deleted: true, reason: None }),
+        // IAM has no list of uses; its refusal names a load balancer by ARN, and that does not pass.
+        Deletion::InUse(message) if message.contains(":elasticloadbalancing:") => {
+            Ok(Output { deleted: false, reason: Some(message) })
+        }
+        Deletion::InUse(message) => Err(StepError::CertificateInUse(message)),
+    }
+}

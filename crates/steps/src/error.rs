@@ -1,0 +1,92 @@
+//! The names by which steps fail. They are the interface between this code and the state machine:
+//! `Retry` and `Catch` match on exactly these strings, and a test compares the two lists.
+
+use lambda_runtime::Diagnostic;
+use rotation_aws::error::{AwsError, ErrorKind};
+use rotation_core::finding::{Ending, Finding, conclude};
+use rotation_core::ids::TargetId;
+
+/// Why a step did not do its work. What is retried and how long is the state machine's to say.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The rotation ends here, under one of the contract's names.
+    #[error("{cause}")]
+    Ends {
+        /// The name.
+        ending: Ending,
+        /// What is wrong and what to do.
+        cause: String,
+    },
+    /// AWS did not do what it was asked: throttled, unavailable, denied or refused.
+    #[error(transparent)]
+    Aws(AwsError),
+    /// The target was edited between read and write (412).
+    #[error("{0} was edited while its certificate was being changed. Read it again and decide again.")]
+    TargetChanged(TargetId),
+    /// CloudFront makes one change of a viewer certificate at a time.
+    #[error("{0} has another certificate change in progress. Wait for it to be Deployed.")]
+    CertificateChangeInProgress(TargetId),
+    /// CloudFront does not take the certificate, or does not see it yet.
+    #[error("CloudFront does not accept the certificate for {target}: {message}")]
+    CertificateNotAccepted {
+        /// For which target.
+        target: TargetId,
+        /// CloudFront's words.
+        message: String,
+    },
+    /// The old certificate is in use, or its store still thinks so.
+    #[error("The old certificate was not deleted: {0}.")]
+    CertificateInUse(String),
+    /// A target is not `Deployed` within the deadline.
+    #[error("{target} is not Deployed {minutes} minutes after its certificate was changed. Look at it in the CloudFront console; if it is Deployed later, start a rotation with the same input.")]
+    DeploymentStalled {
+        /// Which target.
+        target: TargetId,
+        /// The deadline, in minutes.
+        minutes: i64,
+    },
+    /// The state machine and this code do not fit together.
+    #[error("{0}. This is a defect: deploy the state machine and the functions of one version, and report it if that does not help.")]
+    Internal(String),
+}
+
+impl StepError {
+    /// What the state machine matches on, written out so that renaming a variant changes nothing.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ends { ending, .. } => ending.name(),
+            Self::Aws(error) => match error.kind {
+                ErrorKind::Throttled => "Throttled",
+                ErrorKind::Unavailable => "Unavailable",
+                ErrorKind::AccessDenied => "AccessDenied",
+                ErrorKind::NotFound | ErrorKind::Refused => "Refused",
+            },
+            Self::TargetChanged(_) => "TargetChanged",
+            Self::CertificateChangeInProgress(_) => "CertificateChangeInProgress",
+            Self::CertificateNotAccepted { .. } => "CertificateNotAccepted",
+            Self::CertificateInUse(_) => "CertificateInUse",
+            Self::DeploymentStalled { .. } => "DeploymentStalled",
+            Self::Internal(_) => "Internal",
+        }
+    }
+
+    /// Ends the rotation with everything that was found; there must be something.
+    pub fn found(findings: &[Finding]) -> Self {
+        match conclude(findings) {
+            Some((ending, cause)) => Self::Ends { ending, cause },
+            None => Self::Internal("a rotation was ended without a finding".into()),
+        }
+    }
+}
+
+impl From<AwsError> for StepError {
+    fn from(error: AwsError) -> Self {
+        Self::Aws(error)
+    }
+}
+
+impl From<StepError> for Diagnostic {
+    fn from(error: StepError) -> Self {
+        Self { error_type: error.name().to_owned(), error_message: error.to_string() }
+    }
+}

@@ -1,0 +1,102 @@
+//! A look at everything in CloudFront that may serve one of the two certificates.
+
+use std::collections::BTreeMap;
+
+use rotation_aws::Aws;
+use rotation_aws::cloudfront::{
+    self, DistributionFacts, Status, TenantFacts, ViewerCertificateRef, list_distributions,
+    list_tenants_by_certificate,
+};
+use rotation_aws::error::AwsError;
+use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+use rotation_core::plan::Serves;
+
+/// All distributions, and the tenants that bring the old or the new certificate themselves.
+pub struct Fleet {
+    /// Every distribution of the account, staging ones and templates too.
+    pub distributions: Vec<DistributionFacts>,
+    /// Tenants whose own certificate is the old or the new one.
+    pub tenants: Vec<TenantFacts>,
+}
+
+/// What one target was seen to serve, and whether that is `Deployed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which of the two certificates.
+    pub serves: Serves,
+    /// Has it reached the edges?
+    pub deployed: bool,
+}
+
+/// Looks at all pages of distributions, and for each ACM certificate at its tenants.
+pub async fn look(aws: &Aws, certificates: &[&CertificateId]) -> Result<Fleet, AwsError> {
+    let distributions = list_distributions(&aws.cloudfront).await?;
+    let mut tenants = Vec::new();
+    for certificate in certificates {
+        if let CertificateId::Acm { arn } = certificate {
+            tenants.extend(list_tenants_by_certificate(&aws.cloudfront, arn).await?);
+        }
+    }
+    Ok(Fleet { distributions, tenants })
+}
+
+impl Fleet {
+    /// What every distribution and tenant of this look serves.
+    pub fn seen(&self, old: &CertificateId, new: Option<&CertificateId>) -> BTreeMap<TargetId, Seen> {
+        let distributions = self.distributions.iter().map(|facts| {
+            let serves = serves(facts.certificate.as_ref(), old, new);
+            (distribution(&facts.id), Seen { serves, deployed: facts.status == Status::Deployed })
+        });
+        let tenants = self.tenants.iter().map(|facts| {
+            let serves = tenant_serves(facts, old, new);
+            (tenant(&facts.id), Seen { serves, deployed: facts.status == Status::Deployed })
+        });
+        distributions.chain(tenants).collect()
+    }
+}
+
+/// One target, asked for by its id; none if it is gone.
+pub async fn look_at(
+    aws: &Aws,
+    target: &TargetId,
+    old: &CertificateId,
+    new: &CertificateId,
+) -> Result<Option<Seen>, AwsError> {
+    let status = cloudfront::status(&aws.cloudfront, target).await?;
+    Ok(status.map(|status| Seen {
+        serves: serves(status.certificate.as_ref(), old, Some(new)),
+        deployed: status.status == Status::Deployed,
+    }))
+}
+
+/// Which of the two certificates a viewer certificate is.
+pub fn serves(
+    certificate: Option<&ViewerCertificateRef>,
+    old: &CertificateId,
+    new: Option<&CertificateId>,
+) -> Serves {
+    match certificate {
+        Some(certificate) if certificate.is(old) => Serves::Old,
+        Some(certificate) if new.is_some_and(|new| certificate.is(new)) => Serves::New,
+        _ => Serves::Other,
+    }
+}
+
+/// Which of the two certificates a tenant brings itself.
+pub fn tenant_serves(
+    facts: &TenantFacts,
+    old: &CertificateId,
+    new: Option<&CertificateId>,
+) -> Serves {
+    serves(facts.certificate_arn.clone().map(ViewerCertificateRef::Acm).as_ref(), old, new)
+}
+
+/// The target of a distribution id.
+pub fn distribution(id: &str) -> TargetId {
+    TargetId { kind: TargetKind::Distribution, id: id.to_owned() }
+}
+
+/// The target of a tenant id.
+pub fn tenant(id: &str) -> TargetId {
+    TargetId { kind: TargetKind::Tenant, id: id.to_owned() }
+}

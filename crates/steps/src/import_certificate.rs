@@ -1,0 +1,140 @@
+//! Puts the new certificate into its store, once, whatever is retried.
+//!
+//! ACM's import has no idempotency token, so each attempt first looks for what an earlier one left.
+
+use rotation_aws::{acm, iam};
+use rotation_core::bundle::Bundle;
+use rotation_core::finding::{Ending, Finding};
+use rotation_core::ids::{CertificateId, Store};
+use rotation_core::request::source_ref;
+use rotation_core::tags::{self, Tag};
+use serde::Deserialize;
+
+use crate::error::StepError;
+use crate::payload::{Imported, Plan, old_id};
+use crate::{Context, source, store};
+
+/// The state after the quota was found sufficient.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Imports or uploads, or finds that it is there.
+///
+/// # Errors
+/// `SourceUnreadable` and `CertificateInvalid` when the source no longer holds what was planned or the
+/// store does not take it, `QuotaDenied` when the store is full after all, and what AWS answers.
+pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError> {
+    let Input { plan } = input;
+    if let Some(id) = plan.new_certificate.id {
+        return Ok(Imported { id, imported: false });
+    }
+    let aws = &context.aws;
+    let bundle = planned_bundle(context, &plan).await?;
+    let old = old_id(&plan)?;
+    if let Some(id) = store::copies(aws, plan.store, &bundle.leaf).await?.into_iter().next() {
+        tracing::info!(%id, "import-certificate: an earlier attempt got through");
+        return Ok(Imported { id, imported: true });
+    }
+    let inherited = store::describe(aws, old).await?.map(|old| old.tags).unwrap_or_default();
+    let tags = tags::for_import(&inherited, &plan.new_certificate.fingerprint, &replaced(old));
+    let id = match plan.store {
+        Store::Acm => import(context, &bundle, &tags).await?,
+        Store::Iam => upload(context, &bundle, &tags).await?,
+    };
+    tracing::info!(%id, fingerprint = plan.new_certificate.fingerprint, "import-certificate");
+    Ok(Imported { id, imported: true })
+}
+
+/// The value of the tag `cert-rotation:replaces`: everything the old certificate may be called by.
+fn replaced(old: &CertificateId) -> String {
+    match old {
+        CertificateId::Acm { arn } => arn.clone(),
+        CertificateId::Iam { id, arn } => format!("{id} {arn}"),
+    }
+}
+
+/// Reads the source again: it must still hold what the plan was made for.
+async fn planned_bundle(context: &Context, plan: &Plan) -> Result<Bundle, StepError> {
+    let source_ref = source_ref(&plan.source)
+        .map_err(|(problem, _)| StepError::Internal(format!("the plan's source {problem}")))?;
+    let bundle = source::bundle(&context.aws, &source_ref, &plan.source)
+        .await?
+        .map_err(|finding| StepError::found(&[finding]))?;
+    if bundle.leaf.fingerprint().to_string() != plan.new_certificate.fingerprint {
+        return Err(StepError::found(&[Finding::new(
+            Ending::CertificateInvalid,
+            format!("source {}", plan.source),
+            "holds another certificate than when the plan was made",
+            "start the rotation again, so that the certificate that is there now is planned for",
+        )]));
+    }
+    Ok(bundle)
+}
+
+async fn import(
+    context: &Context,
+    bundle: &Bundle,
+    tags: &[Tag],
+) -> Result<CertificateId, StepError> {
+    match acm::import(&context.aws.acm, bundle, tags).await {
+        Ok(arn) => Ok(CertificateId::Acm { arn }),
+        Err(acm::ImportError::QuotaReached(error)) => Err(full(Store::Acm, &error.to_string())),
+        Err(acm::ImportError::Invalid(error)) => Err(not_taken(Store::Acm, &error.to_string())),
+        Err(acm::ImportError::Aws(error)) => Err(error.into()),
+    }
+}
+
+async fn upload(
+    context: &Context,
+    bundle: &Bundle,
+    tags: &[Tag],
+) -> Result<CertificateId, StepError> {
+    let name = server_certificate_name(bundle);
+    match iam::upload(&context.aws.iam, &name, bundle, tags).await {
+        Ok(id) => Ok(id),
+        Err(iam::UploadError::QuotaReached(error)) => Err(full(Store::Iam, &error.to_string())),
+        Err(iam::UploadError::Invalid(error)) => Err(not_taken(Store::Iam, &error.to_string())),
+        // The name carries the fingerprint, so it is this certificate; lists do not show it yet.
+        Err(iam::UploadError::AlreadyExists) => iam::find_by_name(&context.aws.iam, &name)
+            .await?
+            .filter(|found| found.certificate == bundle.leaf)
+            .map(|found| found.id)
+            .ok_or_else(|| {
+                not_taken(Store::Iam, &format!("the name {name} is taken by another certificate"))
+            }),
+        Err(iam::UploadError::Aws(error)) => Err(error.into()),
+    }
+}
+
+/// A name that says what it is and is always the same for the same certificate: IAM wants names that
+/// are unique in the account, at most 128 of `[\w+=,.@-]`.
+fn server_certificate_name(bundle: &Bundle) -> String {
+    let leaf = &bundle.leaf;
+    let name = leaf.dns_names().first().map_or("certificate", String::as_str);
+    let name: String = name.trim_start_matches("*.").chars().take(80).collect();
+    let expiry = leaf.not_after().strftime("%Y-%m-%d");
+    let fingerprint = leaf.fingerprint().to_string();
+    let digest = fingerprint.trim_start_matches("sha256:");
+    format!("{name}-{expiry}-{}", digest.get(..16).unwrap_or(digest))
+}
+
+fn full(store: Store, answer: &str) -> StepError {
+    StepError::found(&[Finding::new(
+        Ending::QuotaDenied,
+        format!("store {store}"),
+        format!("is full although the quotas showed room: {answer}"),
+        "ask for an increase in Service Quotas or delete certificates that nothing uses, and start the rotation again; nothing was changed",
+    )])
+}
+
+fn not_taken(store: Store, answer: &str) -> StepError {
+    StepError::found(&[Finding::new(
+        Ending::CertificateInvalid,
+        "new certificate",
+        format!("is not taken by {store}: {answer}"),
+        "put a corrected certificate into the source and start the rotation again; nothing was changed",
+    )])
+}

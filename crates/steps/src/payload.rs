@@ -1,0 +1,163 @@
+//! What travels between the steps: the JSON of the state machine's state, and the objects in the
+//! rotation's folder. The fields are what `statemachine/rotation.asl.json` names in its paths.
+
+use jiff::Timestamp;
+use rotation_core::finding::Finding;
+use rotation_core::ids::{CertificateId, Store, TargetId};
+use rotation_core::plan::{Member, Outcome, Serves};
+use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+
+/// The execution that a step belongs to, from the state machine's context object.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Execution {
+    /// Its name.
+    pub name: String,
+    /// When it was started; a redrive does not change it.
+    pub start_time: Timestamp,
+}
+
+/// Where a rotation keeps its plan, its targets, its notes and its report.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Folder {
+    /// The bucket of the stack.
+    pub bucket: String,
+    /// `rotations/NAME/START/`
+    pub prefix: String,
+}
+
+impl Folder {
+    /// The folder of an execution. The start time is part of it because names can be used again.
+    pub fn of(bucket: &str, execution: &Execution) -> Self {
+        let start = execution.start_time.strftime("%Y%m%dT%H%M%SZ");
+        Self { bucket: bucket.into(), prefix: format!("rotations/{}/{start}/", execution.name) }
+    }
+
+    /// The key of an object in it.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The prefix of the notes that targets failed.
+    pub fn halts(&self) -> String {
+        self.key("halt/")
+    }
+}
+
+/// The plan as the state machine carries it; the targets themselves are in the folder.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Whether there is anything to do.
+    pub outcome: Outcome,
+    /// Where the rest lies.
+    pub folder: Folder,
+    /// `newCertificate` of the input.
+    pub source: String,
+    /// The store the new certificate goes to.
+    pub store: Store,
+    /// What is replaced.
+    pub old_certificate: OldCertificate,
+    /// By what.
+    pub new_certificate: NewCertificate,
+    /// How many targets, and where.
+    pub targets: TargetList,
+    /// How many at a time.
+    pub concurrency: u64,
+    /// Is the old certificate to be deleted?
+    pub delete_old: bool,
+    /// How long to keep it after the last target was moved, in seconds.
+    pub retain_seconds: u64,
+    /// How long to wait between two looks at a deployment, in seconds.
+    pub poll_seconds: u64,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// The old certificate in a [`Plan`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OldCertificate {
+    /// Its id; null when an earlier rotation deleted it.
+    pub id: Option<CertificateId>,
+    /// How the input names it, or its id if the input does not.
+    pub given: String,
+    /// Of the leaf.
+    pub fingerprint: Option<String>,
+    /// End of its validity.
+    pub not_after: Option<Timestamp>,
+}
+
+/// The new certificate in a [`Plan`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewCertificate {
+    /// Its id, when it lies in its store already.
+    pub id: Option<CertificateId>,
+    /// Of the leaf.
+    pub fingerprint: String,
+    /// End of its validity.
+    pub not_after: Timestamp,
+}
+
+/// The targets in a [`Plan`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetList {
+    /// The key of the array of [`Target`]s in the folder's bucket.
+    pub key: String,
+    /// How many there are.
+    pub total: usize,
+    /// How many of them are to be moved.
+    pub to_move: usize,
+    /// How many of them serve on dedicated IP addresses.
+    pub dedicated_ip: usize,
+}
+
+/// One target, as an item of the Map.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Target {
+    /// Which one: `kind` and `id`.
+    #[serde(flatten)]
+    pub target: TargetId,
+    /// What it served when the plan was made.
+    pub serves: Serves,
+}
+
+/// `plan.json`: everything the plan was made of, for people.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanRecord<'a> {
+    /// The input.
+    pub request: &'a serde_json::Value,
+    /// When the plan was made.
+    pub made_at: Timestamp,
+    /// What the state machine was given; nothing when the plan was refused early.
+    pub plan: &'a Plan,
+    /// Every target with its names.
+    pub targets: &'a [Member],
+    /// Why it was refused, if it was.
+    pub findings: &'a [Finding],
+}
+
+/// What [`import_certificate`](crate::import_certificate) returns.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Imported {
+    /// The new certificate in its store.
+    pub id: CertificateId,
+    /// By this rotation? False when it lay there when the plan was made.
+    pub imported: bool,
+}
+
+/// The old certificate of a plan that has something to do.
+///
+/// # Errors
+/// `Internal`: only a plan without work has none.
+pub fn old_id(plan: &Plan) -> Result<&CertificateId, StepError> {
+    plan.old_certificate
+        .id
+        .as_ref()
+        .ok_or_else(|| StepError::Internal("a plan with work to do has no old certificate".into()))
+}

@@ -1,0 +1,409 @@
+//! Reads everything and changes nothing: what is to be done, and whether it may be begun.
+//!
+//! Every finding is collected before the rotation is refused, so that one look tells all there is to
+//! mend.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rotation_aws::cloudfront::{
+    DistributionFacts, Status, TenantFacts, continuous_deployment_policy_of,
+    list_continuous_deployment_policies, list_tenants_of,
+};
+use rotation_aws::s3;
+use rotation_core::bundle::Bundle;
+use rotation_core::finding::{Ending, Finding, listed};
+use rotation_core::ids::{CertificateId, Store};
+use rotation_core::new_certificate::{self, OldCertificate as Outlived};
+use rotation_core::plan::{Member, Outcome, Serves, outcome, targets};
+use rotation_core::request::{self, Request};
+use rotation_core::tags;
+use rotation_core::trust::TrustRoots;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::StepError;
+use crate::fleet::{Fleet, distribution, look, serves, tenant, tenant_serves};
+use crate::payload::{
+    Execution, Folder, NewCertificate, OldCertificate, Plan, PlanRecord, Target, TargetList,
+};
+use crate::store::{self, Stored};
+use crate::{Context, source};
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
+/// The input of the execution, unread, and the execution.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    /// Whatever the execution was started with.
+    pub request: Value,
+    /// Its name and start.
+    pub execution: Execution,
+}
+
+/// Makes the plan and writes it to the rotation's folder.
+///
+/// # Errors
+/// `RequestInvalid`, `SourceUnreadable`, `CertificateNotFound`, `CertificateInvalid`,
+/// `AliasNotCovered`, `TargetNotRotatable` with all findings, and what AWS answers.
+pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
+    let request = request::parse(&input.request).map_err(|findings| StepError::found(&findings))?;
+    let folder = Folder::of(&context.settings.bucket, &input.execution);
+    let now = (context.now)();
+
+    let bundle = source::bundle(&context.aws, &request.source_ref, &request.source).await?;
+    let old = match &bundle {
+        Ok(bundle) => find_old(context, &request, Some(bundle)).await?,
+        Err(_) => find_old(context, &request, None).await?,
+    };
+    let (bundle, old) = match (bundle, old) {
+        (Ok(bundle), Old::Found(old)) => (bundle, *old),
+        (Ok(bundle), Old::Replaced { store, given, by }) => {
+            return Ok(nothing_left(&request, context, folder, &bundle, store, given, by));
+        }
+        (Ok(_), Old::Missing(finding)) | (Err(finding), Old::Found(_) | Old::Replaced { .. }) => {
+            return Err(StepError::found(&[finding]));
+        }
+        (Err(unreadable), Old::Missing(missing)) => {
+            return Err(StepError::found(&[unreadable, missing]));
+        }
+    };
+    let store = request.store.unwrap_or(old.id.store());
+    if let Some(finding) = store_of_partition(&old.id, store) {
+        return Err(StepError::found(&[finding]));
+    }
+
+    let copies = store::copies(&context.aws, store, &bundle.leaf).await?;
+    let certificates: Vec<&CertificateId> = std::iter::once(&old.id).chain(&copies).collect();
+    let fleet = look(&context.aws, &certificates).await?;
+    let new = most_served(&fleet, copies);
+    let members = members(context, &fleet, &old.id, new.as_ref()).await?;
+
+    let outlived = Outlived {
+        fingerprint: old.certificate.fingerprint(),
+        not_after: old.certificate.not_after(),
+    };
+    let mut findings =
+        new_certificate::check(&bundle, &outlived, store, &trust_roots(context)?, now);
+    let chosen =
+        targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
+    findings.extend(chosen.findings);
+    let planned = chosen.planned;
+
+    let plan = Plan {
+        outcome: outcome(&members, &planned, new.is_some(), request.delete_old, request.dry_run),
+        source: request.source,
+        store,
+        old_certificate: OldCertificate {
+            given: old.id.id().to_owned(),
+            fingerprint: Some(old.certificate.fingerprint().to_string()),
+            not_after: Some(old.certificate.not_after()),
+            id: Some(old.id),
+        },
+        new_certificate: planned_new(new, &bundle),
+        targets: TargetList {
+            key: folder.key("targets.json"),
+            total: planned.len(),
+            to_move: planned.iter().filter(|member| member.serves == Serves::Old).count(),
+            dedicated_ip: planned
+                .iter()
+                .filter(|member| member.dedicated_ip && member.serves == Serves::Old)
+                .count(),
+        },
+        concurrency: request.concurrency,
+        delete_old: request.delete_old,
+        retain_seconds: request.retain_old_days * SECONDS_A_DAY,
+        poll_seconds: context.settings.poll_seconds,
+        notes: notes(&planned, &old.in_use_by, request.delete_old),
+        folder,
+    };
+    write(context, &plan, &input.request, &planned, &findings, now).await?;
+    tracing::info!(
+        outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
+    );
+    if findings.is_empty() { Ok(plan) } else { Err(StepError::found(&findings)) }
+}
+
+/// What became of the search for the old certificate.
+enum Old {
+    Found(Box<Stored>),
+    /// An earlier rotation has put the certificate `by` in its place and deleted it.
+    Replaced { store: Store, given: String, by: CertificateId },
+    Missing(Finding),
+}
+
+async fn find_old(
+    context: &Context,
+    request: &Request,
+    bundle: Option<&Bundle>,
+) -> Result<Old, StepError> {
+    let aws = &context.aws;
+    let Some(old) = &request.old else {
+        return find_managed(context, request, bundle).await;
+    };
+    if let Some(found) = store::find(aws, old).await? {
+        return Ok(Old::Found(Box::new(found)));
+    }
+    if let Some(bundle) = bundle {
+        for store in [Store::Acm, Store::Iam] {
+            for by in store::copies(aws, store, &bundle.leaf).await? {
+                let tags = store::describe(aws, &by).await?.map(|found| found.tags);
+                if tags.is_some_and(|tags| tags::replaces(&tags, old.as_str())) {
+                    return Ok(Old::Replaced { store, given: old.as_str().to_owned(), by });
+                }
+            }
+        }
+    }
+    Ok(Old::Missing(Finding::new(
+        Ending::CertificateNotFound,
+        format!("oldCertificate {}", old.as_str()),
+        "is in neither store of this account",
+        "look up its ARN or id in ACM (us-east-1) or with iam list-server-certificates",
+    )))
+}
+
+/// The certificate whose tag names this source; of several, the one that is served.
+async fn find_managed(
+    context: &Context,
+    request: &Request,
+    bundle: Option<&Bundle>,
+) -> Result<Old, StepError> {
+    let new = bundle.map(|bundle| bundle.leaf.fingerprint());
+    let (current, mut older): (Vec<Stored>, Vec<Stored>) =
+        store::managed(&context.aws, &request.source)
+            .await?
+            .into_iter()
+            .partition(|stored| Some(stored.certificate.fingerprint()) == new);
+    if older.len() > 1 {
+        let ids: Vec<&CertificateId> = older.iter().map(|stored| &stored.id).collect();
+        let fleet = look(&context.aws, &ids).await?;
+        let served: Vec<bool> = ids.iter().map(|id| serves_any(&fleet, id)).collect();
+        if served.iter().filter(|served| **served).count() == 1 {
+            let mut served = served.into_iter();
+            older.retain(|_| served.next().unwrap_or(false));
+        }
+    }
+    match (older.len(), current.into_iter().next()) {
+        (1, _) => Ok(older
+            .pop()
+            .map_or_else(|| Old::Missing(no_managed(request)), |one| Old::Found(Box::new(one)))),
+        (0, Some(stored)) => Ok(Old::Replaced {
+            store: stored.id.store(),
+            given: tags::value(&stored.tags, tags::REPLACES)
+                .and_then(|value| value.split(' ').next())
+                .unwrap_or_else(|| stored.id.id())
+                .to_owned(),
+            by: stored.id,
+        }),
+        (0, None) => Ok(Old::Missing(no_managed(request))),
+        (_, _) => {
+            let ids: Vec<&str> = older.iter().map(|stored| stored.id.id()).collect();
+            Ok(Old::Missing(Finding::new(
+                Ending::RequestInvalid,
+                "field oldCertificate",
+                format!("is missing, and more than one certificate is tagged {} = {}: {}", tags::SOURCE, request.source, listed(&ids)),
+                "name the one to replace in oldCertificate, or delete those that nothing uses",
+            )))
+        }
+    }
+}
+
+fn no_managed(request: &Request) -> Finding {
+    Finding::new(
+        Ending::CertificateNotFound,
+        "field oldCertificate",
+        format!("is missing, and no certificate is tagged {} = {}", tags::SOURCE, request.source),
+        "name the certificate to replace in oldCertificate, or tag it",
+    )
+}
+
+/// The plan when an earlier rotation has done everything.
+fn nothing_left(
+    request: &Request,
+    context: &Context,
+    folder: Folder,
+    bundle: &Bundle,
+    store: Store,
+    given: String,
+    by: CertificateId,
+) -> Plan {
+    Plan {
+        outcome: Outcome::NothingToDo,
+        source: request.source.clone(),
+        store,
+        old_certificate: OldCertificate { id: None, given, fingerprint: None, not_after: None },
+        new_certificate: planned_new(Some(by), bundle),
+        targets: TargetList {
+            key: folder.key("targets.json"),
+            total: 0,
+            to_move: 0,
+            dedicated_ip: 0,
+        },
+        concurrency: request.concurrency,
+        delete_old: request.delete_old,
+        retain_seconds: 0,
+        poll_seconds: context.settings.poll_seconds,
+        notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
+        folder,
+    }
+}
+
+fn planned_new(id: Option<CertificateId>, bundle: &Bundle) -> NewCertificate {
+    NewCertificate {
+        id,
+        fingerprint: bundle.leaf.fingerprint().to_string(),
+        not_after: bundle.leaf.not_after(),
+    }
+}
+
+/// CloudFront in China takes certificates from IAM only ("Amazon CloudFront in China").
+fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
+    (store == Store::Acm && old.arn().starts_with("arn:aws-cn:")).then(|| {
+        Finding::new(
+            Ending::RequestInvalid,
+            "field store",
+            "is acm, and CloudFront in the China partition takes certificates from IAM only",
+            "give \"store\": \"iam\"",
+        )
+    })
+}
+
+fn trust_roots(context: &Context) -> Result<TrustRoots, StepError> {
+    let Some(path) = &context.settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
+    let broken =
+        |error: String| StepError::Internal(format!("SSL_CERT_FILE {}: {error}", path.display()));
+    let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+    TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
+}
+
+/// Of several copies of the new certificate, the one that most targets serve already.
+fn most_served(fleet: &Fleet, copies: Vec<CertificateId>) -> Option<CertificateId> {
+    let served = |id: &CertificateId| {
+        let seen = fleet.seen(id, None);
+        seen.values().filter(|seen| seen.serves == Serves::Old).count()
+    };
+    // The first of equals: copies come with our own imports first.
+    copies.into_iter().rev().max_by_key(served)
+}
+
+fn serves_any(fleet: &Fleet, id: &CertificateId) -> bool {
+    fleet.seen(id, None).values().any(|seen| seen.serves == Serves::Old)
+}
+
+/// Everything in CloudFront as the plan sees it. Distributions that serve another certificate are
+/// there too, since the request may name them.
+async fn members(
+    context: &Context,
+    fleet: &Fleet,
+    old: &CertificateId,
+    new: Option<&CertificateId>,
+) -> Result<Vec<Member>, StepError> {
+    let client = &context.aws.cloudfront;
+    // A policy id is in the configuration, not in the list; most accounts have no policy at all.
+    let any_policy = !list_continuous_deployment_policies(client).await?.is_empty();
+    let mut members = Vec::new();
+    for facts in &fleet.distributions {
+        let serves = serves(facts.certificate.as_ref(), old, new);
+        let mut member = distribution_member(facts, serves);
+        if serves == Serves::Old {
+            if any_policy {
+                member.continuous_deployment_policy =
+                    continuous_deployment_policy_of(client, &facts.id).await?;
+            }
+            if facts.tenant_only {
+                member.names.extend(
+                    list_tenants_of(client, &facts.id)
+                        .await?
+                        .into_iter()
+                        .filter(|tenant| tenant.certificate_arn.is_none())
+                        .flat_map(|tenant| tenant.domains),
+                );
+            }
+        }
+        members.push(member);
+    }
+    let templates: BTreeMap<&str, &DistributionFacts> =
+        fleet.distributions.iter().map(|facts| (facts.id.as_str(), facts)).collect();
+    for facts in &fleet.tenants {
+        let template = templates.get(facts.distribution_id.as_str()).copied();
+        members.push(tenant_member(facts, template, tenant_serves(facts, old, new)));
+    }
+    Ok(members)
+}
+
+fn distribution_member(facts: &DistributionFacts, serves: Serves) -> Member {
+    Member {
+        target: distribution(&facts.id),
+        serves,
+        deployed: facts.status == Status::Deployed,
+        names: facts.aliases.clone(),
+        http_version: facts.http_version.clone(),
+        staging: facts.staging,
+        multi_tenant: facts.tenant_only,
+        continuous_deployment_policy: None,
+        dedicated_ip: facts.ssl_support_method.as_deref() == Some("vip"),
+    }
+}
+
+fn tenant_member(
+    facts: &TenantFacts,
+    template: Option<&DistributionFacts>,
+    serves: Serves,
+) -> Member {
+    Member {
+        target: tenant(&facts.id),
+        serves,
+        deployed: facts.status == Status::Deployed,
+        names: facts.domains.clone(),
+        http_version: template.map(|template| template.http_version.clone()).unwrap_or_default(),
+        staging: false,
+        multi_tenant: true,
+        continuous_deployment_policy: None,
+        dedicated_ip: false,
+    }
+}
+
+/// What does not stand in the way, and is better known beforehand.
+fn notes(planned: &[Member], in_use_by: &[String], delete_old: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let dedicated: Vec<&str> = planned
+        .iter()
+        .filter(|member| member.dedicated_ip && member.serves == Serves::Old)
+        .map(|member| member.target.id.as_str())
+        .collect();
+    if !dedicated.is_empty() {
+        notes.push(format!(
+            "On dedicated IP addresses AWS charges for both certificates while both are in use: {}.",
+            listed(&dedicated)
+        ));
+    }
+    let others: Vec<&String> =
+        in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
+    if !others.is_empty() && delete_old {
+        notes.push(format!(
+            "The old certificate will not be deleted: it is also used by {}.",
+            listed(&others)
+        ));
+    }
+    notes
+}
+
+async fn write(
+    context: &Context,
+    plan: &Plan,
+    request: &Value,
+    members: &[Member],
+    findings: &[Finding],
+    made_at: Timestamp,
+) -> Result<(), StepError> {
+    let Folder { bucket, .. } = &plan.folder;
+    let s3 = &context.aws.s3;
+    let targets: Vec<Target> = members
+        .iter()
+        .map(|member| Target { target: member.target.clone(), serves: member.serves })
+        .collect();
+    s3::put_json(s3, bucket, &plan.targets.key, &targets).await?;
+    let record = PlanRecord { request, made_at, plan, targets: members, findings };
+    s3::put_json(s3, bucket, &plan.folder.key("plan.json"), &record).await?;
+    Ok(())
+}

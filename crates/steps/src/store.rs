@@ -1,0 +1,88 @@
+//! The two certificate stores side by side.
+
+use rotation_aws::Aws;
+use rotation_aws::error::AwsError;
+use rotation_aws::{acm, iam};
+use rotation_core::certificate::Certificate;
+use rotation_core::ids::{CertificateId, Store};
+use rotation_core::request::OldRef;
+use rotation_core::tags::{self, Tag};
+
+/// A certificate as it lies in its store.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its id.
+    pub id: CertificateId,
+    /// The leaf.
+    pub certificate: Certificate,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// What ACM says uses it; IAM does not say.
+    pub in_use_by: Vec<String>,
+}
+
+/// Finds a certificate by what the input calls it.
+pub async fn find(aws: &Aws, old: &OldRef) -> Result<Option<Stored>, AwsError> {
+    match old {
+        OldRef::AcmArn(arn) => Ok(acm::describe(&aws.acm, arn).await?.map(Stored::from)),
+        OldRef::IamArn(arn) => Ok(iam::find_by_arn(&aws.iam, arn).await?.map(Stored::from)),
+        OldRef::IamId(id) => Ok(iam::find_by_id(&aws.iam, id).await?.map(Stored::from)),
+    }
+}
+
+/// Reads a certificate whose id is known.
+pub async fn describe(aws: &Aws, id: &CertificateId) -> Result<Option<Stored>, AwsError> {
+    match id {
+        CertificateId::Acm { arn } => Ok(acm::describe(&aws.acm, arn).await?.map(Stored::from)),
+        CertificateId::Iam { arn, .. } => {
+            Ok(iam::find_by_arn(&aws.iam, arn).await?.map(Stored::from))
+        }
+    }
+}
+
+/// All that lies in a store with this very leaf, those that this system imported first.
+pub async fn copies(
+    aws: &Aws,
+    store: Store,
+    leaf: &Certificate,
+) -> Result<Vec<CertificateId>, AwsError> {
+    let mut copies = match store {
+        Store::Acm => acm::find_by_fingerprint(&aws.acm, leaf).await?,
+        Store::Iam => iam::find_by_fingerprint(&aws.iam, leaf).await?,
+    };
+    copies.sort_by_key(|(_, tags)| tags::value(tags, tags::FINGERPRINT).is_none());
+    Ok(copies.into_iter().map(|(id, _)| id).collect())
+}
+
+/// The certificates of both stores whose replacement is to be found in `source`.
+pub async fn managed(aws: &Aws, source: &str) -> Result<Vec<Stored>, AwsError> {
+    let mut ids = acm::list_tagged(&aws.acm, tags::SOURCE, source).await?;
+    ids.extend(iam::list_tagged(&aws.iam, tags::SOURCE, source).await?);
+    let mut stored = Vec::new();
+    for id in &ids {
+        stored.extend(describe(aws, id).await?);
+    }
+    Ok(stored)
+}
+
+impl From<acm::AcmCertificate> for Stored {
+    fn from(found: acm::AcmCertificate) -> Self {
+        Self {
+            id: found.id,
+            certificate: found.certificate,
+            tags: found.tags,
+            in_use_by: found.in_use_by,
+        }
+    }
+}
+
+impl From<iam::IamCertificate> for Stored {
+    fn from(found: iam::IamCertificate) -> Self {
+        Self {
+            id: found.id,
+            certificate: found.certificate,
+            tags: found.tags,
+            in_use_by: Vec::new(),
+        }
+    }
+}
