@@ -225,12 +225,13 @@ impl Certificate {
             ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
             _ => None,
         });
-        let authority_key_id = x509.iter_extensions().find_map(|ext| match ext.parsed_extension() {
-            ParsedExtension::AuthorityKeyIdentifier(id) => {
-                id.key_identifier.as_ref().map(|id| id.0.to_vec())
-            }
-            _ => None,
-        });
+        let authority_key_id =
+            x509.iter_extensions().find_map(|ext| match ext.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    id.key_identifier.as_ref().map(|id| id.0.to_vec())
+                }
+                _ => None,
+            });
 
         Ok(Self {
             fingerprint: Fingerprint::of(&der),
@@ -429,4 +430,180 @@ pub fn covers(names: &[String], alias: &str) -> bool {
         _ => None,
     };
     names.iter().map(|name| normal(name)).any(|name| name == alias || Some(name) == wildcard)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::test_authority::*;
+
+    #[test]
+    fn the_fields_are_those_openssl_shows() {
+        let leaf = certificate(SHA1_LEAF);
+        let fingerprint = "sha256:90d7d46c7a040d801d75c151230629b322934659a459515949f77039bf90768f";
+        assert_eq!(leaf.fingerprint().to_string(), fingerprint);
+        assert_eq!(leaf.serial(), "10:01");
+        assert_eq!(leaf.not_before().to_string(), "2026-11-23T20:40:00Z");
+        assert_eq!(leaf.not_after().to_string(), "2126-10-30T20:40:00Z");
+        assert_eq!(leaf.subject(), "CN=www.example.com");
+        assert_eq!(leaf.issuer(), "CN=Fixture Root");
+        assert_eq!(leaf.dns_names(), ["www.example.com"]);
+        assert_eq!(leaf.key_algorithm().to_string(), "RSA 2048");
+        assert_eq!(leaf.broken_hash(), Some("SHA-1"));
+        assert_eq!(leaf.signed_with(), Some(KeyFamily::Rsa));
+        assert!(leaf.is_version_3() && !leaf.is_ca() && !leaf.is_self_signed());
+
+        let root = certificate(FIXTURE_ROOT);
+        assert!(root.is_ca() && root.is_self_signed() && leaf.is_issued_by(&root));
+        assert_eq!(root.broken_hash(), None);
+        assert!(!certificate(V1_LEAF).is_version_3());
+        let sha1 = certificate(include_str!("../tests/fixtures/p256-sha1.pem"));
+        assert_eq!(sha1.broken_hash(), Some("SHA-1"));
+        assert_eq!(sha1.signed_with(), Some(KeyFamily::Ec));
+        // DER writes it 00:ff:03, since the first bit is the sign.
+        assert_eq!(certificate(P521_LEAF).serial(), "ff:03");
+        assert_eq!(leaf.to_pem(), SHA1_LEAF);
+        assert_eq!(format!("{leaf:?}"), format!("Certificate(CN=www.example.com, {fingerprint})"));
+    }
+
+    #[test]
+    fn every_kind_of_key_is_named() {
+        let root = Authority::root("Root");
+        let signed = |key: &KeyPair| certificate(&root.sign(&leaf_params(&["a.example"]), key));
+        let check = |certificate: Certificate, name: &str| {
+            assert_eq!(certificate.key_algorithm().to_string(), name);
+        };
+        check(signed(&p256()), "ECDSA P-256");
+        check(signed(&rsa_2048()), "RSA 2048");
+        let rsa_2047 = include_str!("../tests/fixtures/rsa2047.pub.pem");
+        let rsa_2047 = rcgen::SubjectPublicKeyInfo::from_pem(rsa_2047).expect("public key");
+        check(certificate(&root.sign(&leaf_params(&["a.example"]), &rsa_2047)), "RSA 2047");
+        check(
+            signed(&KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key")),
+            "ECDSA P-384",
+        );
+        check(certificate(P521_LEAF), "ECDSA P-521");
+        check(
+            signed(&KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key")),
+            "algorithm 1.3.101.112",
+        );
+    }
+
+    #[test]
+    fn only_dns_names_count_in_lower_case() {
+        let mut params = leaf_params(&["WWW.Example.COM", "192.0.2.1", "*.example.org"]);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "cn.example.com");
+        let leaf = certificate(&Authority::root("Root").sign(&params, &p256()));
+        assert_eq!(leaf.dns_names(), ["www.example.com", "*.example.org"]);
+        assert!(leaf.covers("www.example.com") && leaf.covers("a.example.org"));
+        assert!(!leaf.covers("cn.example.com"));
+    }
+
+    #[test]
+    fn a_certificate_without_subject_has_a_name_all_the_same() {
+        let named = |names: &[&str]| {
+            let mut params = leaf_params(names);
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            certificate(&Authority::root("Root").sign(&params, &p256()))
+        };
+        assert_eq!(named(&["a.example", "b.example"]).name(), "a.example");
+        assert!(named(&[]).name().starts_with("sha256:"));
+    }
+
+    #[test]
+    fn the_far_future_is_a_time() {
+        let mut params = leaf_params(&["a.example"]);
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31);
+        let leaf = certificate(&Authority::root("Root").sign(&params, &p256()));
+        assert_eq!(leaf.not_after(), Timestamp::MAX);
+    }
+
+    #[test]
+    fn an_issuer_has_the_name_and_the_key() {
+        let authority = Authority::root("Same name");
+        let namesake = Authority::root("Same name");
+        let other_name = Authority::root("Other name");
+        let leaf = certificate(&authority.sign(&leaf_params(&["a.example"]), &p256()));
+        let check = |issuer: &Authority, expected: bool| {
+            assert_eq!(leaf.is_issued_by(&certificate(&issuer.pem)), expected);
+        };
+        check(&authority, true);
+        check(&namesake, false);
+        check(&other_name, false);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        use CertificateError::{Extension, NotPem, NotX509};
+        let der = certificate(SHA1_LEAF).der().to_vec();
+        let check = |der: &[u8], error| {
+            assert_eq!(Certificate::from_der(der.to_vec()), Err(error));
+        };
+        check(&[], NotX509);
+        check(&der[..der.len() - 1], NotX509);
+        check(&[&der[..], &[0]].concat(), NotX509);
+        check(b"\x30\x03\x02\x01\x05", NotX509);
+        // Behind the extension's identifier stand an OCTET STRING's tag and length, and then the
+        // list of names, whose tag becomes another.
+        let id = [0x06, 0x03, 0x55, 0x1d, 0x11];
+        let at = der.windows(id.len()).position(|window| window == id).expect("extension");
+        let mut broken = der.clone();
+        broken[at + id.len() + 2] = 0x31;
+        check(&broken, Extension("subject alternative name"));
+
+        let check_pem = |pem: &str| assert_eq!(Certificate::from_pem(pem), Err(NotPem), "{pem}");
+        check_pem("");
+        check_pem(&format!("{SHA1_LEAF}{V1_LEAF}"));
+        check_pem(RSA_2048_PKCS8);
+        check_pem("-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n");
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_written() {
+        let fingerprint = Fingerprint::of(b"abc");
+        let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint.to_string(), text);
+        assert_eq!(text.parse(), Ok(fingerprint));
+        let json = format!("\"{text}\"");
+        assert_eq!(serde_json::to_string(&fingerprint).expect("JSON"), json);
+        assert_eq!(serde_json::from_str::<Fingerprint>(&json).expect("JSON"), fingerprint);
+
+        let check = |text: &str| assert_eq!(text.parse::<Fingerprint>(), Err(FingerprintError));
+        check("");
+        check(&text[7..]);
+        check(&text[..70]);
+        check(&format!("{text}0"));
+        check(&text.replace('f', "F"));
+        check(&text.replace('f', "g"));
+        check(&text.replacen("ba", "é", 1));
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        let check = |names: &[&str], alias: &str, expected: bool| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            assert_eq!(covers(&names, alias), expected, "{names:?} {alias}");
+        };
+        check(&["www.example.com"], "www.example.com", true);
+        check(&["a.example.com", "www.example.com"], "www.example.com", true);
+        check(&["www.example.com"], "WWW.Example.com.", true);
+        check(&["WWW.example.com."], "www.example.com", true);
+        check(&["www.example.com"], "example.com", false);
+        check(&["example.com"], "www.example.com", false);
+        check(&[], "www.example.com", false);
+        check(&["*.example.com"], "www.example.com", true);
+        check(&["*.Example.com"], "www.example.COM", true);
+        check(&["*.example.com"], "example.com", false);
+        check(&["*.example.com"], "a.b.example.com", false);
+        check(&["*.example.com"], ".example.com", false);
+        check(&["*.b.example.com"], "a.b.example.com", true);
+        check(&["*.example.com"], "*.example.com", true);
+        check(&["www.example.com"], "*.example.com", false);
+        check(&["*.example.com"], "*.a.example.com", false);
+        check(&["w*.example.com"], "www.example.com", false);
+        check(&["*"], "localhost", false);
+        check(&["*.example.com"], "", false);
+    }
 }

@@ -41,8 +41,7 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
         let mut parts = arn.splitn(6, ':').skip(2);
         parts.next() == Some("cloudfront") && parts.nth(1) == Some(account)
     };
-    let others: Vec<&String> =
-        uses.in_use_by.iter().filter(|arn| !own_distribution(arn)).collect();
+    let others: Vec<&String> = uses.in_use_by.iter().filter(|arn| !own_distribution(arn)).collect();
     if !others.is_empty() {
         return Decision::Keep(format!("it is still used by {}", listed(&others)));
     }
@@ -97,7 +96,10 @@ mod tests {
             (check(&[], &["E1"], &[OWN, ELB]), ELB),
             (check(&[], &[], &[AWS_OWNED]), AWS_OWNED),
         ] {
-            assert!(matches!(&decision, Decision::Keep(why) if why.contains(named)), "{decision:?}");
+            assert!(
+                matches!(&decision, Decision::Keep(why) if why.contains(named)),
+                "{decision:?}"
+            );
         }
     }
 

@@ -1,4 +1,7 @@
 //! The private key: one type holds it, and that type tells nobody.
+//!
+//! What this crate holds of a key is overwritten when it is dropped. The copies that `pem` and
+//! `serde_json` make while they decode are freed without that; they offer no way.
 
 use std::fmt;
 
@@ -90,5 +93,74 @@ impl PrivateKey {
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({}, not shown)", self.tag())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::SubjectPublicKeyInfo;
+
+    use super::*;
+    use crate::test_authority::*;
+
+    fn key(pem: &str) -> PrivateKey {
+        let block = pem::parse_many(pem).expect("PEM").pop().expect("a block");
+        let tag = block.tag().to_string();
+        PrivateKey::from_block(&tag, Zeroizing::new(block.into_contents())).expect("key")
+    }
+
+    #[test]
+    fn a_key_is_written_as_it_was_read() {
+        let check = |pem: &str| {
+            assert_eq!(*key(pem).to_pem(), pem);
+            assert_eq!(key(pem).pem_len(), pem.len());
+        };
+        check(RSA_2048_PKCS1);
+        check(RSA_2048_PKCS8);
+        check(P521_PKCS8);
+        check(&P256_SEC1[P256_SEC1.find("-----BEGIN EC PRIVATE").expect("key")..]);
+    }
+
+    #[test]
+    fn only_whole_der_of_a_known_encoding_is_a_key() {
+        let check = |tag: &str, der: &[u8], is_key: bool| {
+            let key = PrivateKey::from_block(tag, Zeroizing::new(der.to_vec()));
+            assert_eq!(key.is_some(), is_key, "{tag} {der:?}");
+        };
+        check("PRIVATE KEY", &[0x30, 1, 0], true);
+        check("PRIVATE KEY", &[], false);
+        check("PRIVATE KEY", &[0x30, 2, 0], false);
+        check("PRIVATE KEY", &[0x30, 1, 0, 0], false);
+        check("PRIVATE KEY", &[0x31, 1, 0], false);
+        check("ENCRYPTED PRIVATE KEY", &[0x30, 1, 0], false);
+    }
+
+    #[test]
+    fn a_key_matches_its_own_certificate_only() {
+        let root = Authority::root("Root");
+        let sign = |public_key: &str| {
+            let public_key = SubjectPublicKeyInfo::from_pem(public_key).expect("public key");
+            certificate(&root.sign(&leaf_params(&["www.example.com"]), &public_key))
+        };
+        let rsa_2048 = certificate(FIXTURE_ROOT);
+        let rsa_1024 = sign(include_str!("../tests/fixtures/rsa1024.pub.pem"));
+        let p256 = sign(include_str!("../tests/fixtures/p256.pub.pem"));
+        let p521 = certificate(P521_LEAF);
+        let check = |pem: &str, certificate: &Certificate, expected| {
+            assert_eq!(key(pem).matches(certificate), expected, "{certificate:?}");
+        };
+        check(RSA_2048_PKCS1, &rsa_2048, Ok(true));
+        check(RSA_2048_PKCS8, &rsa_2048, Ok(true));
+        check(RSA_2048_PKCS8, &p256, Ok(false));
+        check(P256_SEC1, &p256, Ok(true));
+        check(P256_SEC1, &rsa_2048, Ok(false));
+        check(P256_SEC1, &certificate(&root.pem), Ok(false));
+        check(RSA_1024_PKCS1, &rsa_1024, Err(KeyError::Unusable));
+        check(P521_PKCS8, &p521, Err(KeyError::Unusable));
+    }
+
+    #[test]
+    fn debug_does_not_show_the_key() {
+        assert_eq!(format!("{:?}", key(RSA_2048_PKCS1)), "PrivateKey(RSA PRIVATE KEY, not shown)");
     }
 }

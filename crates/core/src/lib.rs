@@ -17,3 +17,6 @@ pub mod request;
 pub mod tags;
 pub mod target;
 pub mod trust;
+
+#[cfg(test)]
+mod test_authority;

@@ -66,8 +66,7 @@ pub fn targets(
     names: &[String],
     store: Store,
 ) -> Targets {
-    let is_wanted =
-        |member: &Member| named.is_none_or(|ids| ids.contains(&member.target.id));
+    let is_wanted = |member: &Member| named.is_none_or(|ids| ids.contains(&member.target.id));
     let mut planned: Vec<Member> = members
         .iter()
         .filter(|member| member.serves != Serves::Other && is_wanted(member))
@@ -94,6 +93,16 @@ pub fn targets(
         findings.extend(mixed_http_versions(sharing));
     }
     Targets { planned, findings }
+}
+
+/// As many lanes as an inline Map of Step Functions runs at once.
+pub const MAX_LANES: u64 = 40;
+
+/// Deals the targets out to `concurrency` lanes, [`MAX_LANES`] at most. The targets of a lane are
+/// rotated one after the other, so there are never more under way than there are lanes.
+pub fn lanes(planned: &[Member], concurrency: u64) -> Vec<Vec<&Member>> {
+    let count = concurrency.clamp(1, MAX_LANES).min(planned.len() as u64) as usize;
+    (0..count).map(|lane| planned.iter().skip(lane).step_by(count).collect()).collect()
 }
 
 /// What is left for a rotation to do.
@@ -180,7 +189,9 @@ fn held_by_policy(member: &Member) -> Option<Finding> {
     let role = if member.staging { "staging" } else { "primary" };
     Some(not_rotatable(
         member,
-        format!("is the {role} distribution of continuous-deployment policy {policy}, and CloudFront refuses certificate changes while a policy is attached"),
+        format!(
+            "is the {role} distribution of continuous-deployment policy {policy}, and CloudFront refuses certificate changes while a policy is attached"
+        ),
         "detach the policy from the primary distribution, rotate both distributions, and attach it again",
     ))
 }
@@ -190,7 +201,8 @@ fn store_not_taken(member: &Member, store: Store) -> Option<Finding> {
     (member.multi_tenant && store == Store::Iam).then(|| {
         not_rotatable(
             member,
-            "is multi-tenant, and multi-tenant distributions take certificates from ACM only".into(),
+            "is multi-tenant, and multi-tenant distributions take certificates from ACM only"
+                .into(),
             "rotate it with \"store\": \"acm\"",
         )
     })
@@ -213,7 +225,8 @@ fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<Fin
     for member in sharing {
         groups.entry(&member.http_version).or_default().push(member);
     }
-    let Some(common) = groups.iter().max_by_key(|(_, members)| members.len()).map(|(v, _)| *v) else {
+    let Some(common) = groups.iter().max_by_key(|(_, members)| members.len()).map(|(v, _)| *v)
+    else {
         return Vec::new();
     };
     groups
@@ -252,7 +265,11 @@ mod tests {
         members.iter().map(|member| member.target.id.as_str()).collect()
     }
 
-    fn check(members: &[Member], named: Option<&[&str]>, store: Store) -> (Vec<String>, Vec<String>) {
+    fn check(
+        members: &[Member],
+        named: Option<&[&str]>,
+        store: Store,
+    ) -> (Vec<String>, Vec<String>) {
         let named: Option<Vec<String>> =
             named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
         let names = ["www.example.com".to_owned(), "*.shop.example.com".to_owned()];
@@ -288,7 +305,8 @@ mod tests {
     #[test]
     fn every_uncovered_alias_of_every_target_is_named() {
         let mut one = member("E1", Serves::Old);
-        one.names = vec!["www.example.com".into(), "api.example.com".into(), "x.example.org".into()];
+        one.names =
+            vec!["www.example.com".into(), "api.example.com".into(), "x.example.org".into()];
         let mut two = member("E2", Serves::Old);
         two.names = vec!["a.shop.example.com".into(), "a.b.shop.example.com".into()];
         let (_, findings) = check(&[one, two], None, Store::Acm);
@@ -315,8 +333,14 @@ mod tests {
         staging.target.id = "E2".into();
         staging.staging = true;
         let (_, findings) = check(&[primary, staging], None, Store::Acm);
-        assert!(findings[0].contains("E1: is the primary distribution of continuous-deployment policy p-1"));
-        assert!(findings[1].contains("E2: is the staging distribution of continuous-deployment policy p-1"));
+        assert!(
+            findings[0]
+                .contains("E1: is the primary distribution of continuous-deployment policy p-1")
+        );
+        assert!(
+            findings[1]
+                .contains("E2: is the staging distribution of continuous-deployment policy p-1")
+        );
     }
 
     #[test]
@@ -336,7 +360,10 @@ mod tests {
         tenant.multi_tenant = true;
         tenant.target.kind = TargetKind::Tenant;
         assert!(check(std::slice::from_ref(&tenant), None, Store::Acm).1.is_empty());
-        assert!(check(&[tenant], None, Store::Iam).1[0].contains("distribution tenant dt_1: is multi-tenant"));
+        assert!(
+            check(&[tenant], None, Store::Iam).1[0]
+                .contains("distribution tenant dt_1: is multi-tenant")
+        );
     }
 
     #[test]
@@ -348,6 +375,25 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert!(findings[0].contains("E3: supports http2and3"));
         assert!(check(&members[..2], None, Store::Acm).1.is_empty());
+    }
+
+    #[test]
+    fn targets_are_dealt_out_to_lanes() {
+        let members: Vec<Member> = (1..=7).map(|n| member(&format!("E{n}"), Serves::Old)).collect();
+        let check = |members: &[Member], concurrency| -> Vec<Vec<String>> {
+            let lanes = lanes(members, concurrency);
+            lanes.into_iter().map(|l| l.iter().map(|m| m.target.id.clone()).collect()).collect()
+        };
+        assert_eq!(check(&members, 1), [["E1", "E2", "E3", "E4", "E5", "E6", "E7"]]);
+        assert_eq!(
+            check(&members, 3),
+            [vec!["E1", "E4", "E7"], vec!["E2", "E5"], vec!["E3", "E6"]]
+        );
+        assert_eq!(check(&members, 1_000).len(), 7, "no empty lanes");
+        assert!(check(&[], 3).is_empty());
+        let many = vec![member("E1", Serves::Old); 100];
+        let sizes: Vec<usize> = lanes(&many, 1_000).iter().map(Vec::len).collect();
+        assert_eq!((sizes.len() as u64, sizes.iter().sum()), (MAX_LANES, 100));
     }
 
     #[test]

@@ -181,11 +181,8 @@ mod tests {
 
     #[test]
     fn the_closing_words_name_who_failed_who_is_left_and_what_to_do() {
-        let halt = Halt {
-            target: target("E2"),
-            error: "Refused".into(),
-            cause: "InvalidWebACLId".into(),
-        };
+        let halt =
+            Halt { target: target("E2"), error: "Refused".into(), cause: "InvalidWebACLId".into() };
         let counts = Counts { total: 3, updated: 1, failed: 2, ..Counts::default() };
         let text = incomplete(&counts, &[halt], &[target("E2"), target("E3")]);
         assert!(text.starts_with("1 of 3 targets serve the new certificate."));

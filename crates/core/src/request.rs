@@ -186,8 +186,7 @@ type Fault = (&'static str, &'static str);
 
 /// The source that a `newCertificate` value names.
 pub fn source_ref(value: &str) -> Result<SourceRef, Fault> {
-    const CURE: &str =
-        "name it as a Secrets Manager name or ARN, ssm:/path, an SSM parameter ARN, or s3://bucket/key";
+    const CURE: &str = "name it as a Secrets Manager name or ARN, ssm:/path, an SSM parameter ARN, or s3://bucket/key";
     if value.contains("-----BEGIN") {
         return Err((
             "holds a certificate or key itself, and inputs of executions are kept in their history",
@@ -378,11 +377,7 @@ impl Fields<'_> {
         let chosen = choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice);
         if chosen.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            self.refuse(
-                field,
-                "is not one of its values",
-                &format!("give {}", names.join(" or ")),
-            );
+            self.refuse(field, "is not one of its values", &format!("give {}", names.join(" or ")));
         }
         chosen
     }
@@ -422,7 +417,8 @@ mod tests {
 
     use super::*;
 
-    const ACM: &str = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000";
+    const ACM: &str =
+        "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000";
 
     fn faults(input: Value) -> Vec<String> {
         match parse(&input) {
@@ -582,6 +578,8 @@ mod tests {
         let request =
             parse(&json!({"newCertificate": "tls/www", "targets": ["E1", "dt_2", "E1"]})).unwrap();
         assert_eq!(request.targets, Some(vec!["E1".to_owned(), "dt_2".to_owned()]));
-        assert!(faults(json!({"newCertificate": "tls/www", "targets": []}))[0].contains("is empty"));
+        assert!(
+            faults(json!({"newCertificate": "tls/www", "targets": []}))[0].contains("is empty")
+        );
     }
 }

@@ -43,6 +43,9 @@ pub enum TrustError {
     /// The extended key usage says it is not for TLS servers.
     #[error("it is not issued for TLS servers (extended key usage serverAuth)")]
     NotForServers,
+    /// A certificate is not of version 3.
+    #[error("a certificate of its chain is not of X.509 version 3")]
+    UnsupportedVersion,
     /// The certificate is one of an authority.
     #[error("it is the certificate of an authority, not of a server")]
     Authority,
@@ -93,8 +96,10 @@ impl TrustRoots {
         now: Timestamp,
     ) -> Result<(), TrustError> {
         let leaf = CertificateDer::from(leaf.der());
-        let intermediates: Vec<_> =
-            intermediates.iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
+        let intermediates: Vec<_> = intermediates
+            .iter()
+            .map(|certificate| CertificateDer::from(certificate.der()))
+            .collect();
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         EndEntityCert::try_from(&leaf)
             .and_then(|leaf| {
@@ -123,8 +128,103 @@ impl From<webpki::Error> for TrustError {
             E::UnsupportedSignatureAlgorithmContext(_)
             | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Self::SignatureAlgorithm,
             E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Self::NotForServers,
+            E::UnsupportedCertVersion => Self::UnsupportedVersion,
             E::CaUsedAsEndEntity => Self::Authority,
             other => Self::Other(format!("{other:?}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_authority::*;
+
+    const NOW: &str = "2026-04-01T00:00:00Z";
+
+    fn verify(roots: &TrustRoots, leaf: &str, chain: &[&str], now: &str) -> Result<(), TrustError> {
+        let chain: Vec<_> = chain.iter().map(|pem| certificate(pem)).collect();
+        roots.verify(&certificate(leaf), &chain, now.parse().expect("time"))
+    }
+
+    #[test]
+    fn a_path_leads_from_the_leaf_to_a_root() {
+        let root = Authority::root("Root");
+        let upper = root.intermediate("Upper");
+        let lower = upper.intermediate("Lower");
+        let leaf = lower.sign(&leaf_params(&["a.example"]), &p256());
+        let direct = root.sign(&leaf_params(&["a.example"]), &p256());
+        let roots = TrustRoots::mozilla().with_pem(&root.pem).expect("root");
+        let check = |leaf: &str, chain: &[&str], now, expected| {
+            assert_eq!(verify(&roots, leaf, chain, now), expected);
+        };
+        check(&leaf, &[&lower.pem, &upper.pem], NOW, Ok(()));
+        check(&direct, &[], NOW, Ok(()));
+        check(&leaf, &[&lower.pem], NOW, Err(TrustError::UnknownIssuer));
+        check(&leaf, &[], NOW, Err(TrustError::UnknownIssuer));
+        check(&leaf, &[&lower.pem, &upper.pem], "2026-07-01T00:00:01Z", Err(TrustError::Validity));
+        check(&leaf, &[&lower.pem, &upper.pem], "2025-12-31T00:00:00Z", Err(TrustError::Validity));
+        check(&leaf, &[&lower.pem, &upper.pem], "1960-01-01T00:00:00Z", Err(TrustError::Validity));
+        check(&lower.pem, &[&upper.pem], NOW, Err(TrustError::Authority));
+
+        // Without the test's own root nothing is trusted.
+        let mozilla = TrustRoots::mozilla();
+        let untrusted = verify(&mozilla, &leaf, &[&lower.pem, &upper.pem], NOW);
+        assert_eq!(untrusted, Err(TrustError::UnknownIssuer));
+    }
+
+    #[test]
+    fn what_a_browser_refuses_is_refused() {
+        let root = Authority::root("Root");
+        let namesake = Authority::root("Root");
+        let roots = TrustRoots::mozilla().with_pem(&root.pem).expect("root");
+        let check = |leaf: &str, expected: TrustError| {
+            assert_eq!(verify(&roots, leaf, &[], NOW), Err(expected));
+        };
+        let forged = namesake.sign(&leaf_params(&["a.example"]), &p256());
+        check(&forged, TrustError::Signature);
+
+        let mut for_clients = leaf_params(&["a.example"]);
+        for_clients.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        check(&root.sign(&for_clients, &p256()), TrustError::NotForServers);
+
+        let mut constrained = authority_params("Constrained");
+        constrained.name_constraints = Some(rcgen::NameConstraints {
+            permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("example.org".to_string())],
+            excluded_subtrees: vec![],
+        });
+        let constrained = root.intermediate_from(constrained, p256());
+        let leaf = constrained.sign(&leaf_params(&["a.example.com"]), &p256());
+        assert_eq!(
+            verify(&roots, &leaf, &[&constrained.pem], NOW),
+            Err(TrustError::Other("NameConstraintViolation".to_string()))
+        );
+
+        let roots = roots.with_pem(FIXTURE_ROOT).expect("root");
+        let check = |leaf: &str, expected: TrustError| {
+            assert_eq!(verify(&roots, leaf, &[], "2030-01-01T00:00:00Z"), Err(expected));
+        };
+        check(SHA1_LEAF, TrustError::SignatureAlgorithm);
+        check(V1_LEAF, TrustError::UnsupportedVersion);
+    }
+
+    #[test]
+    fn roots_are_certificates_in_pem() {
+        let root = Authority::root("Root").pem;
+        let check = |text: &str, expected: Result<usize, RootsError>| {
+            let mozilla = TrustRoots::mozilla().anchors.len();
+            let read = TrustRoots::mozilla().with_pem(text).map(|all| all.anchors.len() - mozilla);
+            assert_eq!(read, expected);
+        };
+        check(&root, Ok(1));
+        check(&format!("# ours\n{root}\n{FIXTURE_ROOT}"), Ok(2));
+        check("", Err(RootsError::NotPem));
+        check("-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----", Err(RootsError::NotPem));
+        check(&format!("{root}{RSA_2048_PKCS8}"), Err(RootsError::NotACertificate(2)));
+        check(
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            Err(RootsError::NotACertificate(1)),
+        );
+        assert!(TrustRoots::mozilla().anchors.len() > 100);
     }
 }

@@ -69,7 +69,9 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         let whence = match origin {
             Origin::Applied => "",
             Origin::Default => " (the default; Service Quotas has no value for this account)",
-            Origin::Documented => " (the documented default; Service Quotas does not know this quota)",
+            Origin::Documented => {
+                " (the documented default; Service Quotas does not know this quota)"
+            }
         };
         let mut line = format!("{}: {used} of {limit}{whence}", quota.name);
         if let Room::Full { desired } = room(*used, *limit, *origin) {
@@ -84,7 +86,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         tracing::info!(quota = line, "check-quota");
         quotas.push(line);
     }
-    if findings.is_empty() { Ok(Output { status, quotas }) } else { Err(StepError::found(&findings)) }
+    if findings.is_empty() {
+        Ok(Output { status, quotas })
+    } else {
+        Err(StepError::found(&findings))
+    }
 }
 
 /// Asks for an increase unless that was done, and says how it stands.
@@ -159,9 +165,12 @@ async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
             .filter(|facts| facts.ssl_support_method.as_deref() == Some("vip"))
             .filter_map(|facts| facts.certificate.as_ref().map(|certificate| certificate.id()))
             .collect();
-        let served = plan.new_certificate.id.as_ref().is_some_and(|id| certificates.contains(id.id()));
+        let served =
+            plan.new_certificate.id.as_ref().is_some_and(|id| certificates.contains(id.id()));
         if !served {
-            uses.push(looked_up(context, DEDICATED_IP_CERTIFICATES, certificates.len() as u64).await?);
+            uses.push(
+                looked_up(context, DEDICATED_IP_CERTIFICATES, certificates.len() as u64).await?,
+            );
         }
     }
     Ok(uses)

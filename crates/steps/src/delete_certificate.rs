@@ -1,8 +1,8 @@
 //! Deletes the old certificate if, just then, nothing uses it.
 
-use rotation_aws::{acm, iam};
 use rotation_aws::acm::Deletion;
 use rotation_aws::s3;
+use rotation_aws::{acm, iam};
 use rotation_core::deletion::{Decision, Uses, decide};
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::Serves;
@@ -46,7 +46,8 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let targets: Vec<Target> =
         s3::get_json(&aws.s3, &plan.folder.bucket, &plan.targets.key).await?;
     let planned: Vec<TargetId> = targets.into_iter().map(|target| target.target).collect();
-    let seen = fleet::look(aws, &[old, &new_certificate.id]).await?.seen(old, Some(&new_certificate.id));
+    let seen =
+        fleet::look(aws, &[old, &new_certificate.id]).await?.seen(old, Some(&new_certificate.id));
     let pick = |wanted: fn(&fleet::Seen) -> bool| -> Vec<TargetId> {
         seen.iter().filter(|(_, seen)| wanted(seen)).map(|(target, _)| target.clone()).collect()
     };

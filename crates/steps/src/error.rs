@@ -21,7 +21,9 @@ pub enum StepError {
     #[error(transparent)]
     Aws(AwsError),
     /// The target was edited between read and write (412).
-    #[error("{0} was edited while its certificate was being changed. Read it again and decide again.")]
+    #[error(
+        "{0} was edited while its certificate was being changed. Read it again and decide again."
+    )]
     TargetChanged(TargetId),
     /// CloudFront makes one change of a viewer certificate at a time.
     #[error("{0} has another certificate change in progress. Wait for it to be Deployed.")]
@@ -38,7 +40,9 @@ pub enum StepError {
     #[error("The old certificate was not deleted: {0}.")]
     CertificateInUse(String),
     /// A target is not `Deployed` within the deadline.
-    #[error("{target} is not Deployed {minutes} minutes after its certificate was changed. Look at it in the CloudFront console; if it is Deployed later, start a rotation with the same input.")]
+    #[error(
+        "{target} is not Deployed {minutes} minutes after its certificate was changed. Look at it in the CloudFront console; if it is Deployed later, start a rotation with the same input."
+    )]
     DeploymentStalled {
         /// Which target.
         target: TargetId,
@@ -46,7 +50,9 @@ pub enum StepError {
         minutes: i64,
     },
     /// The state machine and this code do not fit together.
-    #[error("{0}. This is a defect: deploy the state machine and the functions of one version, and report it if that does not help.")]
+    #[error(
+        "{0}. This is a defect: deploy the state machine and the functions of one version, and report it if that does not help."
+    )]
     Internal(String),
 }
 

@@ -42,7 +42,11 @@ pub async fn look(aws: &Aws, certificates: &[&CertificateId]) -> Result<Fleet, A
 
 impl Fleet {
     /// What every distribution and tenant of this look serves.
-    pub fn seen(&self, old: &CertificateId, new: Option<&CertificateId>) -> BTreeMap<TargetId, Seen> {
+    pub fn seen(
+        &self,
+        old: &CertificateId,
+        new: Option<&CertificateId>,
+    ) -> BTreeMap<TargetId, Seen> {
         let distributions = self.distributions.iter().map(|facts| {
             let serves = serves(facts.certificate.as_ref(), old, new);
             (distribution(&facts.id), Seen { serves, deployed: facts.status == Status::Deployed })

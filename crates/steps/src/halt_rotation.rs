@@ -5,10 +5,10 @@ use rotation_core::ids::TargetKind;
 use rotation_core::report::Halt;
 use serde::{Deserialize, Serialize};
 
+use crate::Context;
 use crate::error::StepError;
 use crate::payload::{Folder, Target};
 use crate::report_rotation::{Failure, message};
-use crate::Context;
 
 /// A target and what it failed with.
 #[derive(Debug, Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! ACM's import has no idempotency token, so each attempt first looks for what an earlier one left.
 
+use rotation_aws::acm::ImportError;
 use rotation_aws::{acm, iam};
 use rotation_core::bundle::Bundle;
 use rotation_core::finding::{Ending, Finding};
@@ -79,12 +80,10 @@ async fn import(
     bundle: &Bundle,
     tags: &[Tag],
 ) -> Result<CertificateId, StepError> {
-    match acm::import(&context.aws.acm, bundle, tags).await {
-        Ok(arn) => Ok(CertificateId::Acm { arn }),
-        Err(acm::ImportError::QuotaReached(error)) => Err(full(Store::Acm, &error.to_string())),
-        Err(acm::ImportError::Invalid(error)) => Err(not_taken(Store::Acm, &error.to_string())),
-        Err(acm::ImportError::Aws(error)) => Err(error.into()),
-    }
+    let arn = acm::import(&context.aws.acm, bundle, tags)
+        .await
+        .map_err(|error| not_imported(Store::Acm, error))?;
+    Ok(CertificateId::Acm { arn })
 }
 
 async fn upload(
@@ -94,18 +93,13 @@ async fn upload(
 ) -> Result<CertificateId, StepError> {
     let name = server_certificate_name(bundle);
     match iam::upload(&context.aws.iam, &name, bundle, tags).await {
-        Ok(id) => Ok(id),
-        Err(iam::UploadError::QuotaReached(error)) => Err(full(Store::Iam, &error.to_string())),
-        Err(iam::UploadError::Invalid(error)) => Err(not_taken(Store::Iam, &error.to_string())),
-        // The name carries the fingerprint, so it is this certificate; lists do not show it yet.
-        Err(iam::UploadError::AlreadyExists) => iam::find_by_name(&context.aws.iam, &name)
+        // The name carries the fingerprint: an earlier attempt got through, and no list shows it yet.
+        Err(ImportError::AlreadyExists) => iam::find_by_name(&context.aws.iam, &name)
             .await?
             .filter(|found| found.certificate == bundle.leaf)
             .map(|found| found.id)
-            .ok_or_else(|| {
-                not_taken(Store::Iam, &format!("the name {name} is taken by another certificate"))
-            }),
-        Err(iam::UploadError::Aws(error)) => Err(error.into()),
+            .ok_or_else(|| not_imported(Store::Iam, ImportError::AlreadyExists)),
+        uploaded => uploaded.map_err(|error| not_imported(Store::Iam, error)),
     }
 }
 
@@ -121,20 +115,21 @@ fn server_certificate_name(bundle: &Bundle) -> String {
     format!("{name}-{expiry}-{}", digest.get(..16).unwrap_or(digest))
 }
 
-fn full(store: Store, answer: &str) -> StepError {
-    StepError::found(&[Finding::new(
-        Ending::QuotaDenied,
-        format!("store {store}"),
-        format!("is full although the quotas showed room: {answer}"),
-        "ask for an increase in Service Quotas or delete certificates that nothing uses, and start the rotation again; nothing was changed",
-    )])
-}
-
-fn not_taken(store: Store, answer: &str) -> StepError {
-    StepError::found(&[Finding::new(
-        Ending::CertificateInvalid,
-        "new certificate",
-        format!("is not taken by {store}: {answer}"),
-        "put a corrected certificate into the source and start the rotation again; nothing was changed",
-    )])
+fn not_imported(store: Store, error: ImportError) -> StepError {
+    let finding = match error {
+        ImportError::Aws(error) => return error.into(),
+        ImportError::QuotaReached(answer) => Finding::new(
+            Ending::QuotaDenied,
+            format!("store {store}"),
+            format!("is full although the quotas showed room: {answer}"),
+            "ask for an increase in Service Quotas or delete certificates that nothing uses, and start the rotation again; nothing was changed",
+        ),
+        error @ (ImportError::Invalid(_) | ImportError::AlreadyExists) => Finding::new(
+            Ending::CertificateInvalid,
+            "new certificate",
+            format!("is not taken by {store}: {error}"),
+            "put a corrected certificate into the source and start the rotation again; nothing was changed",
+        ),
+    };
+    StepError::found(&[finding])
 }

@@ -58,7 +58,8 @@ impl Settings {
     pub fn from_env() -> Result<Self, lambda_runtime::Error> {
         fn number<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
             std::env::var(name).map_or(Ok(default), |text| {
-                text.parse().map_err(|_| format!("environment variable {name} is not a number: {text}"))
+                text.parse()
+                    .map_err(|_| format!("environment variable {name} is not a number: {text}"))
             })
         }
         Ok(Self {
@@ -66,7 +67,9 @@ impl Settings {
             poll_seconds: number("POLL_INTERVAL_SECONDS", 30)?,
             deployment_deadline_minutes: number("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
             quota_deadline_hours: number("QUOTA_DEADLINE_HOURS", 168)?,
-            extra_roots: std::env::var_os("SSL_CERT_FILE").filter(|p| !p.is_empty()).map(PathBuf::from),
+            extra_roots: std::env::var_os("SSL_CERT_FILE")
+                .filter(|p| !p.is_empty())
+                .map(PathBuf::from),
         })
     }
 }
@@ -91,9 +94,11 @@ where
     };
     let (step, context) = (&step, &context);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let input = serde_json::from_value(event.payload)
-            .map_err(|error| StepError::Internal(format!("the step's input does not parse: {error}")))?;
-        step(context, input).await
+        let input = serde_json::from_value(event.payload).map_err(|error| {
+            StepError::Internal(format!("the step's input does not parse: {error}"))
+        })?;
+        // Boxed: the SDK's futures nest deeper than the compiler follows in one piece.
+        Box::pin(step(context, input)).await
     }))
     .await
 }

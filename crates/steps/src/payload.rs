@@ -64,8 +64,6 @@ pub struct Plan {
     pub new_certificate: NewCertificate,
     /// How many targets, and where.
     pub targets: TargetList,
-    /// How many at a time.
-    pub concurrency: u64,
     /// Is the old certificate to be deleted?
     pub delete_old: bool,
     /// How long to keep it after the last target was moved, in seconds.
@@ -106,8 +104,10 @@ pub struct NewCertificate {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetList {
-    /// The key of the array of [`Target`]s in the folder's bucket.
+    /// The key of the array of all [`Target`]s in the folder's bucket.
     pub key: String,
+    /// The keys of the lanes: arrays of targets that are rotated one after the other.
+    pub lanes: Vec<String>,
     /// How many there are.
     pub total: usize,
     /// How many of them are to be moved.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use rotation_aws::cloudfront::{
     DistributionFacts, Status, TenantFacts, continuous_deployment_policy_of,
     list_continuous_deployment_policies, list_tenants_of,
@@ -15,7 +14,7 @@ use rotation_core::bundle::Bundle;
 use rotation_core::finding::{Ending, Finding, listed};
 use rotation_core::ids::{CertificateId, Store};
 use rotation_core::new_certificate::{self, OldCertificate as Outlived};
-use rotation_core::plan::{Member, Outcome, Serves, outcome, targets};
+use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, lanes, outcome, targets};
 use rotation_core::request::{self, Request};
 use rotation_core::tags;
 use rotation_core::trust::TrustRoots;
@@ -85,14 +84,14 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     };
     let mut findings =
         new_certificate::check(&bundle, &outlived, store, &trust_roots(context)?, now);
-    let chosen =
-        targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
+    let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
     let planned = chosen.planned;
+    let lanes = lanes(&planned, request.concurrency);
 
     let plan = Plan {
         outcome: outcome(&members, &planned, new.is_some(), request.delete_old, request.dry_run),
-        source: request.source,
+        source: request.source.clone(),
         store,
         old_certificate: OldCertificate {
             given: old.id.id().to_owned(),
@@ -103,6 +102,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         new_certificate: planned_new(new, &bundle),
         targets: TargetList {
             key: folder.key("targets.json"),
+            lanes: (0..lanes.len()).map(|n| folder.key(&format!("lanes/{n}.json"))).collect(),
             total: planned.len(),
             to_move: planned.iter().filter(|member| member.serves == Serves::Old).count(),
             dedicated_ip: planned
@@ -110,14 +110,22 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
                 .filter(|member| member.dedicated_ip && member.serves == Serves::Old)
                 .count(),
         },
-        concurrency: request.concurrency,
         delete_old: request.delete_old,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
         poll_seconds: context.settings.poll_seconds,
-        notes: notes(&planned, &old.in_use_by, request.delete_old),
+        notes: notes(&planned, &old.in_use_by, &request),
         folder,
     };
-    write(context, &plan, &input.request, &planned, &findings, now).await?;
+    write(context, &plan, &lanes).await?;
+    let record = PlanRecord {
+        request: &input.request,
+        made_at: now,
+        plan: &plan,
+        targets: &planned,
+        findings: &findings,
+    };
+    let key = plan.folder.key("plan.json");
+    s3::put_json(&context.aws.s3, &plan.folder.bucket, &key, &record).await?;
     tracing::info!(
         outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
     );
@@ -128,7 +136,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
 enum Old {
     Found(Box<Stored>),
     /// An earlier rotation has put the certificate `by` in its place and deleted it.
-    Replaced { store: Store, given: String, by: CertificateId },
+    Replaced {
+        store: Store,
+        given: String,
+        by: CertificateId,
+    },
     Missing(Finding),
 }
 
@@ -201,7 +213,12 @@ async fn find_managed(
             Ok(Old::Missing(Finding::new(
                 Ending::RequestInvalid,
                 "field oldCertificate",
-                format!("is missing, and more than one certificate is tagged {} = {}: {}", tags::SOURCE, request.source, listed(&ids)),
+                format!(
+                    "is missing, and more than one certificate is tagged {} = {}: {}",
+                    tags::SOURCE,
+                    request.source,
+                    listed(&ids)
+                ),
                 "name the one to replace in oldCertificate, or delete those that nothing uses",
             )))
         }
@@ -235,11 +252,11 @@ fn nothing_left(
         new_certificate: planned_new(Some(by), bundle),
         targets: TargetList {
             key: folder.key("targets.json"),
+            lanes: Vec::new(),
             total: 0,
             to_move: 0,
             dedicated_ip: 0,
         },
-        concurrency: request.concurrency,
         delete_old: request.delete_old,
         retain_seconds: 0,
         poll_seconds: context.settings.poll_seconds,
@@ -364,8 +381,11 @@ fn tenant_member(
 }
 
 /// What does not stand in the way, and is better known beforehand.
-fn notes(planned: &[Member], in_use_by: &[String], delete_old: bool) -> Vec<String> {
+fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<String> {
     let mut notes = Vec::new();
+    if request.concurrency > MAX_LANES {
+        notes.push(format!("No more than {MAX_LANES} targets are under way at once."));
+    }
     let dedicated: Vec<&str> = planned
         .iter()
         .filter(|member| member.dedicated_ip && member.serves == Serves::Old)
@@ -379,7 +399,7 @@ fn notes(planned: &[Member], in_use_by: &[String], delete_old: bool) -> Vec<Stri
     }
     let others: Vec<&String> =
         in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
-    if !others.is_empty() && delete_old {
+    if !others.is_empty() && request.delete_old {
         notes.push(format!(
             "The old certificate will not be deleted: it is also used by {}.",
             listed(&others)
@@ -388,22 +408,17 @@ fn notes(planned: &[Member], in_use_by: &[String], delete_old: bool) -> Vec<Stri
     notes
 }
 
-async fn write(
-    context: &Context,
-    plan: &Plan,
-    request: &Value,
-    members: &[Member],
-    findings: &[Finding],
-    made_at: Timestamp,
-) -> Result<(), StepError> {
-    let Folder { bucket, .. } = &plan.folder;
-    let s3 = &context.aws.s3;
-    let targets: Vec<Target> = members
-        .iter()
-        .map(|member| Target { target: member.target.clone(), serves: member.serves })
-        .collect();
-    s3::put_json(s3, bucket, &plan.targets.key, &targets).await?;
-    let record = PlanRecord { request, made_at, plan, targets: members, findings };
-    s3::put_json(s3, bucket, &plan.folder.key("plan.json"), &record).await?;
+/// The targets, all of them and lane by lane, for the steps and the Map.
+async fn write(context: &Context, plan: &Plan, lanes: &[Vec<&Member>]) -> Result<(), StepError> {
+    let put = async |key: &str, members: &mut dyn Iterator<Item = &Member>| {
+        let targets: Vec<Target> = members
+            .map(|member| Target { target: member.target.clone(), serves: member.serves })
+            .collect();
+        s3::put_json(&context.aws.s3, &plan.folder.bucket, key, &targets).await
+    };
+    put(&plan.targets.key, &mut lanes.iter().flatten().copied()).await?;
+    for (key, lane) in plan.targets.lanes.iter().zip(lanes) {
+        put(key, &mut lane.iter().copied()).await?;
+    }
     Ok(())
 }

@@ -72,10 +72,10 @@ pub struct Output {
 /// # Errors
 /// `Internal` when the state fits no ending, and what S3 answers.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
-    let folder = input
-        .plan
-        .as_ref()
-        .map_or_else(|| Folder::of(&context.settings.bucket, &input.execution), |p| p.folder.clone());
+    let folder = input.plan.as_ref().map_or_else(
+        || Folder::of(&context.settings.bucket, &input.execution),
+        |p| p.folder.clone(),
+    );
     let output = conclude(input)?;
     s3::put_json(&context.aws.s3, &folder.bucket, &folder.key("report.json"), &output).await?;
     tracing::info!(succeeded = output.succeeded, error = output.error, "report-rotation");
@@ -117,7 +117,11 @@ fn conclude(input: Input) -> Result<Output, StepError> {
         output: Some(Rotation {
             outcome: outcome.to_owned(),
             old_certificate: OldCertificate {
-                id: plan.old_certificate.id.as_ref().map_or(plan.old_certificate.given, |id| id.id().to_owned()),
+                id: plan
+                    .old_certificate
+                    .id
+                    .as_ref()
+                    .map_or(plan.old_certificate.given, |id| id.id().to_owned()),
                 fingerprint: plan.old_certificate.fingerprint,
                 not_after: plan.old_certificate.not_after,
                 deleted: plan.old_certificate.id.is_none()

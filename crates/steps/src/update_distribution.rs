@@ -67,23 +67,20 @@ async fn move_target(context: &Context, input: &Input) -> Result<Status, StepErr
     let Some(config) = read_config(&context.aws.cloudfront, target).await? else {
         return Ok(Status::Gone);
     };
-    match decide(serves(config.certificate().as_ref(), from, Some(to))) {
+    match decide(serves(config.certificate(), from, Some(to))) {
         Move::AlreadyThere => Ok(Status::Moving),
         Move::Drifted => Ok(Status::Drifted),
-        Move::Switch => {
-            let changed = config.with_certificate(to);
-            match write_config(&context.aws.cloudfront, target, &changed).await {
-                Ok(()) => Ok(Status::Moving),
-                Err(WriteError::Gone) => Ok(Status::Gone),
-                Err(WriteError::Changed) => Err(StepError::TargetChanged(target.clone())),
-                Err(WriteError::CertificateChangeInProgress) => {
-                    Err(StepError::CertificateChangeInProgress(target.clone()))
-                }
-                Err(WriteError::CertificateNotAccepted { message }) => {
-                    Err(StepError::CertificateNotAccepted { target: target.clone(), message })
-                }
-                Err(WriteError::Aws(error)) => Err(error.into()),
+        Move::Switch => match write_config(&context.aws.cloudfront, target, &config, to).await {
+            Ok(()) => Ok(Status::Moving),
+            Err(WriteError::Gone) => Ok(Status::Gone),
+            Err(WriteError::Changed) => Err(StepError::TargetChanged(target.clone())),
+            Err(WriteError::CertificateChangeInProgress) => {
+                Err(StepError::CertificateChangeInProgress(target.clone()))
             }
-        }
+            Err(WriteError::CertificateNotAccepted { message }) => {
+                Err(StepError::CertificateNotAccepted { target: target.clone(), message })
+            }
+            Err(WriteError::Aws(error)) => Err(error.into()),
+        },
     }
 }

@@ -1,6 +1,6 @@
 //! The Lambda function `update-distribution`.
 
-use rotation_steps::{update_distribution, run};
+use rotation_steps::{run, update_distribution};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {

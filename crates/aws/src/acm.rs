@@ -1,0 +1,247 @@
+//! Certificates in ACM, region us-east-1.
+
+use aws_sdk_acm::Client;
+use aws_sdk_acm::config::retry::RetryConfig;
+use aws_sdk_acm::primitives::{Blob, DateTime};
+use aws_sdk_acm::types::{
+    CertificateStatus, CertificateSummary, CertificateType, Filters, KeyAlgorithm, Tag as AcmTag,
+};
+use jiff::{SignedDuration, Timestamp};
+use rotation_core::bundle::Bundle;
+use rotation_core::certificate::Certificate;
+use rotation_core::ids::CertificateId;
+use rotation_core::tags::Tag;
+
+use crate::error::{AwsError, Context, ErrorKind};
+
+/// A certificate in ACM.
+#[derive(Debug)]
+pub struct AcmCertificate {
+    /// Its id.
+    pub id: CertificateId,
+    /// The leaf.
+    pub certificate: Certificate,
+    /// ARNs of what uses it, as far as ACM knows; that lags by half an hour.
+    pub in_use_by: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+}
+
+/// What counts against ACM's quotas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcmUsage {
+    /// All certificates of the region.
+    pub certificates: u64,
+    /// Of these, the imported ones.
+    pub imported: u64,
+    /// Of all that still exist, those created or imported in the last 365 days.
+    pub created_last_year: u64,
+    /// Of the imported ones that still exist, those imported in the last 365 days.
+    pub imported_last_year: u64,
+}
+
+/// Why nothing was imported or uploaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The store is full.
+    #[error("a quota is reached: {0}")]
+    QuotaReached(AwsError),
+    /// The store does not take this certificate.
+    #[error("it is not accepted: {0}")]
+    Invalid(AwsError),
+    /// The name is taken; IAM only.
+    #[error("a certificate of this name exists")]
+    AlreadyExists,
+    /// Anything else.
+    #[error(transparent)]
+    Aws(AwsError),
+}
+
+/// What became of a deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// Deleted.
+    Deleted,
+    /// It did not exist.
+    AlreadyGone,
+    /// Refused, in the store's words.
+    InUse(String),
+}
+
+/// A certificate with its tags and uses; none if there is no such ARN.
+pub async fn describe(client: &Client, arn: &str) -> Result<Option<AcmCertificate>, AwsError> {
+    const OPERATION: &str = "DescribeCertificate";
+    let answer = client.describe_certificate().certificate_arn(arn).send().await;
+    let detail = match answer.during(OPERATION, arn) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        answer => answer?
+            .certificate
+            .ok_or_else(|| AwsError::malformed(OPERATION, arn, "no Certificate"))?,
+    };
+    let Some(certificate) = leaf(client, arn).await? else { return Ok(None) };
+    Ok(Some(AcmCertificate {
+        id: CertificateId::Acm { arn: arn.to_owned() },
+        certificate,
+        in_use_by: detail.in_use_by.unwrap_or_default(),
+        tags: tags(client, arn).await?,
+    }))
+}
+
+/// The imported certificates with this very leaf, with their tags.
+pub async fn find_by_fingerprint(
+    client: &Client,
+    wanted: &Certificate,
+) -> Result<Vec<(CertificateId, Vec<Tag>)>, AwsError> {
+    let mut found = Vec::new();
+    for summary in list(client).await? {
+        // Fetching every certificate would take hours at ACM's rates; the expiry narrows it down.
+        let same_expiry = summary
+            .not_after
+            .as_ref()
+            .is_none_or(|not_after| not_after.secs() == wanted.not_after().as_second());
+        let Some(arn) = summary.certificate_arn else { continue };
+        if summary.r#type != Some(CertificateType::Imported)
+            || summary.status.is_some_and(|status| status != CertificateStatus::Issued)
+            || !same_expiry
+        {
+            continue;
+        }
+        if leaf(client, &arn).await?.as_ref() == Some(wanted) {
+            let tags = tags(client, &arn).await?;
+            found.push((CertificateId::Acm { arn }, tags));
+        }
+    }
+    Ok(found)
+}
+
+/// The certificates that carry this tag.
+pub async fn list_tagged(
+    client: &Client,
+    key: &str,
+    value: &str,
+) -> Result<Vec<CertificateId>, AwsError> {
+    let mut found = Vec::new();
+    for summary in list(client).await? {
+        let Some(arn) = summary.certificate_arn else { continue };
+        if tags(client, &arn).await?.iter().any(|(k, v)| k == key && v == value) {
+            found.push(CertificateId::Acm { arn });
+        }
+    }
+    Ok(found)
+}
+
+/// Imports a certificate and returns its ARN. It is sent once: ACM has no idempotency token, and a
+/// second attempt after a lost answer would make a second certificate.
+pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<String, ImportError> {
+    const OPERATION: &str = "ImportCertificate";
+    let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
+    let chain = (!chain.is_empty()).then(|| Blob::new(chain.into_bytes()));
+    let mut request = client
+        .import_certificate()
+        .certificate(Blob::new(bundle.leaf.to_pem().into_bytes()))
+        .private_key(Blob::new(bundle.key.to_pem().as_bytes()))
+        .set_certificate_chain(chain);
+    for (key, value) in tags {
+        let tag =
+            AcmTag::builder().key(key).value(value).build().map_err(|error| {
+                ImportError::Aws(AwsError::malformed(OPERATION, "a tag", error))
+            })?;
+        request = request.tags(tag);
+    }
+    let once = aws_sdk_acm::config::Builder::new().retry_config(RetryConfig::disabled());
+    let answer = request.customize().config_override(once).send().await;
+    let answer = answer.during(OPERATION, "the new certificate").map_err(|error| {
+        match error.code.as_deref() {
+            Some("LimitExceededException") => ImportError::QuotaReached(error),
+            Some(
+                "InvalidParameterException"
+                | "ValidationException"
+                | "TooManyTagsException"
+                | "InvalidTagException"
+                | "TagPolicyException",
+            ) => ImportError::Invalid(error),
+            _ => ImportError::Aws(error),
+        }
+    })?;
+    answer.certificate_arn.ok_or_else(|| {
+        ImportError::Aws(AwsError::malformed(OPERATION, "the new certificate", "no CertificateArn"))
+    })
+}
+
+/// Deletes a certificate that nothing uses.
+pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
+    let answer = client.delete_certificate().certificate_arn(arn).send().await;
+    match answer.during("DeleteCertificate", arn) {
+        Ok(_) => Ok(Deletion::Deleted),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(Deletion::AlreadyGone),
+        Err(error) if error.is("ResourceInUseException") => Ok(Deletion::InUse(error.message)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Counts what is there.
+pub async fn usage(client: &Client, now: Timestamp) -> Result<AcmUsage, AwsError> {
+    let year_ago = (now - SignedDuration::from_hours(365 * 24)).as_second();
+    let recent = |time: &Option<DateTime>| time.as_ref().is_some_and(|t| t.secs() >= year_ago);
+    let mut usage = AcmUsage::default();
+    for summary in list(client).await? {
+        let imported = summary.r#type == Some(CertificateType::Imported);
+        let is_new = recent(&summary.imported_at) || recent(&summary.created_at);
+        usage.certificates += 1;
+        usage.imported += u64::from(imported);
+        usage.created_last_year += u64::from(is_new);
+        usage.imported_last_year += u64::from(imported && is_new);
+    }
+    Ok(usage)
+}
+
+/// All certificates. Without a filter ListCertificates shows RSA 1024 and 2048 only.
+async fn list(client: &Client) -> Result<Vec<CertificateSummary>, AwsError> {
+    let every_key = Filters::builder()
+        .set_key_types(Some(vec![
+            KeyAlgorithm::Rsa1024,
+            KeyAlgorithm::Rsa2048,
+            KeyAlgorithm::Rsa3072,
+            KeyAlgorithm::Rsa4096,
+            KeyAlgorithm::EcPrime256v1,
+            KeyAlgorithm::EcSecp384r1,
+            KeyAlgorithm::EcSecp521r1,
+        ]))
+        .build();
+    let mut pages = client
+        .list_certificates()
+        .includes(every_key)
+        .max_items(1_000)
+        .into_paginator()
+        .items()
+        .send();
+    let mut all = Vec::new();
+    while let Some(summary) = pages.next().await {
+        all.push(summary.during("ListCertificates", "ACM")?);
+    }
+    Ok(all)
+}
+
+/// The leaf; none if the certificate is gone.
+async fn leaf(client: &Client, arn: &str) -> Result<Option<Certificate>, AwsError> {
+    const OPERATION: &str = "GetCertificate";
+    let answer = client.get_certificate().certificate_arn(arn).send().await;
+    let pem = match answer.during(OPERATION, arn) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        answer => answer?
+            .certificate
+            .ok_or_else(|| AwsError::malformed(OPERATION, arn, "no Certificate"))?,
+    };
+    Certificate::from_pem(&pem)
+        .map(Some)
+        .map_err(|error| AwsError::malformed(OPERATION, arn, error))
+}
+
+async fn tags(client: &Client, arn: &str) -> Result<Vec<Tag>, AwsError> {
+    let answer = client.list_tags_for_certificate().certificate_arn(arn).send().await;
+    let tags = match answer.during("ListTagsForCertificate", arn) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
+        answer => answer?.tags.unwrap_or_default(),
+    };
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
+}

@@ -1,0 +1,412 @@
+//! Distributions and distribution tenants.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_cloudfront::Client;
+use aws_sdk_cloudfront::types::{
+    ConnectionMode, DistributionSummary, DistributionTenantAssociationFilter,
+    DistributionTenantSummary, ViewerCertificate,
+};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+
+use crate::config_document::ConfigDocument;
+pub use crate::config_document::ViewerCertificateRef;
+use crate::error::{AwsError, Context};
+
+/// `Status` of a distribution or tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// On its way to the edges.
+    InProgress,
+    /// At all edges.
+    Deployed,
+}
+
+impl Status {
+    fn of(status: &str) -> Self {
+        if status == "Deployed" { Self::Deployed } else { Self::InProgress }
+    }
+}
+
+/// What a list says of a distribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DistributionFacts {
+    /// `E…`
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `d….cloudfront.net`
+    pub domain_name: String,
+    /// Deployed?
+    pub status: Status,
+    /// Its alternate domain names.
+    pub aliases: Vec<String>,
+    /// Its certificate; none is CloudFront's own.
+    pub certificate: Option<ViewerCertificateRef>,
+    /// `sni-only`, `vip` or `static-ip`.
+    pub ssl_support_method: Option<String>,
+    /// Lower case: `http1.1`, `http2`, `http2and3`, `http3`.
+    pub http_version: String,
+    /// Is it a staging distribution?
+    pub staging: bool,
+    /// Is it the template of tenants?
+    pub tenant_only: bool,
+}
+
+/// What a list says of a distribution tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantFacts {
+    /// `dt_…`
+    pub id: String,
+    /// Of its template.
+    pub distribution_id: String,
+    /// Its domains.
+    pub domains: Vec<String>,
+    /// The certificate it brings itself; without one its template's is served.
+    pub certificate_arn: Option<String>,
+    /// Deployed?
+    pub status: Status,
+}
+
+/// What one read says of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetStatus {
+    /// Deployed?
+    pub status: Status,
+    /// What it serves.
+    pub certificate: Option<ViewerCertificateRef>,
+}
+
+/// Why a configuration was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// It is not the one that was read: 412, or an `If-Match` that is no longer valid.
+    #[error("the configuration has changed since it was read")]
+    Changed,
+    /// Another change of the certificate is on its way.
+    #[error("another certificate change is in progress")]
+    CertificateChangeInProgress,
+    /// `InvalidViewerCertificate`.
+    #[error("the certificate is not accepted: {message}")]
+    CertificateNotAccepted {
+        /// CloudFront's words.
+        message: String,
+    },
+    /// The target no longer exists.
+    #[error("it no longer exists")]
+    Gone,
+    /// Anything else.
+    #[error(transparent)]
+    Aws(AwsError),
+}
+
+/// Every distribution of the account, all pages.
+pub async fn list_distributions(client: &Client) -> Result<Vec<DistributionFacts>, AwsError> {
+    const OPERATION: &str = "ListDistributions";
+    let mut pages = client.list_distributions().into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during(OPERATION, "the account")?;
+        let list = page
+            .distribution_list
+            .ok_or_else(|| AwsError::malformed(OPERATION, "the account", "no DistributionList"))?;
+        all.extend(list.items.unwrap_or_default().into_iter().map(DistributionFacts::from));
+    }
+    Ok(all)
+}
+
+/// The ids of all continuous-deployment policies.
+pub async fn list_continuous_deployment_policies(client: &Client) -> Result<Vec<String>, AwsError> {
+    const OPERATION: &str = "ListContinuousDeploymentPolicies";
+    let mut ids = Vec::new();
+    let mut marker = None;
+    loop {
+        let list = client
+            .list_continuous_deployment_policies()
+            .set_marker(marker)
+            .send()
+            .await
+            .during(OPERATION, "the account")?
+            .continuous_deployment_policy_list
+            .ok_or_else(|| {
+                AwsError::malformed(OPERATION, "the account", "no ContinuousDeploymentPolicyList")
+            })?;
+        ids.extend(
+            list.items
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|item| item.continuous_deployment_policy)
+                .map(|policy| policy.id),
+        );
+        marker = list.next_marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            return Ok(ids);
+        }
+    }
+}
+
+/// The continuous-deployment policy attached to a distribution, if it is there and has one.
+pub async fn continuous_deployment_policy_of(
+    client: &Client,
+    id: &str,
+) -> Result<Option<String>, AwsError> {
+    let answer = client.get_distribution_config().id(id).send().await;
+    let answer = match answer.during("GetDistributionConfig", id) {
+        Err(error) if error.is("NoSuchDistribution") => return Ok(None),
+        answer => answer?,
+    };
+    Ok(answer
+        .distribution_config
+        .and_then(|config| config.continuous_deployment_policy_id)
+        .filter(|policy| !policy.is_empty()))
+}
+
+/// The tenants that bring this ACM certificate themselves, all pages.
+pub async fn list_tenants_by_certificate(
+    client: &Client,
+    arn: &str,
+) -> Result<Vec<TenantFacts>, AwsError> {
+    let request = client.list_distribution_tenants_by_customization().certificate_arn(arn);
+    let mut pages = request.into_paginator().items().send();
+    let mut tenants = Vec::new();
+    while let Some(tenant) = pages.next().await {
+        let tenant = tenant.during("ListDistributionTenantsByCustomization", arn)?;
+        tenants.push(TenantFacts::from(tenant));
+    }
+    Ok(tenants)
+}
+
+/// The tenants of a template, all pages.
+pub async fn list_tenants_of(
+    client: &Client,
+    distribution_id: &str,
+) -> Result<Vec<TenantFacts>, AwsError> {
+    let filter =
+        DistributionTenantAssociationFilter::builder().distribution_id(distribution_id).build();
+    let request = client.list_distribution_tenants().association_filter(filter);
+    let mut pages = request.into_paginator().items().send();
+    let mut tenants = Vec::new();
+    while let Some(tenant) = pages.next().await {
+        let tenant = tenant.during("ListDistributionTenants", distribution_id)?;
+        tenants.push(TenantFacts::from(tenant));
+    }
+    Ok(tenants)
+}
+
+/// A target's status and certificate; none if it is gone.
+pub async fn status(client: &Client, target: &TargetId) -> Result<Option<TargetStatus>, AwsError> {
+    let TargetId { kind, id } = target;
+    let (status, certificate) = match kind {
+        TargetKind::Distribution => {
+            const OPERATION: &str = "GetDistribution";
+            let answer = match client.get_distribution().id(id).send().await.during(OPERATION, id) {
+                Err(error) if error.is("NoSuchDistribution") => return Ok(None),
+                answer => answer?,
+            };
+            let distribution = answer
+                .distribution
+                .ok_or_else(|| AwsError::malformed(OPERATION, id, "no Distribution"))?;
+            let certificate =
+                distribution.distribution_config.and_then(|config| config.viewer_certificate);
+            (distribution.status, certificate.as_ref().and_then(certificate_ref))
+        }
+        TargetKind::Tenant => {
+            const OPERATION: &str = "GetDistributionTenant";
+            let answer = client.get_distribution_tenant().identifier(id).send().await;
+            let answer = match answer.during(OPERATION, id) {
+                Err(error) if error.is("EntityNotFound") => return Ok(None),
+                answer => answer?,
+            };
+            let tenant = answer
+                .distribution_tenant
+                .ok_or_else(|| AwsError::malformed(OPERATION, id, "no DistributionTenant"))?;
+            let arn = tenant.customizations.and_then(|all| all.certificate).map(|own| own.arn);
+            (tenant.status.unwrap_or_default(), arn.map(ViewerCertificateRef::Acm))
+        }
+    };
+    Ok(Some(TargetStatus { status: Status::of(&status), certificate }))
+}
+
+/// A target's configuration as it came over the wire; none if the target is gone.
+pub async fn read_config(
+    client: &Client,
+    target: &TargetId,
+) -> Result<Option<ConfigDocument>, AwsError> {
+    let TargetId { kind, id } = target;
+    let body = KeepBody::default();
+    let (operation, etag, document) = match kind {
+        TargetKind::Distribution => {
+            const OPERATION: &str = "GetDistributionConfig";
+            let request = client.get_distribution_config().id(id).customize();
+            let answer = request.interceptor(body.clone()).send().await;
+            let etag = match answer.during(OPERATION, id) {
+                Err(error) if error.is("NoSuchDistribution") => return Ok(None),
+                answer => answer?.e_tag,
+            };
+            let of: fn(&str, &str) -> _ = ConfigDocument::of_distribution;
+            (OPERATION, etag, of)
+        }
+        TargetKind::Tenant => {
+            const OPERATION: &str = "GetDistributionTenant";
+            let request = client.get_distribution_tenant().identifier(id).customize();
+            let answer = request.interceptor(body.clone()).send().await;
+            let etag = match answer.during(OPERATION, id) {
+                Err(error) if error.is("EntityNotFound") => return Ok(None),
+                answer => answer?.e_tag,
+            };
+            let of: fn(&str, &str) -> _ = ConfigDocument::of_tenant;
+            (OPERATION, etag, of)
+        }
+    };
+    let etag = etag.ok_or_else(|| AwsError::malformed(operation, id, "no ETag"))?;
+    let xml = String::from_utf8(body.take())
+        .map_err(|error| AwsError::malformed(operation, id, error))?;
+    document(&etag, &xml).map(Some).map_err(|error| AwsError::malformed(operation, id, error))
+}
+
+/// Writes a configuration back with another certificate, if it is still the one that was read.
+pub async fn write_config(
+    client: &Client,
+    target: &TargetId,
+    config: &ConfigDocument,
+    certificate: &CertificateId,
+) -> Result<(), WriteError> {
+    let TargetId { kind, id } = target;
+    let body = ReplaceBody(config.with_certificate(certificate));
+    let written = match kind {
+        TargetKind::Distribution => client
+            .update_distribution()
+            .id(id)
+            .if_match(&config.etag)
+            .customize()
+            .interceptor(body)
+            .send()
+            .await
+            .during("UpdateDistribution", id)
+            .map(drop),
+        TargetKind::Tenant => client
+            .update_distribution_tenant()
+            .id(id)
+            .if_match(&config.etag)
+            .customize()
+            .interceptor(body)
+            .send()
+            .await
+            .during("UpdateDistributionTenant", id)
+            .map(drop),
+    };
+    written.map_err(|error| match error.code.as_deref() {
+        Some("PreconditionFailed" | "InvalidIfMatchVersion") => WriteError::Changed,
+        Some("IllegalUpdate")
+            if error.message.contains("viewer certificate change")
+                && error.message.contains("in progress") =>
+        {
+            WriteError::CertificateChangeInProgress
+        }
+        Some("InvalidViewerCertificate") => {
+            WriteError::CertificateNotAccepted { message: error.message }
+        }
+        Some("NoSuchDistribution" | "EntityNotFound") => WriteError::Gone,
+        _ => WriteError::Aws(error),
+    })
+}
+
+impl From<DistributionSummary> for DistributionFacts {
+    fn from(summary: DistributionSummary) -> Self {
+        let viewer = summary.viewer_certificate.as_ref();
+        Self {
+            status: Status::of(&summary.status),
+            certificate: viewer.and_then(certificate_ref),
+            ssl_support_method: viewer
+                .and_then(|viewer| viewer.ssl_support_method.as_ref())
+                .map(|method| method.as_str().to_owned()),
+            aliases: summary.aliases.and_then(|aliases| aliases.items).unwrap_or_default(),
+            http_version: summary.http_version.as_str().to_ascii_lowercase(),
+            staging: summary.staging,
+            tenant_only: summary.connection_mode == Some(ConnectionMode::TenantOnly),
+            id: summary.id,
+            arn: summary.arn,
+            domain_name: summary.domain_name,
+        }
+    }
+}
+
+impl From<DistributionTenantSummary> for TenantFacts {
+    fn from(summary: DistributionTenantSummary) -> Self {
+        Self {
+            status: Status::of(summary.status.as_deref().unwrap_or_default()),
+            certificate_arn: summary
+                .customizations
+                .and_then(|all| all.certificate)
+                .map(|certificate| certificate.arn),
+            domains: summary.domains.into_iter().map(|domain| domain.domain).collect(),
+            id: summary.id,
+            distribution_id: summary.distribution_id,
+        }
+    }
+}
+
+fn certificate_ref(viewer: &ViewerCertificate) -> Option<ViewerCertificateRef> {
+    let named = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
+    named(&viewer.acm_certificate_arn)
+        .map(ViewerCertificateRef::Acm)
+        .or_else(|| named(&viewer.iam_certificate_id).map(ViewerCertificateRef::Iam))
+}
+
+/// Keeps the body of an answer as it came, since the SDK's types lose what they do not know.
+#[derive(Clone, Debug, Default)]
+struct KeepBody(Arc<Mutex<Vec<u8>>>);
+
+impl KeepBody {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Intercept for KeepBody {
+    fn name(&self) -> &'static str {
+        "KeepBody"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(bytes) = context.response().body().bytes() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
+        }
+        Ok(())
+    }
+}
+
+/// Puts a document into a request, before it is signed and before the first of its attempts.
+#[derive(Clone, Debug)]
+struct ReplaceBody(String);
+
+impl Intercept for ReplaceBody {
+    fn name(&self) -> &'static str {
+        "ReplaceBody"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        request.headers_mut().insert("content-length", self.0.len().to_string());
+        *request.body_mut() = SdkBody::from(self.0.as_str());
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Server certificates in IAM.
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::retry::RetryConfig;
+use aws_sdk_iam::types::{ServerCertificateMetadata, SummaryKeyType, Tag as IamTag};
+use rotation_core::bundle::Bundle;
+use rotation_core::certificate::Certificate;
+use rotation_core::ids::CertificateId;
+use rotation_core::tags::Tag;
+
+use crate::acm::{Deletion, ImportError};
+use crate::error::{AwsError, Context, ErrorKind};
+
+/// Where CloudFront looks: the path of a server certificate must begin with this.
+const PATH: &str = "/cloudfront/";
+
+/// A server certificate.
+#[derive(Debug)]
+pub struct IamCertificate {
+    /// Its id.
+    pub id: CertificateId,
+    /// The leaf.
+    pub certificate: Certificate,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+}
+
+/// What counts against IAM's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IamUsage {
+    /// Server certificates in the account.
+    pub used: u64,
+    /// How many there may be.
+    pub quota: u64,
+}
+
+/// The server certificate of this ARN.
+pub async fn find_by_arn(client: &Client, arn: &str) -> Result<Option<IamCertificate>, AwsError> {
+    let found = find_by_name(client, name_of(arn)).await?;
+    // Names are unique in the account, whatever the path; the ARN has both.
+    Ok(found.filter(|found| found.id.arn() == arn))
+}
+
+/// The server certificate of this id, `ASCA…`. Only lists know ids.
+pub async fn find_by_id(client: &Client, id: &str) -> Result<Option<IamCertificate>, AwsError> {
+    let all = list(client).await?;
+    match all.into_iter().find(|metadata| metadata.server_certificate_id == id) {
+        Some(metadata) => find_by_name(client, &metadata.server_certificate_name).await,
+        None => Ok(None),
+    }
+}
+
+/// The server certificate of this name.
+pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<IamCertificate>, AwsError> {
+    const OPERATION: &str = "GetServerCertificate";
+    let answer = client.get_server_certificate().server_certificate_name(name).send().await;
+    let found = match answer.during(OPERATION, name) {
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+        answer => answer?.server_certificate,
+    };
+    let found =
+        found.ok_or_else(|| AwsError::malformed(OPERATION, name, "no ServerCertificate"))?;
+    let metadata = found
+        .server_certificate_metadata
+        .ok_or_else(|| AwsError::malformed(OPERATION, name, "no ServerCertificateMetadata"))?;
+    let certificate = Certificate::from_pem(&found.certificate_body)
+        .map_err(|error| AwsError::malformed(OPERATION, name, error))?;
+    let tags = found.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect();
+    Ok(Some(IamCertificate { id: id_of(metadata), certificate, tags }))
+}
+
+/// The server certificates of CloudFront with this very leaf, with their tags.
+pub async fn find_by_fingerprint(
+    client: &Client,
+    wanted: &Certificate,
+) -> Result<Vec<(CertificateId, Vec<Tag>)>, AwsError> {
+    let mut found = Vec::new();
+    for metadata in list(client).await? {
+        let same_expiry = metadata
+            .expiration
+            .as_ref()
+            .is_none_or(|expiry| expiry.secs() == wanted.not_after().as_second());
+        if !metadata.path.starts_with("/cloudfront/") || !same_expiry {
+            continue;
+        }
+        let one = find_by_name(client, &metadata.server_certificate_name).await?;
+        found.extend(one.filter(|one| one.certificate == *wanted).map(|one| (one.id, one.tags)));
+    }
+    Ok(found)
+}
+
+/// The server certificates that carry this tag.
+pub async fn list_tagged(
+    client: &Client,
+    key: &str,
+    value: &str,
+) -> Result<Vec<CertificateId>, AwsError> {
+    let mut found = Vec::new();
+    for metadata in list(client).await? {
+        let one = find_by_name(client, &metadata.server_certificate_name).await?;
+        found.extend(
+            one.filter(|one| one.tags.iter().any(|(k, v)| k == key && v == value))
+                .map(|one| one.id),
+        );
+    }
+    Ok(found)
+}
+
+/// Uploads a certificate. It is sent once: the next attempt of the step looks for it first.
+pub async fn upload(
+    client: &Client,
+    name: &str,
+    bundle: &Bundle,
+    tags: &[Tag],
+) -> Result<CertificateId, ImportError> {
+    const OPERATION: &str = "UploadServerCertificate";
+    let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
+    let mut request = client
+        .upload_server_certificate()
+        .path(PATH)
+        .server_certificate_name(name)
+        .certificate_body(bundle.leaf.to_pem())
+        .private_key(bundle.key.to_pem().as_str())
+        .set_certificate_chain((!chain.is_empty()).then_some(chain));
+    for (key, value) in tags {
+        let tag =
+            IamTag::builder().key(key).value(value).build().map_err(|error| {
+                ImportError::Aws(AwsError::malformed(OPERATION, "a tag", error))
+            })?;
+        request = request.tags(tag);
+    }
+    let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
+    let answer = request.customize().config_override(once).send().await;
+    let answer = answer.during(OPERATION, name).map_err(|error| match error.code.as_deref() {
+        Some("LimitExceeded") => ImportError::QuotaReached(error),
+        Some("EntityAlreadyExists") => ImportError::AlreadyExists,
+        Some("MalformedCertificate" | "KeyPairMismatch" | "InvalidInput" | "ValidationError") => {
+            ImportError::Invalid(error)
+        }
+        _ => ImportError::Aws(error),
+    })?;
+    answer.server_certificate_metadata.map(id_of).ok_or_else(|| {
+        ImportError::Aws(AwsError::malformed(OPERATION, name, "no ServerCertificateMetadata"))
+    })
+}
+
+/// Deletes the server certificate of this ARN, if nothing uses it.
+pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
+    let request = client.delete_server_certificate().server_certificate_name(name_of(arn));
+    match request.send().await.during("DeleteServerCertificate", arn) {
+        Ok(_) => Ok(Deletion::Deleted),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(Deletion::AlreadyGone),
+        Err(error) if error.is("DeleteConflict") => Ok(Deletion::InUse(error.message)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is used of the account's quota, and the quota, both from GetAccountSummary.
+pub async fn usage(client: &Client) -> Result<IamUsage, AwsError> {
+    const OPERATION: &str = "GetAccountSummary";
+    let answer = client.get_account_summary().send().await.during(OPERATION, "IAM")?;
+    let map = answer.summary_map.unwrap_or_default();
+    let number = |key: SummaryKeyType| {
+        map.get(&key)
+            .and_then(|number| u64::try_from(*number).ok())
+            .ok_or_else(|| AwsError::malformed(OPERATION, "IAM", format!("no {key}")))
+    };
+    Ok(IamUsage {
+        used: number(SummaryKeyType::ServerCertificates)?,
+        quota: number(SummaryKeyType::ServerCertificatesQuota)?,
+    })
+}
+
+async fn list(client: &Client) -> Result<Vec<ServerCertificateMetadata>, AwsError> {
+    let mut pages = client.list_server_certificates().into_paginator().items().send();
+    let mut all = Vec::new();
+    while let Some(metadata) = pages.next().await {
+        all.push(metadata.during("ListServerCertificates", "IAM")?);
+    }
+    Ok(all)
+}
+
+fn id_of(metadata: ServerCertificateMetadata) -> CertificateId {
+    CertificateId::Iam { id: metadata.server_certificate_id, arn: metadata.arn }
+}
+
+fn name_of(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}

@@ -1,0 +1,130 @@
+//! Service Quotas.
+
+use aws_sdk_servicequotas::Client;
+use aws_sdk_servicequotas::config::retry::RetryConfig;
+use aws_sdk_servicequotas::types::{RequestStatus, RequestedServiceQuotaChange};
+use jiff::Timestamp;
+use rotation_core::quota::{Answer, IncreaseRequest, Origin};
+
+use crate::error::{AwsError, Context, ErrorKind};
+
+/// What became of a request for more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// It was made, with this id.
+    Requested(String),
+    /// There is an open one for this quota.
+    AlreadyOpen,
+    /// The account has as many open requests as it may have.
+    TooManyOpen,
+    /// Service Quotas does not take it, in its words.
+    Refused(String),
+}
+
+/// The account's value of a quota, else the default; none if Service Quotas does not know it.
+pub async fn value(
+    client: &Client,
+    service: &str,
+    code: &str,
+) -> Result<Option<(f64, Origin)>, AwsError> {
+    let answer = client.get_service_quota().service_code(service).quota_code(code).send().await;
+    match answer.during("GetServiceQuota", code) {
+        Err(error) if error.kind != ErrorKind::NotFound => return Err(error),
+        // A value with an error reason is not the account's.
+        Ok(answer) => {
+            if let Some(value) =
+                answer.quota.filter(|quota| quota.error_reason.is_none()).and_then(|q| q.value)
+            {
+                return Ok(Some((value, Origin::Applied)));
+            }
+        }
+        Err(_) => {}
+    }
+    let answer =
+        client.get_aws_default_service_quota().service_code(service).quota_code(code).send().await;
+    match answer.during("GetAWSDefaultServiceQuota", code) {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        answer => Ok(answer?.quota.and_then(|q| q.value).map(|value| (value, Origin::Default))),
+    }
+}
+
+/// The latest request for more of a quota.
+pub async fn latest_request(
+    client: &Client,
+    service: &str,
+    code: &str,
+) -> Result<Option<IncreaseRequest>, AwsError> {
+    let mut pages = client
+        .list_requested_service_quota_change_history_by_quota()
+        .service_code(service)
+        .quota_code(code)
+        .into_paginator()
+        .items()
+        .send();
+    let mut latest: Option<IncreaseRequest> = None;
+    while let Some(change) = pages.next().await {
+        let change = match change.during("ListRequestedServiceQuotaChangeHistoryByQuota", code) {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            change => request_of(change?),
+        };
+        if latest.as_ref().is_none_or(|latest| change.created > latest.created) {
+            latest = Some(change);
+        }
+    }
+    Ok(latest)
+}
+
+/// Asks for more. It is sent once, since it is not idempotent: the next attempt of the step looks for
+/// the request first.
+pub async fn request_increase(
+    client: &Client,
+    service: &str,
+    code: &str,
+    desired: f64,
+) -> Result<RequestOutcome, AwsError> {
+    const OPERATION: &str = "RequestServiceQuotaIncrease";
+    let once = aws_sdk_servicequotas::config::Builder::new().retry_config(RetryConfig::disabled());
+    let answer = client
+        .request_service_quota_increase()
+        .service_code(service)
+        .quota_code(code)
+        .desired_value(desired)
+        .customize()
+        .config_override(once)
+        .send()
+        .await;
+    match answer.during(OPERATION, code) {
+        Ok(answer) => answer
+            .requested_quota
+            .and_then(|request| request.id)
+            .map(RequestOutcome::Requested)
+            .ok_or_else(|| AwsError::malformed(OPERATION, code, "no request id")),
+        Err(error) if error.is("ResourceAlreadyExistsException") => Ok(RequestOutcome::AlreadyOpen),
+        Err(error) if error.is("QuotaExceededException") => Ok(RequestOutcome::TooManyOpen),
+        Err(error) if matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound) => {
+            Ok(RequestOutcome::Refused(error.message))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn request_of(change: RequestedServiceQuotaChange) -> IncreaseRequest {
+    let created = change
+        .created
+        .and_then(|time| Timestamp::from_second(time.secs()).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let answer = match change.status {
+        Some(RequestStatus::Approved) => Answer::Approved,
+        Some(RequestStatus::CaseClosed) => Answer::Closed,
+        Some(
+            RequestStatus::Denied | RequestStatus::NotApproved | RequestStatus::InvalidRequest,
+        ) => Answer::Refused,
+        _ => Answer::Open,
+    };
+    IncreaseRequest {
+        id: change.id.unwrap_or_default(),
+        answer,
+        desired: change.desired_value.unwrap_or_default(),
+        created,
+    }
+}

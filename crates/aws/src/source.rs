@@ -1,0 +1,136 @@
+//! Fetches what lies in a source: a secret, a parameter or an object.
+
+use aws_sdk_ssm::types::ParameterType;
+use rotation_core::bundle::MAX_SOURCE_BYTES;
+use rotation_core::request::SourceRef;
+use zeroize::Zeroizing;
+
+use crate::Aws;
+use crate::error::{AwsError, Context, ErrorKind};
+
+/// Why a source could not be read. `Display` is the problem, [`SourceError::cure`] what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It does not exist, or has no value yet.
+    #[error("does not exist, or has no value: {0}")]
+    Missing(String),
+    /// The function may not read it.
+    #[error("may not be read by this stack: {0}")]
+    Denied(String),
+    /// Larger than anything that is a certificate.
+    #[error(
+        "holds {bytes} bytes, and a certificate with chain and key has {MAX_SOURCE_BYTES} at most"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// A parameter that is not encrypted.
+    #[error("is a parameter of type {0}, which keeps a private key in clear")]
+    NotSecure(String),
+    /// AWS gave another final no: for example the key that encrypts it is disabled.
+    #[error("cannot be read: {0}")]
+    Refused(String),
+    /// It may be readable later.
+    #[error(transparent)]
+    Aws(AwsError),
+}
+
+impl SourceError {
+    /// What to do about it.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "put the new certificate there, or correct newCertificate",
+            Self::Denied(_) => {
+                "deploy the stack with a SecretNames, ParameterPaths or SourceBucket that covers it, \
+                 and with SourceKeyArn if a KMS key of yours encrypts it"
+            }
+            Self::TooLarge { .. } => "put only the certificate, its chain and its key there",
+            Self::NotSecure(_) => {
+                "make it a SecureString, and take a key that lay there in clear for exposed"
+            }
+            Self::Refused(_) => {
+                "make it readable in its own service, then start the rotation again"
+            }
+            Self::Aws(_) => "try again",
+        }
+    }
+
+    fn of(error: AwsError) -> Self {
+        match error.kind {
+            ErrorKind::NotFound => Self::Missing(error.message),
+            ErrorKind::AccessDenied => Self::Denied(error.message),
+            ErrorKind::Refused => Self::Refused(error.message),
+            ErrorKind::Throttled | ErrorKind::Unavailable => Self::Aws(error),
+        }
+    }
+}
+
+/// The content of a source; the buffer is wiped when it is dropped.
+///
+/// # Errors
+/// See [`SourceError`].
+pub async fn read(aws: &Aws, source: &SourceRef) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let content = match source {
+        SourceRef::Secret { id, region } => secret(aws, id, region.as_deref()).await?,
+        SourceRef::Parameter { name, region } => parameter(aws, name, region.as_deref()).await?,
+        SourceRef::Object { bucket, key } => object(aws, bucket, key).await?,
+    };
+    if content.len() > MAX_SOURCE_BYTES {
+        return Err(SourceError::TooLarge { bytes: content.len() as u64 });
+    }
+    Ok(content)
+}
+
+async fn secret(
+    aws: &Aws,
+    id: &str,
+    region: Option<&str>,
+) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let client = aws_sdk_secretsmanager::Client::new(&aws.config_in(region));
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = answer.during("GetSecretValue", id).map_err(SourceError::of)?;
+    let content = match (answer.secret_string, answer.secret_binary) {
+        (Some(text), _) => text.into_bytes(),
+        (None, Some(binary)) => binary.into_inner(),
+        (None, None) => Vec::new(),
+    };
+    Ok(Zeroizing::new(content))
+}
+
+async fn parameter(
+    aws: &Aws,
+    name: &str,
+    region: Option<&str>,
+) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    let client = aws_sdk_ssm::Client::new(&aws.config_in(region));
+    let answer = client.get_parameter().name(name).with_decryption(true).send().await;
+    let answer = answer.during("GetParameter", name).map_err(SourceError::of)?;
+    let parameter = answer
+        .parameter
+        .ok_or_else(|| SourceError::Missing("no Parameter in the answer".into()))?;
+    let content = Zeroizing::new(parameter.value.unwrap_or_default().into_bytes());
+    match parameter.r#type {
+        Some(ParameterType::SecureString) => Ok(content),
+        other => Err(SourceError::NotSecure(
+            other.map_or_else(|| "unknown".to_owned(), |kind| kind.as_str().to_owned()),
+        )),
+    }
+}
+
+async fn object(aws: &Aws, bucket: &str, key: &str) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    const OPERATION: &str = "GetObject";
+    let resource = format!("s3://{bucket}/{key}");
+    let answer = aws.s3.get_object().bucket(bucket).key(key).send().await;
+    let answer = answer.during(OPERATION, &resource).map_err(SourceError::of)?;
+    let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+    if bytes > MAX_SOURCE_BYTES as u64 {
+        return Err(SourceError::TooLarge { bytes });
+    }
+    let body = answer
+        .body
+        .collect()
+        .await
+        .map_err(|error| SourceError::Aws(AwsError::malformed(OPERATION, &resource, error)))?;
+    Ok(Zeroizing::new(body.to_vec()))
+}
