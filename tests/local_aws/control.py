@@ -1,0 +1,271 @@
+"""The control API: what a test or the demo does that no AWS API offers. JSON over HTTP, on the server's own port.
+
+GET  /control/state                what there is: distributions, tenants, certificates, quotas and requests for more of
+                                   them, faults, and every call with service, operation, resource, status and time
+POST /control/reset                an empty account, the settings the server was started with
+POST /control/settings             {"propagation_seconds": n, "in_use_lag_seconds": n,
+                                    "quotas": {CODE: value | null | "absent"},
+                                    "quota_decision": {CODE | "*": "approve" | "deny" | "hold", "after_seconds": n}}
+                                   null: GetServiceQuota has no applied value but there is a default; "absent": neither
+POST /control/quota-request/ID     {"status": "APPROVED" | "DENIED" | "CASE_OPENED" | "CASE_CLOSED" | ...}
+GET  /control/distribution/ID      one of them, with its configuration as XML ("document"); no call is logged
+GET  /control/tenant/ID            the same for a distribution tenant
+POST /control/distribution/ID      a change by somebody else: see `control_commands.apply`
+POST /control/tenant/ID            the same for a distribution tenant
+POST /control/faults               {"service": "cloudfront", "operation": "UpdateDistribution",
+                                    "code": "Throttling", "status": 400, "message": "...",
+                                    "resource": ID, "times": n, "skip": n, "probability": p,
+                                    "after_effect": bool, "latency_seconds": n}: service and operation are required;
+                                   without a code the call is only slow; services: cloudfront, acm, iam, service-quotas
+DELETE /control/faults             no more faults
+POST /control/acm/in-use           {"arn": ..., "by": [ARN, ...]}: users outside CloudFront; [] takes them away
+POST /control/seed                 [{"aliases": [...], "certificate": ARN or id, "staging"?, "enabled"?, "comment"?,
+                                     "http_version"?, "ssl_support_method"?, "minimum_protocol_version"?,
+                                     "connection_mode"?}, ...] -> {"ids": [...]}
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from flask import Flask, jsonify, request
+from moto.core.base_backend import BackendDict
+
+from . import acm, cloudfront, control_commands, iam
+from .cloudfront import Distribution, Resource, Tenant
+from .document import build, items, serialize, text
+from .errors import AwsError
+from .quotas import QUOTAS, ledger
+from .state import Fault, as_json, world
+
+app = Flask(__name__)
+app.json.sort_keys = False  # type: ignore[attr-defined]
+
+
+@app.errorhandler(AwsError)
+def _refused(error: AwsError) -> Any:
+    return jsonify(error=error.code, message=error.message), 400
+
+
+@app.errorhandler(ValueError)
+@app.errorhandler(KeyError)
+@app.errorhandler(TypeError)
+def _misused(error: Exception) -> Any:
+    return jsonify(error=type(error).__name__, message=str(error)), 400
+
+
+@app.get("/control/state")
+def state() -> Any:
+    with world.lock:
+        return jsonify(
+            distributions=[_distribution(one) for one in cloudfront.backend().distributions.values()],
+            tenants=[_tenant(one) for one in cloudfront.backend().tenants.values()],
+            acm_certificates=[
+                acm.described(backend.get_certificate(arn)) | {"Region": region, "Tags": dict(bundle.tags)}
+                for region, backend in acm.backends().items()
+                for arn, bundle in backend.bundles.items()
+            ],
+            iam_certificates=[
+                {
+                    name: value if isinstance(value, str) else value.isoformat()
+                    for name, value in certificate.metadata().items()
+                }
+                | {"Tags": certificate.tags, "InUseBy": world.users_of(certificate.id)}
+                for certificate in iam.backend().certificates.values()
+            ],
+            quota_requests=[
+                as_json(one) | {"quota": one.quota.code, "service": one.quota.service} for one in ledger.requests
+            ],
+            quotas={code: ledger.applied[code] for code in QUOTAS},
+            settings=as_json(world.settings),
+            faults=[as_json(fault) for fault in world.faults],
+            calls=[as_json(call) for call in world.calls],
+        )
+
+
+def _resource(resource: Resource) -> dict[str, Any]:
+    return {
+        "id": resource.id,
+        "arn": resource.arn,
+        "status": resource.status,
+        "etag": resource.etag,
+        "certificate": resource.certificate,
+        "versions": len(resource.history),
+        "history": resource.history,
+    }
+
+
+def _distribution(distribution: Distribution) -> dict[str, Any]:
+    return _resource(distribution) | {
+        "aliases": distribution.aliases,
+        "domain_name": distribution.domain_name,
+        "viewer_certificate": distribution.viewer._asdict(),
+        "staging": distribution.staging,
+        "tenant_only": distribution.tenant_only,
+        "continuous_deployment_policy_id": distribution.policy_id,
+        "comment": text(distribution.document, "Comment"),
+        "http_version": text(distribution.document, "HttpVersion"),
+    }
+
+
+def _tenant(tenant: Tenant) -> dict[str, Any]:
+    return _resource(tenant) | {
+        "name": tenant.name,
+        "distribution_id": tenant.distribution_id,
+        "domains": tenant.domains,
+    }
+
+
+@app.post("/control/reset")
+def reset() -> Any:
+    with world.lock:
+        BackendDict.reset()
+        ledger.reset()
+        world.reset()
+    return jsonify({})
+
+
+@app.post("/control/settings")
+def settings() -> Any:
+    wanted = dict(request.get_json())
+    with world.lock:
+        for code, value in wanted.pop("quotas", {}).items():
+            ledger.applied[QUOTAS[code].code] = value
+        decisions = dict(wanted.pop("quota_decision", {}))
+        ledger.after_seconds = decisions.pop("after_seconds", ledger.after_seconds)
+        if not set(decisions.values()) <= {"approve", "deny", "hold"}:
+            raise ValueError("a quota decision is approve, deny or hold")
+        ledger.decisions.update(decisions)
+        if unknown := wanted.keys() - vars(world.settings).keys():
+            raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
+        vars(world.settings).update(wanted)
+        return jsonify(as_json(world.settings))
+
+
+@app.post("/control/quota-request/<request_id>")
+def decide_quota_request(request_id: str) -> Any:
+    with world.lock:
+        requests = {one.id: one for one in ledger.requests}
+        ledger.decide(requests[request_id], request.get_json()["status"])
+    return jsonify({})
+
+
+@app.get("/control/distribution/<distribution_id>")
+def show_distribution(distribution_id: str) -> Any:
+    with world.lock:
+        distribution = cloudfront.backend().distribution(distribution_id)
+        return jsonify(_distribution(distribution) | {"document": serialize(distribution.document)})
+
+
+@app.get("/control/tenant/<tenant_id>")
+def show_tenant(tenant_id: str) -> Any:
+    with world.lock:
+        tenant = cloudfront.backend().tenant(tenant_id)
+        return jsonify(_tenant(tenant) | {"document": serialize(tenant.document)})
+
+
+@app.post("/control/distribution/<distribution_id>")
+def change_distribution(distribution_id: str) -> Any:
+    with world.lock:
+        distribution = cloudfront.backend().distribution(distribution_id)
+        control_commands.apply(cloudfront.backend(), distribution, request.get_json())
+        return jsonify(_distribution(distribution))
+
+
+@app.post("/control/tenant/<tenant_id>")
+def change_tenant(tenant_id: str) -> Any:
+    with world.lock:
+        tenant = cloudfront.backend().tenant(tenant_id)
+        control_commands.apply(cloudfront.backend(), tenant, request.get_json())
+        return jsonify(_tenant(tenant))
+
+
+@app.post("/control/faults")
+def add_fault() -> Any:
+    fault = Fault(**request.get_json())
+    with world.lock:
+        world.faults.append(fault)
+    return jsonify(as_json(fault))
+
+
+@app.delete("/control/faults")
+def clear_faults() -> Any:
+    with world.lock:
+        world.faults.clear()
+    return jsonify({})
+
+
+@app.post("/control/acm/in-use")
+def set_in_use() -> Any:
+    wanted = request.get_json()
+    with world.lock:
+        world.other_users[wanted["arn"]] = list(wanted["by"])
+    return jsonify({})
+
+
+@app.post("/control/seed")
+def seed() -> Any:
+    with world.lock:
+        created = [cloudfront.backend().create(_seeded_config(**wanted), tags=[]) for wanted in request.get_json()]
+        return jsonify(ids=[distribution.id for distribution in created])
+
+
+def _seeded_config(
+    certificate: str = "",
+    aliases: list[str] | None = None,
+    staging: bool = False,
+    enabled: bool = True,
+    comment: str = "",
+    http_version: str = "http2",
+    ssl_support_method: str = "sni-only",
+    minimum_protocol_version: str = "TLSv1.2_2021",
+    connection_mode: str | None = None,
+) -> Element:
+    if certificate:
+        source = "ACMCertificateArn" if certificate.startswith("arn:") else "IAMCertificateId"
+        viewer = {
+            source: certificate,
+            "SSLSupportMethod": ssl_support_method,
+            "MinimumProtocolVersion": minimum_protocol_version,
+        }
+    else:
+        viewer = {"CloudFrontDefaultCertificate": "true"}
+    return build(
+        "DistributionConfig",
+        {
+            "CallerReference": str(uuid.uuid4()),
+            "Aliases": items("Aliases", "CNAME", aliases or []),
+            "Origins": items(
+                "Origins",
+                "Origin",
+                [
+                    {
+                        "Id": "origin",
+                        "DomainName": "origin.example.com",
+                        "OriginPath": "",
+                        "CustomHeaders": {"Quantity": 0},
+                        "CustomOriginConfig": {
+                            "HTTPPort": 80,
+                            "HTTPSPort": 443,
+                            "OriginProtocolPolicy": "https-only",
+                            "OriginSslProtocols": items("OriginSslProtocols", "SslProtocol", ["TLSv1.2"]),
+                        },
+                    }
+                ],
+            ),
+            "DefaultCacheBehavior": {
+                "TargetOriginId": "origin",
+                "ViewerProtocolPolicy": "redirect-to-https",
+                "Compress": True,
+                "CachePolicyId": "658327ea-f89d-4fab-a63d-7e88639e58f6",
+            },
+            "Comment": comment,
+            "Enabled": enabled,
+            "ViewerCertificate": viewer,
+            "HttpVersion": http_version,
+            "Staging": staging,
+            "ConnectionMode": connection_mode,
+        },
+    )

@@ -1,0 +1,107 @@
+"""What somebody else does to a distribution or a tenant while a rotation runs: the commands of the control API."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from .cloudfront import CloudFront, Distribution, Resource, Tenant
+from .document import build, find, find_all, parse, put, remove, text
+
+_edits = itertools.count(1)
+_CERTIFICATE_FIELDS = ("CloudFrontDefaultCertificate", "ACMCertificateArn", "IAMCertificateId")
+
+
+def apply(backend: CloudFront, resource: Resource, command: dict[str, Any]) -> None:
+    """`command` is one or more of
+
+    {"edit": true}                 a change of the Comment (a tenant's parameter): new ETag
+    {"viewer_certificate": {...}}  another certificate: for a distribution the elements of ViewerCertificate,
+                                   for a tenant {"Arn": ...}
+    {"inject_xml": "<New>..</New>"}  puts an element into the configuration that no SDK knows
+    {"vanish": true}               the resource is deleted
+    {"propagation_seconds": n}     its own time from InProgress to Deployed; null for everybody's
+    {"edit_on_read": n}, {"drift_on_read": {...}}, {"vanish_on_read": true}
+                                   the same, right after the next reads of GetDistributionConfig
+                                   or GetDistributionTenant
+    """
+    if unknown := command.keys() - _COMMANDS.keys():
+        raise ValueError(f"unknown command {', '.join(sorted(unknown))}")
+    for name, argument in command.items():
+        _COMMANDS[name](backend, resource, argument)
+
+
+def _edit(backend: CloudFront, resource: Resource, wanted: bool) -> None:
+    document, note = deepcopy(resource.document), f"edited {next(_edits)}"
+    if isinstance(resource, Tenant):
+        parameters = [one for one in find_all(document, "Parameters/member") if text(one, "Name") != "edited"]
+        parameters.append(build("member", {"Name": "edited", "Value": note}))
+        put(document, build("Parameters", parameters))
+    else:
+        put(document, build("Comment", note))
+    _replace(backend, resource, document)
+
+
+def _change_certificate(backend: CloudFront, resource: Resource, fields: dict[str, Any]) -> None:
+    document = deepcopy(resource.document)
+    if isinstance(resource, Tenant):
+        customizations = find(document, "Customizations")
+        if customizations is None:
+            customizations = build("Customizations")
+            document.append(customizations)
+        put(customizations, build("Certificate", fields))
+    else:
+        element = find(document, "ViewerCertificate")
+        assert element is not None, "every stored configuration has one"
+        for name in _CERTIFICATE_FIELDS:
+            remove(element, name)
+        for name, value in fields.items():
+            put(element, build(name, value))
+    _replace(backend, resource, document)
+
+
+def _inject(backend: CloudFront, resource: Resource, xml: str) -> None:
+    document = deepcopy(resource.document)
+    put(document, parse(xml))
+    _replace(backend, resource, document)
+
+
+def _replace(backend: CloudFront, resource: Resource, document: Any) -> None:
+    if isinstance(resource, Distribution):
+        backend.replace_config(resource, document)
+    elif isinstance(resource, Tenant):
+        backend.replace_tenant(resource, document)
+
+
+def _vanish(backend: CloudFront, resource: Any, wanted: bool) -> None:
+    backend.vanish(resource)
+
+
+def _set_propagation(backend: CloudFront, resource: Resource, seconds: float | None) -> None:
+    resource.propagation_seconds = seconds
+
+
+def _edit_on_read(backend: CloudFront, resource: Resource, times: int) -> None:
+    resource.on_read += [{"edit": True}] * times
+
+
+def _change_certificate_on_read(backend: CloudFront, resource: Resource, fields: dict[str, Any]) -> None:
+    resource.on_read.append({"viewer_certificate": fields})
+
+
+def _vanish_on_read(backend: CloudFront, resource: Resource, wanted: bool) -> None:
+    resource.on_read.append({"vanish": True})
+
+
+_COMMANDS: dict[str, Callable[[CloudFront, Any, Any], None]] = {
+    "edit": _edit,
+    "viewer_certificate": _change_certificate,
+    "drift_on_read": _change_certificate_on_read,
+    "inject_xml": _inject,
+    "vanish": _vanish,
+    "propagation_seconds": _set_propagation,
+    "edit_on_read": _edit_on_read,
+    "vanish_on_read": _vanish_on_read,
+}

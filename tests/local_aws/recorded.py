@@ -1,0 +1,68 @@
+"""Puts the log of calls and the faults between the wire and moto's handlers."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from moto.core.responses import ActionResult, BaseResponse
+
+from .errors import AwsError
+from .state import Call, Fault, world
+
+# The parameters that name what a call is about; none of them can hold a secret.
+_RESOURCE_PARAMETERS = (
+    "Id",
+    "Identifier",
+    "PrimaryDistributionId",
+    "Resource",
+    "CertificateArn",
+    "ServerCertificateName",
+    "QuotaCode",
+    "RequestId",
+)
+# "<Code>" in the XML protocols, "__type" in the JSON one.
+_ERROR_CODE = re.compile(r'<Code>(\w+)</Code>|"__type": "(?:[^"]*#)?(\w+)"')
+
+
+class RecordedResponse(BaseResponse):
+    """A mixin for moto's response classes."""
+
+    def call_action(self) -> Any:
+        service, operation = self.service_name or "", self._get_action() or "Unknown"
+        resource = next(filter(None, map(self._get_param, _RESOURCE_PARAMETERS)), None)
+        fault = world.take_fault(service, operation, resource)
+
+        if fault and not fault.after_effect:
+            time.sleep(fault.latency_seconds)
+        if fault and fault.code and not fault.after_effect:
+            answer: Any = self._answer_with(fault)
+        else:
+            with world.lock:
+                answer = super().call_action()
+        if fault and fault.after_effect:
+            time.sleep(fault.latency_seconds)
+            answer = self._answer_with(fault) if fault.code else answer
+
+        status, _, body = answer
+        error = _ERROR_CODE.search(body if isinstance(body, str) else body.decode()) if status >= 400 else None
+        with world.lock:
+            world.calls.append(
+                Call(
+                    service=service,
+                    operation=operation,
+                    resource=resource,
+                    region=self.region,
+                    status=status,
+                    error=next(filter(None, error.groups())) if error else None,
+                    time=time.time(),
+                )
+            )
+        return answer
+
+    def _answer_with(self, fault: Fault) -> Any:
+        """In the service's own envelope: moto's serializer knows the protocol."""
+        _, headers, body = self.serialized(ActionResult(AwsError(fault.code, fault.message)))
+        headers["status"] = str(fault.status)
+        return fault.status, headers, body

@@ -1,0 +1,110 @@
+"""What the services share: settings, faults to answer with, a log of calls, and who uses which certificate."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+# The account of ministack, the platform half of the local AWS: both halves must agree on ARNs.
+ACCOUNT = "000000000000"
+
+
+@dataclass
+class Settings:
+    propagation_seconds: float = 0.0
+    in_use_lag_seconds: float = 0.0
+
+
+@dataclass
+class Fault:
+    """An answer (or only a delay) that takes the place of the next matching calls' own."""
+
+    service: str
+    operation: str
+    code: str | None = None
+    status: int = 400
+    message: str = "injected fault"
+    resource: str | None = None
+    times: int = 1
+    skip: int = 0
+    probability: float = 1.0
+    after_effect: bool = False
+    latency_seconds: float = 0.0
+    fired: int = 0
+
+    def fires(self, service: str, operation: str, resource: str | None) -> bool:
+        if (self.service, self.operation) != (service, operation) or self.fired >= self.times:
+            return False
+        if self.resource not in (None, resource):
+            return False
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        if random.random() >= self.probability:
+            return False
+        self.fired += 1
+        return True
+
+
+@dataclass
+class Call:
+    service: str
+    operation: str
+    resource: str | None
+    region: str
+    status: int
+    error: str | None
+    time: float
+
+
+@dataclass
+class World:
+    """One per server. `lock` makes each call, and each control call, atomic."""
+
+    initial: Settings = field(default_factory=Settings)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    settings: Settings = field(default_factory=Settings)
+    faults: list[Fault] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    # certificate (ACM ARN or IAM id) -> ARN of its user -> when that user let go of it, None while it holds it
+    _users: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    # the same for users outside this system: API Gateway, Cognito, another account's distribution
+    other_users: dict[str, list[str]] = field(default_factory=dict)
+
+    def start_with(self, settings: Settings) -> None:
+        self.initial = settings
+        self.reset()
+
+    def reset(self) -> None:
+        self.settings = Settings(**vars(self.initial))
+        self.faults.clear()
+        self.calls.clear()
+        self._users.clear()
+        self.other_users.clear()
+
+    def take_fault(self, service: str, operation: str, resource: str | None) -> Fault | None:
+        with self.lock:
+            return next((fault for fault in self.faults if fault.fires(service, operation, resource)), None)
+
+    def hold(self, certificate: str, user: str) -> None:
+        self._users.setdefault(certificate, {})[user] = None
+
+    def release(self, certificate: str, user: str) -> None:
+        self._users[certificate][user] = time.time()
+
+    def users_of(self, certificate: str) -> list[str]:
+        """ACM and IAM go on naming a user for a while after it let go of the certificate."""
+        now, lag = time.time(), self.settings.in_use_lag_seconds
+        users = self._users.get(certificate, {})
+        named = [user for user, released in users.items() if released is None or now < released + lag]
+        return named + self.other_users.get(certificate, [])
+
+
+world = World()
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if not name.startswith("_")}
