@@ -90,13 +90,17 @@ impl Finding {
         problem: impl Into<String>,
         cure: impl Into<String>,
     ) -> Self {
-        Self { ending, subject: subject.into(), problem: problem.into(), cure: cure.into() }
+        // Problems may end with words of AWS's, which end with a full stop or not.
+        let problem = problem.into().trim_end_matches('.').to_owned();
+        Self { ending, subject: subject.into(), problem, cure: cure.into() }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}. {}.", self.subject, self.problem, self.cure)
+        let mut cure = self.cure.chars();
+        let first = cure.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
+        write!(f, "{}: {}. {first}{}.", self.subject, self.problem, cure.as_str())
     }
 }
 
@@ -165,9 +169,9 @@ mod tests {
             conclude(&findings),
             Some((
                 Ending::AliasNotCovered,
-                "distribution E2: is wrong. mend it.\n\
-                 distribution E1: is wrong. mend it.\n\
-                 [TargetNotRotatable] distribution E1: is wrong. mend it."
+                "distribution E2: is wrong. Mend it.\n\
+                 distribution E1: is wrong. Mend it.\n\
+                 [TargetNotRotatable] distribution E1: is wrong. Mend it."
                     .to_owned()
             ))
         );

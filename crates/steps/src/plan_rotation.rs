@@ -58,7 +58,9 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     let (bundle, old) = match (bundle, old) {
         (Ok(bundle), Old::Found(old)) => (bundle, *old),
         (Ok(bundle), Old::Replaced { store, given, by }) => {
-            return Ok(nothing_left(&request, context, folder, &bundle, store, given, by));
+            let plan = nothing_left(&request, context, folder, &bundle, store, given, by);
+            record(context, &input.request, &plan, &[], &[]).await?;
+            return Ok(plan);
         }
         (Ok(_), Old::Missing(finding)) | (Err(finding), Old::Found(_) | Old::Replaced { .. }) => {
             return Err(StepError::found(&[finding]));
@@ -117,15 +119,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         folder,
     };
     write(context, &plan, &lanes).await?;
-    let record = PlanRecord {
-        request: &input.request,
-        made_at: now,
-        plan: &plan,
-        targets: &planned,
-        findings: &findings,
-    };
-    let key = plan.folder.key("plan.json");
-    s3::put_json(&context.aws.s3, &plan.folder.bucket, &key, &record).await?;
+    record(context, &input.request, &plan, &planned, &findings).await?;
     tracing::info!(
         outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
     );
@@ -420,5 +414,19 @@ async fn write(context: &Context, plan: &Plan, lanes: &[Vec<&Member>]) -> Result
     for (key, lane) in plan.targets.lanes.iter().zip(lanes) {
         put(key, &mut lane.iter().copied()).await?;
     }
+    Ok(())
+}
+
+/// The whole plan, for people.
+async fn record(
+    context: &Context,
+    request: &Value,
+    plan: &Plan,
+    targets: &[Member],
+    findings: &[Finding],
+) -> Result<(), StepError> {
+    let record = PlanRecord { request, made_at: (context.now)(), plan, targets, findings };
+    let key = plan.folder.key("plan.json");
+    s3::put_json(&context.aws.s3, &plan.folder.bucket, &key, &record).await?;
     Ok(())
 }
