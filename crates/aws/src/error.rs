@@ -50,7 +50,10 @@ impl AwsError {
                 let meta = answer.err();
                 let code = meta.code().unwrap_or_default();
                 let status = answer.raw().status().as_u16();
-                let words = meta.message().unwrap_or("no explanation");
+                let words = match status {
+                    200..300 => "the answer could not be understood",
+                    _ => meta.message().unwrap_or("no explanation"),
+                };
                 let shown =
                     if code.is_empty() { format!("HTTP {status}") } else { code.to_owned() };
                 (kind(code, status), meta.code().map(str::to_owned), format!("{shown}: {words}"))

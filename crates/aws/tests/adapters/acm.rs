@@ -1,0 +1,242 @@
+use aws_sdk_acm::Client;
+use aws_sdk_acm::operation::delete_certificate::DeleteCertificateOutput;
+use aws_sdk_acm::operation::describe_certificate::DescribeCertificateOutput;
+use aws_sdk_acm::operation::get_certificate::GetCertificateOutput;
+use aws_sdk_acm::operation::import_certificate::ImportCertificateOutput;
+use aws_sdk_acm::operation::list_certificates::ListCertificatesOutput;
+use aws_sdk_acm::operation::list_tags_for_certificate::ListTagsForCertificateOutput;
+use aws_sdk_acm::primitives::DateTime;
+use aws_sdk_acm::types::{
+    CertificateDetail, CertificateStatus, CertificateSummary, CertificateType, Tag,
+};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use rotation_aws::acm::{
+    AcmUsage, Deletion, ImportError, delete, describe, find_by_fingerprint, import, list_tagged,
+    usage,
+};
+use rotation_aws::error::ErrorKind;
+use rotation_core::ids::CertificateId;
+
+use crate::material::{COMMON, assert_kind, json_error, material, other};
+
+const ARN: &str = "arn:aws:acm:us-east-1:111122223333:certificate/a";
+
+fn client(rules: &[&Rule]) -> Client {
+    let rules: Vec<Rule> = rules.iter().map(|rule| (*rule).clone()).collect();
+    mock_client!(aws_sdk_acm, RuleMode::MatchAny, &rules)
+}
+
+fn id(arn: &str) -> CertificateId {
+    CertificateId::Acm { arn: arn.into() }
+}
+
+fn get(arn: &'static str, pem: &'static str) -> Rule {
+    mock!(Client::get_certificate)
+        .match_requests(move |request| request.certificate_arn() == Some(arn))
+        .then_output(move || GetCertificateOutput::builder().certificate(pem).build())
+}
+
+fn tags(key: &'static str, value: &'static str) -> Rule {
+    mock!(Client::list_tags_for_certificate).then_output(move || {
+        let tag = Tag::builder().key(key).value(value).build().unwrap();
+        ListTagsForCertificateOutput::builder().tags(tag).build()
+    })
+}
+
+fn summary(arn: &str) -> aws_sdk_acm::types::builders::CertificateSummaryBuilder {
+    CertificateSummary::builder()
+        .certificate_arn(arn)
+        .r#type(CertificateType::Imported)
+        .status(CertificateStatus::Issued)
+        .not_after(DateTime::from_secs(material().certificate.not_after().as_second()))
+}
+
+fn list(summaries: fn() -> Vec<CertificateSummary>) -> Rule {
+    mock!(Client::list_certificates)
+        .match_requests(|request| {
+            // All seven: the default leaves out everything but RSA 1024 and 2048.
+            request.includes().is_some_and(|filters| filters.key_types().len() == 7)
+        })
+        .then_output(move || {
+            ListCertificatesOutput::builder()
+                .set_certificate_summary_list(Some(summaries()))
+                .build()
+        })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_with_tags_and_uses() {
+    let described = mock!(Client::describe_certificate).then_output(|| {
+        let detail = CertificateDetail::builder().certificate_arn(ARN).in_use_by("arn:x").build();
+        DescribeCertificateOutput::builder().certificate(detail).build()
+    });
+    let client = client(&[&described, &get(ARN, &material().pem), &tags("team", "web")]);
+    let found = describe(&client, ARN).await.unwrap().unwrap();
+    assert_eq!(found.id, id(ARN));
+    assert_eq!(found.certificate, material().certificate);
+    assert_eq!(found.in_use_by, ["arn:x"]);
+    assert_eq!(found.tags, [("team".to_owned(), "web".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_certificate_of_that_arn() {
+    let gone = mock!(Client::describe_certificate)
+        .then_http_response(|| json_error(400, "ResourceNotFoundException"));
+    assert!(describe(&client(&[&gone]), ARN).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_any_call_may_meet() {
+    for (status, code, kind) in COMMON {
+        let rule = mock!(Client::describe_certificate)
+            .then_http_response(move || json_error(status, code));
+        assert_kind(describe(&client(&[&rule]), ARN).await, kind);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_answer() {
+    let rule = mock!(Client::describe_certificate)
+        .then_http_response(|| crate::material::answer(200, "<html>a proxy's page</html>"));
+    assert_kind(describe(&client(&[&rule]), ARN).await, ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_imported_certificate_with_the_same_leaf_is_the_same() {
+    let listed = list(|| {
+        vec![
+            summary("arn:same").build(),
+            summary("arn:other-leaf").build(),
+            summary("arn:amazon").r#type(CertificateType::AmazonIssued).build(),
+            summary("arn:expired").status(CertificateStatus::Expired).build(),
+            summary("arn:other-expiry").not_after(DateTime::from_secs(1)).build(),
+        ]
+    });
+    let client = client(&[
+        &listed,
+        &get("arn:same", &material().pem),
+        &get("arn:other-leaf", &other().pem),
+        &tags("cert-rotation:fingerprint", "x"),
+    ]);
+    let found = find_by_fingerprint(&client, &material().certificate).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, id("arn:same"));
+    assert_eq!(found[0].1[0].0, "cert-rotation:fingerprint");
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificates_are_found_by_tag() {
+    let listed = list(|| vec![summary("arn:1").build()]);
+    let client = client(&[&listed, &tags("cert-rotation:source", "tls/www")]);
+    let found = list_tagged(&client, "cert-rotation:source", "tls/www").await.unwrap();
+    assert_eq!(found, [id("arn:1")]);
+    assert!(list_tagged(&client, "cert-rotation:source", "tls/other").await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_carries_certificate_key_and_tags() {
+    let rule = mock!(Client::import_certificate)
+        .match_requests(|request| {
+            let text = |blob: Option<&aws_sdk_acm::primitives::Blob>| {
+                blob.map(|blob| String::from_utf8(blob.as_ref().to_vec()).unwrap())
+            };
+            text(request.certificate()).is_some_and(|pem| pem.contains("BEGIN CERTIFICATE"))
+                && text(request.private_key()).is_some_and(|pem| pem.contains("PRIVATE KEY"))
+                && request.certificate_chain().is_none()
+                && request.certificate_arn().is_none()
+                && request.tags()[0].key() == "team"
+        })
+        .then_output(|| ImportCertificateOutput::builder().certificate_arn(ARN).build());
+    let tags = [("team".to_owned(), "web".to_owned())];
+    assert_eq!(import(&client(&[&rule]), &material().bundle(), &tags).await.unwrap(), ARN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_that_is_refused() {
+    for code in ["InvalidParameterException", "ValidationException", "TooManyTagsException"] {
+        let rule =
+            mock!(Client::import_certificate).then_http_response(move || json_error(400, code));
+        let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
+        assert!(matches!(result, Err(ImportError::Invalid(_))), "{code}: {result:?}");
+    }
+    let rule = mock!(Client::import_certificate)
+        .then_http_response(|| json_error(400, "LimitExceededException"));
+    let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
+    assert!(matches!(result, Err(ImportError::QuotaReached(_))), "{result:?}");
+    assert_eq!(rule.num_calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_is_sent_once_whatever_the_answer() {
+    for (status, code, kind) in COMMON {
+        let rule =
+            mock!(Client::import_certificate).then_http_response(move || json_error(status, code));
+        let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
+        assert!(
+            matches!(&result, Err(ImportError::Aws(error)) if error.kind == kind),
+            "{code}: {result:?}"
+        );
+        assert_eq!(rule.num_calls(), 1, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletions() {
+    let deleted = mock!(Client::delete_certificate)
+        .then_output(|| DeleteCertificateOutput::builder().build());
+    assert_eq!(delete(&client(&[&deleted]), ARN).await.unwrap(), Deletion::Deleted);
+    let gone = mock!(Client::delete_certificate)
+        .then_http_response(|| json_error(400, "ResourceNotFoundException"));
+    assert_eq!(delete(&client(&[&gone]), ARN).await.unwrap(), Deletion::AlreadyGone);
+    let used = mock!(Client::delete_certificate)
+        .then_http_response(|| json_error(400, "ResourceInUseException"));
+    assert_eq!(
+        delete(&client(&[&used]), ARN).await.unwrap(),
+        Deletion::InUse("ResourceInUseException: told so".into())
+    );
+    let denied = mock!(Client::delete_certificate)
+        .then_http_response(|| json_error(400, "AccessDeniedException"));
+    assert_kind(delete(&client(&[&denied]), ARN).await, ErrorKind::AccessDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn imported_certificates_and_those_of_a_year_are_counted() {
+    let listed = list(|| {
+        let at =
+            |text: &str| DateTime::from_secs(text.parse::<jiff::Timestamp>().unwrap().as_second());
+        vec![
+            summary("arn:1").imported_at(at("2026-11-01T00:00:00Z")).build(),
+            summary("arn:2").imported_at(at("2025-11-01T00:00:00Z")).build(),
+            summary("arn:3")
+                .r#type(CertificateType::AmazonIssued)
+                .created_at(at("2026-11-01T00:00:00Z"))
+                .build(),
+        ]
+    });
+    let now = "2026-11-23T00:00:00Z".parse().unwrap();
+    assert_eq!(
+        usage(&client(&[&listed]), now).await.unwrap(),
+        AcmUsage { certificates: 3, imported: 2, created_last_year: 2, imported_last_year: 1 }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_are_read_to_the_last_page() {
+    let rule = mock!(Client::list_certificates)
+        .sequence()
+        .output(|| {
+            ListCertificatesOutput::builder()
+                .certificate_summary_list(summary("arn:1").build())
+                .next_token("more")
+                .build()
+        })
+        .output(|| {
+            ListCertificatesOutput::builder()
+                .certificate_summary_list(summary("arn:2").build())
+                .build()
+        })
+        .build();
+    let now = "2026-11-23T00:00:00Z".parse().unwrap();
+    assert_eq!(usage(&client(&[&rule]), now).await.unwrap().certificates, 2);
+    assert_eq!(rule.num_calls(), 2);
+}

@@ -1,0 +1,268 @@
+use aws_sdk_cloudfront::Client;
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use rotation_aws::cloudfront::{
+    Status, ViewerCertificateRef, WriteError, continuous_deployment_policy_of,
+    list_continuous_deployment_policies, list_distributions, list_tenants_by_certificate,
+    list_tenants_of, read_config, status, write_config,
+};
+use rotation_aws::config_document::ConfigDocument;
+use rotation_aws::error::ErrorKind;
+use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+
+use crate::material::{COMMON, answer, assert_kind, xml_error};
+
+const OLD: &str = "arn:aws:acm:us-east-1:111122223333:certificate/old";
+const NEW: &str = "arn:aws:acm:us-east-1:111122223333:certificate/new";
+
+fn client(rules: &[&Rule]) -> Client {
+    let rules: Vec<Rule> = rules.iter().map(|rule| (*rule).clone()).collect();
+    mock_client!(aws_sdk_cloudfront, RuleMode::MatchAny, &rules)
+}
+
+fn distribution() -> TargetId {
+    TargetId { kind: TargetKind::Distribution, id: "E1".into() }
+}
+
+fn tenant() -> TargetId {
+    TargetId { kind: TargetKind::Tenant, id: "dt_1".into() }
+}
+
+fn new() -> CertificateId {
+    CertificateId::Acm { arn: NEW.into() }
+}
+
+fn config() -> ConfigDocument {
+    let xml = format!(
+        "<DistributionConfig><ViewerCertificate><ACMCertificateArn>{OLD}</ACMCertificateArn></ViewerCertificate></DistributionConfig>"
+    );
+    ConfigDocument::of_distribution("E-TAG", &xml).unwrap()
+}
+
+fn tenant_config() -> ConfigDocument {
+    let xml = format!(
+        "<DistributionTenant><Customizations><Certificate><Arn>{OLD}</Arn></Certificate></Customizations></DistributionTenant>"
+    );
+    ConfigDocument::of_tenant("E-TAG", &xml).unwrap()
+}
+
+/// One item of ListDistributions with what this crate reads of it.
+fn summary(id: &str, certificate: &str, extra: &str) -> String {
+    format!(
+        "<DistributionSummary><Id>{id}</Id><ARN>arn:{id}</ARN><Status>Deployed</Status>\
+         <LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><DomainName>{id}.cloudfront.net</DomainName>\
+         <Aliases><Quantity>1</Quantity><Items><CNAME>www.example.com</CNAME></Items></Aliases>\
+         <Origins><Quantity>0</Quantity></Origins><Comment></Comment><PriceClass>PriceClass_All</PriceClass>\
+         <Enabled>true</Enabled><ViewerCertificate>{certificate}<SSLSupportMethod>vip</SSLSupportMethod></ViewerCertificate>\
+         <WebACLId></WebACLId><HttpVersion>HTTP2AND3</HttpVersion><IsIPV6Enabled>true</IsIPV6Enabled>{extra}</DistributionSummary>"
+    )
+}
+
+fn page(items: &str, next: &str) -> String {
+    format!(
+        "<DistributionList><Marker></Marker>{next}<MaxItems>100</MaxItems><IsTruncated>{}</IsTruncated>\
+         <Quantity>1</Quantity><Items>{items}</Items></DistributionList>",
+        !next.is_empty()
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_page_of_distributions() {
+    let first = mock!(Client::list_distributions)
+        .match_requests(|request| request.marker().is_none())
+        .then_http_response(|| {
+            let certificate = format!("<ACMCertificateArn>{OLD}</ACMCertificateArn>");
+            let extra = "<Staging>false</Staging><ConnectionMode>tenant-only</ConnectionMode>";
+            answer(200, &page(&summary("E1", &certificate, extra), "<NextMarker>E1</NextMarker>"))
+        });
+    let second = mock!(Client::list_distributions)
+        .match_requests(|request| request.marker() == Some("E1"))
+        .then_http_response(|| {
+            let certificate = "<IAMCertificateId>ASCA1</IAMCertificateId>";
+            answer(200, &page(&summary("E2", certificate, "<Staging>true</Staging>"), ""))
+        });
+    let all = list_distributions(&client(&[&first, &second])).await.unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0].id, "E1");
+    assert_eq!(all[0].status, Status::Deployed);
+    assert_eq!(all[0].aliases, ["www.example.com"]);
+    assert_eq!(all[0].certificate, Some(ViewerCertificateRef::Acm(OLD.into())));
+    assert_eq!(all[0].ssl_support_method.as_deref(), Some("vip"));
+    assert_eq!(all[0].http_version, "http2and3");
+    assert!(all[0].tenant_only && !all[0].staging);
+    assert_eq!(all[1].certificate, Some(ViewerCertificateRef::Iam("ASCA1".into())));
+    assert!(all[1].staging && !all[1].tenant_only);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_any_call_may_meet() {
+    for (status_code, code, kind) in COMMON {
+        let rule = mock!(Client::list_distributions)
+            .then_http_response(move || xml_error(status_code, code, "told so"));
+        assert_kind(list_distributions(&client(&[&rule])).await, kind);
+        let rule = mock!(Client::update_distribution)
+            .then_http_response(move || xml_error(status_code, code, "told so"));
+        match write_config(&client(&[&rule]), &distribution(), &config(), &new()).await {
+            Err(WriteError::Aws(error)) => assert_eq!(error.kind, kind),
+            other => panic!("{code}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_and_which_distribution_has_one() {
+    let policies = mock!(Client::list_continuous_deployment_policies).then_http_response(|| {
+        answer(
+            200,
+            "<ContinuousDeploymentPolicyList><MaxItems>100</MaxItems><Quantity>1</Quantity><Items><ContinuousDeploymentPolicySummary>\
+             <ContinuousDeploymentPolicy><Id>p-1</Id><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime>\
+             <ContinuousDeploymentPolicyConfig><StagingDistributionDnsNames><Quantity>0</Quantity></StagingDistributionDnsNames><Enabled>true</Enabled></ContinuousDeploymentPolicyConfig>\
+             </ContinuousDeploymentPolicy></ContinuousDeploymentPolicySummary></Items></ContinuousDeploymentPolicyList>",
+        )
+    });
+    assert_eq!(list_continuous_deployment_policies(&client(&[&policies])).await.unwrap(), ["p-1"]);
+    for (element, expected) in [
+        ("<ContinuousDeploymentPolicyId>p-1</ContinuousDeploymentPolicyId>", Some("p-1")),
+        ("<ContinuousDeploymentPolicyId></ContinuousDeploymentPolicyId>", None),
+        ("", None),
+    ] {
+        let rule = mock!(Client::get_distribution_config).then_http_response(move || {
+            answer(200, &format!("<DistributionConfig><CallerReference>r</CallerReference><Comment></Comment><Enabled>true</Enabled>{element}</DistributionConfig>"))
+        });
+        let policy = continuous_deployment_policy_of(&client(&[&rule]), "E1").await.unwrap();
+        assert_eq!(policy.as_deref(), expected);
+    }
+}
+
+fn tenants(root: &'static str) -> String {
+    format!(
+        "<{root}><DistributionTenantList><DistributionTenantSummary><Id>dt_1</Id><DistributionId>E1</DistributionId><Name>one</Name>\
+         <Arn>arn:dt</Arn><Domains><member><Domain>a.example.com</Domain><Status>active</Status></member></Domains>\
+         <Customizations><Certificate><Arn>{OLD}</Arn></Certificate></Customizations>\
+         <CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime>\
+         <ETag>e</ETag><Enabled>true</Enabled><Status>InProgress</Status></DistributionTenantSummary></DistributionTenantList></{root}>"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_by_certificate_and_by_template() {
+    let by_certificate = mock!(Client::list_distribution_tenants_by_customization)
+        .match_requests(|request| request.certificate_arn() == Some(OLD))
+        .then_http_response(|| {
+            answer(200, &tenants("ListDistributionTenantsByCustomizationResult"))
+        });
+    let by_template = mock!(Client::list_distribution_tenants)
+        .match_requests(|request| {
+            request.association_filter().and_then(|filter| filter.distribution_id()) == Some("E1")
+        })
+        .then_http_response(|| answer(200, &tenants("ListDistributionTenantsResult")));
+    let client = client(&[&by_certificate, &by_template]);
+    let found = list_tenants_by_certificate(&client, OLD).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].id.as_str(), found[0].status), ("dt_1", Status::InProgress));
+    assert_eq!(found[0].domains, ["a.example.com"]);
+    assert_eq!(found[0].certificate_arn.as_deref(), Some(OLD));
+    assert_eq!(list_tenants_of(&client, "E1").await.unwrap(), found);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_target() {
+    let rule = mock!(Client::get_distribution).then_http_response(|| {
+        answer(
+            200,
+            &format!(
+                "<Distribution><Id>E1</Id><ARN>a</ARN><Status>InProgress</Status><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime>\
+                 <InProgressInvalidationBatches>0</InProgressInvalidationBatches><DomainName>d</DomainName>\
+                 <DistributionConfig><CallerReference>r</CallerReference><Comment></Comment><Enabled>true</Enabled>\
+                 <ViewerCertificate><ACMCertificateArn>{OLD}</ACMCertificateArn></ViewerCertificate></DistributionConfig></Distribution>"
+            ),
+        )
+    });
+    let seen = status(&client(&[&rule]), &distribution()).await.unwrap().unwrap();
+    assert_eq!(seen.status, Status::InProgress);
+    assert_eq!(seen.certificate, Some(ViewerCertificateRef::Acm(OLD.into())));
+
+    let rule = mock!(Client::get_distribution_tenant).then_http_response(|| {
+        answer(
+            200,
+            &format!("<DistributionTenant><Id>dt_1</Id><Status>Deployed</Status><Customizations><Certificate><Arn>{OLD}</Arn></Certificate></Customizations></DistributionTenant>"),
+        )
+    });
+    let seen = status(&client(&[&rule]), &tenant()).await.unwrap().unwrap();
+    assert_eq!(seen.status, Status::Deployed);
+    assert_eq!(seen.certificate, Some(ViewerCertificateRef::Acm(OLD.into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_gone() {
+    let get = mock!(Client::get_distribution)
+        .then_http_response(|| xml_error(404, "NoSuchDistribution", "gone"));
+    let get_config = mock!(Client::get_distribution_config)
+        .then_http_response(|| xml_error(404, "NoSuchDistribution", "gone"));
+    let get_tenant = mock!(Client::get_distribution_tenant)
+        .then_http_response(|| xml_error(404, "EntityNotFound", "gone"));
+    let client = client(&[&get, &get_config, &get_tenant]);
+    for target in [distribution(), tenant()] {
+        assert_eq!(status(&client, &target).await.unwrap(), None);
+        assert_eq!(read_config(&client, &target).await.unwrap(), None);
+    }
+    assert_eq!(continuous_deployment_policy_of(&client, "E1").await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_is_not_what_cloudfront_sends() {
+    for body in ["<DistributionConfig><Aliases/></DistributionConfig>", "<Other/>"] {
+        let rule = mock!(Client::get_distribution_config).then_http_response(move || {
+            let mut answer = answer(200, body);
+            answer.headers_mut().insert("etag", "e");
+            answer
+        });
+        assert_kind(read_config(&client(&[&rule]), &distribution()).await, ErrorKind::Unavailable);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_write_is_refused() {
+    const IN_PROGRESS: &str = "Only one viewer certificate change may be in progress at a time";
+    const POLICY: &str = "One or more fields updated are not supported for continuous deployment";
+    for (status_code, code, message, expected) in [
+        (412, "PreconditionFailed", "stale", "changed"),
+        (400, "InvalidIfMatchVersion", "stale", "changed"),
+        (400, "IllegalUpdate", IN_PROGRESS, "in progress"),
+        (400, "IllegalUpdate", POLICY, "refused"),
+        (
+            400,
+            "InvalidViewerCertificate",
+            "The specified SSL certificate doesn't exist",
+            "not accepted",
+        ),
+        (404, "NoSuchDistribution", "gone", "gone"),
+        (404, "EntityNotFound", "gone", "gone"),
+        (400, "InvalidWebACLId", "no such ACL", "refused"),
+    ] {
+        let one = mock!(Client::update_distribution)
+            .match_requests(|request| request.if_match() == Some("E-TAG"))
+            .then_http_response(move || xml_error(status_code, code, message));
+        let two = mock!(Client::update_distribution_tenant)
+            .match_requests(|request| request.if_match() == Some("E-TAG"))
+            .then_http_response(move || xml_error(status_code, code, message));
+        let client = client(&[&one, &two]);
+        for (target, config) in [(distribution(), config()), (tenant(), tenant_config())] {
+            let error = write_config(&client, &target, &config, &new()).await.unwrap_err();
+            let got = match &error {
+                WriteError::Changed => "changed",
+                WriteError::CertificateChangeInProgress => "in progress",
+                WriteError::CertificateNotAccepted { message } => {
+                    assert!(message.contains("doesn't exist"));
+                    "not accepted"
+                }
+                WriteError::Gone => "gone",
+                WriteError::Aws(error) => {
+                    assert_eq!(error.kind, ErrorKind::Refused);
+                    assert!(error.to_string().contains(message), "{error}");
+                    "refused"
+                }
+            };
+            assert_eq!(got, expected, "{code} for {target}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Each adapter against mocked answers of AWS, one test per outcome, through the real SDK client.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod acm;
+mod cloudfront;
+mod iam;
+mod material;
+mod quotas;
+mod s3;
+mod source;
+mod wire;

@@ -1,0 +1,84 @@
+//! Certificates and errors for the tests.
+
+use std::sync::OnceLock;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use rcgen::{CertificateParams, KeyPair};
+use rotation_aws::error::{AwsError, ErrorKind};
+use rotation_core::bundle::{self, Bundle};
+use rotation_core::certificate::Certificate;
+
+/// A certificate, its key and what they are as PEM. Nobody's authority signed it: the adapters do not
+/// ask, the stores do.
+pub(crate) struct Material {
+    pub(crate) certificate: Certificate,
+    pub(crate) pem: String,
+    pub(crate) key_pem: String,
+}
+
+impl Material {
+    pub(crate) fn bundle(&self) -> Bundle {
+        bundle::read(format!("{}{}", self.pem, self.key_pem).as_bytes()).unwrap()
+    }
+}
+
+pub(crate) fn material() -> &'static Material {
+    static MATERIAL: OnceLock<Material> = OnceLock::new();
+    MATERIAL.get_or_init(|| made("www.example.com"))
+}
+
+pub(crate) fn other() -> &'static Material {
+    static OTHER: OnceLock<Material> = OnceLock::new();
+    OTHER.get_or_init(|| made("www.example.org"))
+}
+
+fn made(name: &str) -> Material {
+    let key = KeyPair::generate().unwrap();
+    let pem =
+        CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    Material {
+        certificate: Certificate::from_pem(&pem).unwrap(),
+        pem,
+        key_pem: key.serialize_pem(),
+    }
+}
+
+/// An answer as it stands on the wire.
+pub(crate) fn answer(status: u16, body: &str) -> HttpResponse {
+    HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
+}
+
+/// An error of a service that speaks JSON.
+pub(crate) fn json_error(status: u16, code: &str) -> HttpResponse {
+    answer(status, &format!(r#"{{"__type":"{code}","message":"told so"}}"#))
+}
+
+/// An error of a service that speaks XML: CloudFront and IAM have the same envelope.
+pub(crate) fn xml_error(status: u16, code: &str, message: &str) -> HttpResponse {
+    answer(
+        status,
+        &format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
+        ),
+    )
+}
+
+pub(crate) fn assert_kind<T: std::fmt::Debug>(result: Result<T, AwsError>, kind: ErrorKind) {
+    match result {
+        Err(error) => assert_eq!(error.kind, kind, "{error}"),
+        Ok(value) => panic!("expected {kind:?}, got {value:?}"),
+    }
+}
+
+/// What every operation makes of the errors that any service may answer with: status, code, kind.
+pub(crate) const COMMON: [(u16, &str, ErrorKind); 7] = [
+    (400, "ThrottlingException", ErrorKind::Throttled),
+    (400, "Throttling", ErrorKind::Throttled),
+    (429, "TooManyRequestsException", ErrorKind::Throttled),
+    (500, "InternalFailure", ErrorKind::Unavailable),
+    (503, "ServiceUnavailable", ErrorKind::Unavailable),
+    (403, "AccessDenied", ErrorKind::AccessDenied),
+    (400, "AccessDeniedException", ErrorKind::AccessDenied),
+];
