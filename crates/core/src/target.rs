@@ -57,6 +57,15 @@ pub fn deployment(
     }
 }
 
+/// How long to wait between two looks at a deployment, in seconds: as configured, but never so short
+/// that a deployment that takes until its deadline fills the 25,000 events of its execution's history.
+/// Waiting, looking and branching are nine events.
+pub fn poll_seconds(configured: u64, deadline: SignedDuration) -> u64 {
+    const MOST_LOOKS: u64 = 2_500;
+    let deadline = u64::try_from(deadline.as_secs()).unwrap_or(0);
+    configured.max(deadline.div_ceil(MOST_LOOKS)).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +75,17 @@ mod tests {
         assert_eq!(decide(Serves::Old), Move::Switch);
         assert_eq!(decide(Serves::New), Move::AlreadyThere);
         assert_eq!(decide(Serves::Other), Move::Drifted);
+    }
+
+    #[test]
+    fn no_deployment_fills_its_history() {
+        for (configured, minutes, expected) in
+            [(30, 90, 30), (1, 30, 1), (1, 90, 3), (0, 1, 1), (5, 1_440, 35)]
+        {
+            let seconds = poll_seconds(configured, SignedDuration::from_mins(minutes));
+            assert_eq!(seconds, expected, "{configured} s, {minutes} min");
+            assert!(minutes as u64 * 60 / seconds * 9 < 25_000);
+        }
     }
 
     #[test]

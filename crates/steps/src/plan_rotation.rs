@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use rotation_aws::cloudfront::{
     DistributionFacts, Status, TenantFacts, continuous_deployment_policy_of,
     list_continuous_deployment_policies, list_tenants_of,
@@ -16,8 +17,8 @@ use rotation_core::ids::{CertificateId, Store};
 use rotation_core::new_certificate::{self, OldCertificate as Outlived};
 use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, lanes, outcome, targets};
 use rotation_core::request::{self, Request};
-use rotation_core::tags;
 use rotation_core::trust::TrustRoots;
+use rotation_core::{tags, target};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -114,7 +115,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         },
         delete_old: request.delete_old,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
-        poll_seconds: context.settings.poll_seconds,
+        poll_seconds: poll_seconds(context),
         notes: notes(&planned, &old.in_use_by, &request),
         folder,
     };
@@ -253,7 +254,7 @@ fn nothing_left(
         },
         delete_old: request.delete_old,
         retain_seconds: 0,
-        poll_seconds: context.settings.poll_seconds,
+        poll_seconds: poll_seconds(context),
         notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
         folder,
     }
@@ -265,6 +266,11 @@ fn planned_new(id: Option<CertificateId>, bundle: &Bundle) -> NewCertificate {
         fingerprint: bundle.leaf.fingerprint().to_string(),
         not_after: bundle.leaf.not_after(),
     }
+}
+
+fn poll_seconds(context: &Context) -> u64 {
+    let deadline = SignedDuration::from_mins(context.settings.deployment_deadline_minutes);
+    target::poll_seconds(context.settings.poll_seconds, deadline)
 }
 
 /// CloudFront in China takes certificates from IAM only ("Amazon CloudFront in China").

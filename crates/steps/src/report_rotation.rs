@@ -97,7 +97,7 @@ fn conclude(input: Input) -> Result<Output, StepError> {
         return Ok(failed(Ending::RotationIncomplete, cause));
     }
     if let Some(failure) = failure {
-        return Ok(broken_off(&failure, new_certificate.as_ref()));
+        return Ok(broken_off(&failure, plan.is_some(), new_certificate.as_ref()));
     }
     let plan = plan
         .ok_or_else(|| StepError::Internal("a rotation ended without a plan or an error".into()))?;
@@ -158,13 +158,14 @@ fn standing(plan: &Plan) -> Counts {
 
 /// A step failed. Its own name stands if it is one of the contract's; anything else is a rotation that
 /// did not get to its end.
-fn broken_off(failure: &Failure, imported: Option<&Imported>) -> Output {
+fn broken_off(failure: &Failure, planned: bool, imported: Option<&Imported>) -> Output {
     let said = message(&failure.cause);
     if let Some(ending) = Ending::named(&failure.error) {
         return failed(ending, said);
     }
     let state = match imported {
-        None => "Nothing was changed.".to_owned(),
+        None if !planned => "Nothing was changed.".to_owned(),
+        None => "No target was changed; an import or a quota request may have got through, and is found again.".to_owned(),
         Some(imported) => format!(
             "The new certificate is in its store as {}; look at the children of this execution for the targets that were moved. Nothing was deleted.",
             imported.id

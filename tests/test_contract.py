@@ -1,0 +1,361 @@
+"""What the state machine, the template and the code say about each other: names, errors, settings, permissions.
+
+Nothing is deployed here; whole rotations do that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cfnlint
+from cfnlint.decode import cfn_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFINITION = ROOT / "statemachine/rotation.asl.json"
+TEMPLATE = ROOT / "infra/template.yaml"
+STEPS = ROOT / "crates/steps/src"
+AWS = ROOT / "crates/aws/src"
+
+MACHINE = json.loads(DEFINITION.read_text())
+STACK = cfn_yaml.load(str(TEMPLATE))
+RESOURCES = STACK["Resources"]
+
+# Names that AWS gives to what goes wrong outside the step's own code.
+RESERVED = ("States.", "Lambda.", "Sandbox.")
+
+# Step errors that the state machine does not tell apart: retrying cannot help, and the general Catch
+# of the state ends or halts the rotation.
+NOT_RETRIED = {"AccessDenied", "DeploymentStalled", "Internal", "Refused"}
+
+# The contract with callers: they match on these.
+ENDINGS = {
+    "RequestInvalid",
+    "SourceUnreadable",
+    "CertificateNotFound",
+    "CertificateInvalid",
+    "AliasNotCovered",
+    "TargetNotRotatable",
+    "QuotaDenied",
+    "AlreadyRunning",
+    "RolledBack",
+    "RotationIncomplete",
+}
+
+
+# --- The state machine
+
+
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state, those inside Maps too."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+STATES = list(states(MACHINE))
+TASKS = {name: state for name, state in STATES if state["Type"] == "Task"}
+
+
+def retries() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in STATES:
+        for retry in state.get("Retry", []):
+            yield name, retry
+
+
+def test_the_definition_is_valid():
+    run(str(ROOT / "tests/node_modules/.bin/asl-validator"), "--json-path", str(DEFINITION))
+
+
+def test_state_names_are_unique():
+    names = [name for name, _ in STATES]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_state_says_what_it_is_for():
+    assert [name for name, state in STATES if not state.get("Comment")] == []
+
+
+def test_every_task_has_a_time_limit_and_a_general_catch():
+    assert TASKS
+    for name, task in TASKS.items():
+        # Given up earlier, the function would still be at work when the next attempt begins.
+        assert task["TimeoutSeconds"] >= function(name)["Timeout"], name
+        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_nothing_is_retried_whatever_it_is():
+    for name, retry in retries():
+        assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), name
+
+
+def test_every_retry_ends_and_spreads():
+    for name, retry in retries():
+        assert retry["JitterStrategy"] == "FULL", name
+        assert 0 < retry["MaxAttempts"] <= 100, name
+
+
+# --- One name, four spellings
+
+
+def kebab(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def snake(name: str) -> str:
+    return kebab(name).replace("-", "_")
+
+
+def pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in re.split("[-_]", name))
+
+
+def module(name: str) -> str:
+    return (STEPS / f"{snake(name)}.rs").read_text()
+
+
+FUNCTIONS = {
+    name.removesuffix("Function")
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+
+
+def function(name: str) -> dict[str, Any]:
+    return RESOURCES[f"{name}Function"]["Properties"]
+
+
+def test_states_functions_binaries_and_modules_have_one_name():
+    binaries = {pascal(path.stem) for path in (STEPS / "bin").glob("*.rs")}
+    modules = {pascal(path.stem) for path in STEPS.glob("*.rs") if "pub async fn step(" in path.read_text()}
+    assert set(TASKS) == FUNCTIONS
+    assert binaries == FUNCTIONS
+    assert modules == FUNCTIONS
+
+
+def test_every_name_leads_to_the_step_of_that_name():
+    for name, task in TASKS.items():
+        assert task["Resource"] == f"${{{name}Function}}"
+        assert function(name)["CodeUri"] == f"../target/lambda/{kebab(name)}/bootstrap.zip"
+        assert f"run({snake(name)}::step)" in (STEPS / f"bin/{kebab(name)}.rs").read_text()
+
+
+def test_every_substitution_exists_and_is_used():
+    used = set(re.findall(r"\$\{(\w+)\}", DEFINITION.read_text()))
+    given = RESOURCES["RotationStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    assert set(given) == used
+    for name, value in given.items():
+        assert value == {"Fn::GetAtt": [name, "Arn"]}
+
+
+# --- Errors
+
+
+def names_in(path: Path) -> set[str]:
+    """The strings that `fn name` of an error type returns."""
+    body = re.search(r"fn name\(.*?\n    }\n", path.read_text(), re.DOTALL)
+    assert body, f"no fn name in {path}"
+    return set(re.findall(r'"(\w+)"', body[0]))
+
+
+def test_the_state_machine_and_the_steps_know_the_same_errors():
+    handlers = [handler for _, state in STATES for handler in state.get("Retry", []) + state.get("Catch", [])]
+    handled = {error for handler in handlers for error in handler["ErrorEquals"]}
+    told_apart = {error for error in handled if not error.startswith(RESERVED)}
+    assert not told_apart & NOT_RETRIED
+    assert told_apart | NOT_RETRIED == names_in(STEPS / "error.rs")
+
+
+def test_executions_end_with_the_names_of_the_contract():
+    assert names_in(ROOT / "crates/core/src/finding.rs") == ENDINGS
+    failures = [state for _, state in STATES if state["Type"] == "Fail"]
+    assert {state["Error"] for state in failures if "Error" in state} <= ENDINGS
+    # A step's error with the name of an ending passes through no Retry.
+    assert not ENDINGS & {error for _, retry in retries() for error in retry["ErrorEquals"]}
+
+
+# --- The template
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_template_is_valid():
+    run(str(Path(sys.executable).parent / "cfn-lint"), str(TEMPLATE))
+
+
+def test_every_parameter_has_a_default_and_is_used():
+    text = TEMPLATE.read_text()
+    for name, parameter in STACK["Parameters"].items():
+        assert parameter["Description"], name
+        assert "Default" in parameter, name
+        assert re.search(rf"!Ref {name}\b|\$\{{{name}\}}", text), name
+
+
+def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
+    # Variable and field: the doc comment of each field of Settings begins with its variable.
+    documented = re.compile(r"/// `(\w+)`:[^\n]*(?:\n\s*///[^\n]*)*\n\s*pub (\w+):")
+    settings = dict(documented.findall((STEPS / "lib.rs").read_text()))
+    # Not for the template: trust in further roots comes from outside.
+    assert settings.pop("SSL_CERT_FILE")
+    for name in FUNCTIONS:
+        given = set(function(name).get("Environment", {}).get("Variables", {}))
+        assert given == {variable for variable, field in settings.items() if f"settings.{field}" in module(name)}, name
+
+
+def test_the_template_knows_no_endpoint():
+    assert "endpoint" not in TEMPLATE.read_text().lower()
+
+
+def test_everything_that_takes_tags_is_tagged():
+    for name, resource in RESOURCES.items():
+        if resource["Type"] in ("AWS::IAM::Policy", "AWS::S3::BucketPolicy"):
+            continue
+        defaults = STACK["Globals"]["Function"] if resource["Type"] == "AWS::Serverless::Function" else {}
+        tags = (defaults | resource["Properties"])["Tags"]
+        if isinstance(tags, list):
+            tags = {tag["Key"]: tag["Value"] for tag in tags}
+        assert tags["application"] == "cloudfront-certificate-rotation", name
+
+
+# --- Permissions
+
+# What AWS offers for each action, as cfn-lint ships it (from the Service Authorization Reference).
+OFFERED = json.loads((Path(cfnlint.__file__).parent / "data/AdditionalSpecs/Policies.json").read_text())
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def documents(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if resource["Type"] == "AWS::IAM::Role":
+        for policy in resource["Properties"]["Policies"]:
+            yield policy["PolicyDocument"]
+    if resource["Type"] == "AWS::IAM::Policy":
+        yield resource["Properties"]["PolicyDocument"]
+
+
+def statements(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for document in documents(resource):
+        for statement in document["Statement"]:
+            # Under a condition: there or not.
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+# Name of the role or policy, action, resources.
+GRANTS = [
+    (name, action, listed(statement["Resource"]))
+    for name, resource in RESOURCES.items()
+    for statement in statements(resource)
+    for action in listed(statement["Action"])
+]
+
+
+def granted(action: str) -> dict[str, list[Any]]:
+    """The resources, by role."""
+    return {name: resources for name, granted, resources in GRANTS if granted == action}
+
+
+def test_every_function_has_a_role_and_a_log_group_of_its_own():
+    for name in FUNCTIONS:
+        assert function(name)["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+        assert function(name)["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
+        assert granted("logs:PutLogEvents")[f"{name}Role"] == [{"Fn::GetAtt": [f"{name}Logs", "Arn"]}]
+    roles = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::IAM::Role"}
+    assert roles == {f"{name}Role" for name in FUNCTIONS} | {"RotationStateMachineRole"}
+    assert not any("ManagedPolicyArns" in RESOURCES[role]["Properties"] for role in roles)
+
+
+def test_no_action_is_a_wildcard():
+    assert [(name, action) for name, action, _ in GRANTS if re.search(r"[*?]", action)] == []
+
+
+def test_all_resources_are_granted_only_where_aws_offers_none():
+    for name, action, resources in GRANTS:
+        service, operation = action.split(":")
+        offers = bool(OFFERED[service]["Actions"][operation.lower()].get("Resources"))
+        # And where AWS offers none, a resource would grant nothing.
+        assert (resources == ["*"]) != offers, f"{name}: {action} on {resources}"
+
+
+def test_the_state_machine_may_invoke_its_functions_and_nothing_else():
+    ((role, invoked),) = granted("lambda:InvokeFunction").items()
+    assert role == "RotationStateMachineRole"
+    assert {resource["Fn::GetAtt"][0] for resource in invoked} == {f"{name}Function" for name in FUNCTIONS}
+
+
+# What a call needs besides the permission of its own name.
+ALSO_NEEDED = {
+    "ImportCertificate": {"AddTagsToCertificate"},
+    "UploadServerCertificate": {"TagServerCertificate"},
+    # Sources: the key that encrypts them, and S3's "not there" instead of "denied".
+    "GetSecretValue": {"Decrypt", "ListBucket"},
+    # The role that Service Quotas makes for itself.
+    "RequestServiceQuotaIncrease": {"CreateServiceLinkedRole"},
+}
+LOGS_AND_TRACES = {"CreateLogStream", "PutLogEvents", "PutTraceSegments", "PutTelemetryRecords"}
+
+# In Rust: a free function, a call of one (`module::name(` or `name(`), a call of the SDK's for an operation.
+FUNCTION = re.compile(r"^(?:pub )?(?:async )?fn (\w+)(.*?)^}", re.MULTILINE | re.DOTALL)
+CALL = re.compile(r"(?:(\w+)::)?(\w+)\(")
+OPERATION = re.compile(r"\.((?:get|list|describe|import|upload|update|put|delete|request)_\w+)\(\)")
+
+
+def imports(source: str, crate: str) -> dict[str, tuple[str, str]]:
+    """What a file calls the modules and functions of the two crates: `name -> (crate, path)`."""
+    found = {}
+    for root, path, group, last in re.findall(r"use (crate|rotation_aws)((?:::\w+)*)::(?:\{([^}]*)\}|(\w+));", source):
+        for leaf in re.findall(r"\w+", group) or [last]:
+            full = path if leaf == "self" else f"{path}::{leaf}"
+            found[full.split("::")[-1]] = ("aws" if root == "rotation_aws" else crate, full.removeprefix("::"))
+    return found
+
+
+def call_graph() -> dict[tuple[str, str], tuple[set[tuple[str, str]], set[str]]]:
+    """Each free function of the adapters and the steps: the functions it calls, and AWS's operations."""
+    graph = {}
+    for crate, folder in (("aws", AWS), ("steps", STEPS)):
+        for path in folder.glob("*.rs"):
+            source = path.read_text()
+            names = imports(source, crate)
+            for name, body in FUNCTION.findall(source):
+                calls = set()
+                for qualifier, callee in CALL.findall(body):
+                    home, path_ = names.get(qualifier or callee, (crate, qualifier or f"{path.stem}::{callee}"))
+                    calls.add((home, f"{path_}::{callee}" if qualifier else path_))
+                operations = {pascal(operation) for operation in OPERATION.findall(body)}
+                graph[crate, f"{path.stem}::{name}"] = (calls, operations)
+    return graph
+
+
+def test_every_function_may_make_the_calls_of_its_step_and_no_others():
+    graph = call_graph()
+    for name in FUNCTIONS:
+        reached, todo, operations = set(), [("steps", f"{snake(name)}::step")], set()
+        while todo:
+            one = todo.pop()
+            if one in graph and one not in reached:
+                reached.add(one)
+                todo += graph[one][0]
+                operations |= graph[one][1]
+        needed = operations | {also for operation in operations for also in ALSO_NEEDED.get(operation, ())}
+        needed |= LOGS_AND_TRACES
+        # ListObjectsV2 is permitted as ListBucket.
+        needed = {operation.replace("ListObjectsV2", "ListBucket").lower() for operation in needed}
+        permitted = {action.split(":")[1].lower() for role, action, _ in GRANTS if role == f"{name}Role"}
+        assert permitted == needed, name
+
+
+def test_an_increase_is_permitted_for_the_quotas_that_are_watched():
+    watched = set(re.findall(r'code: "(L-\w+)"', (ROOT / "crates/core/src/quota.rs").read_text()))
+    (quotas,) = granted("servicequotas:RequestServiceQuotaIncrease").values()
+    assert {quota["Fn::Sub"].split("/")[-1] for quota in quotas} == watched
