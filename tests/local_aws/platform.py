@@ -1,0 +1,235 @@
+"""Both halves of the local AWS together, and the deployed stack: what the demo and the rotation tests run on.
+
+    with LocalAws() as aws:
+        aws.deploy()
+        execution = aws.start({"newCertificate": "tls/www", "oldCertificate": arn})
+        execution.wait()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from . import pki
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+STACK = "rotation"
+# The services that moto has and ministack has not, or not as AWS does: see docs/local-aws.md.
+CERTIFICATE_SERVICES = {"acm": "ACM", "cloudfront": "CLOUDFRONT", "iam": "IAM", "service-quotas": "SERVICE_QUOTAS"}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+class LocalAws:
+    """The platform (ministack) and the certificate services (moto), on free ports of 127.0.0.1."""
+
+    def __init__(self, propagation_seconds: float = 1, wait_scale: float = 0.02) -> None:
+        self.propagation_seconds = propagation_seconds
+        self.wait_scale = wait_scale
+        self.directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
+        self.logs = ROOT / ".local" / "logs"
+        self.platform_port, self.services_port = free_port(), free_port()
+        self.platform = f"http://127.0.0.1:{self.platform_port}"
+        self.services = f"http://127.0.0.1:{self.services_port}"
+        self.authority = pki.Authority.root()
+        self.intermediate = self.authority.intermediate()
+        self.outputs: dict[str, str] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> LocalAws:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self._processes):
+            # Each in a session of its own: the functions that ministack has started end with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, 9)
+                process.wait()
+        self._processes.clear()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _start(self) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        roots = self.directory / "roots.pem"
+        roots.write_text(self.authority.certificate_pem)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment |= CREDENTIALS | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+        self.environment = environment | {"AWS_ENDPOINT_URL": self.platform}
+        self._spawn(
+            "certificate-services",
+            [
+                *(sys.executable, "-m", "local_aws.certificate_services", "--port", str(self.services_port)),
+                *("--propagation-seconds", str(self.propagation_seconds)),
+            ],
+            environment | {"PYTHONPATH": str(ROOT / "tests")},
+        )
+        # The functions inherit ministack's environment: this is how they find the local AWS.
+        functions = {f"AWS_ENDPOINT_URL_{name}": self.services for name in CERTIFICATE_SERVICES.values()}
+        functions |= {"AWS_ENDPOINT_URL": self.platform, "SSL_CERT_FILE": str(roots)}
+        own = {
+            "GATEWAY_PORT": str(self.platform_port),
+            "BIND_HOST": "127.0.0.1",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "SFN_WAIT_SCALE": str(self.wait_scale),
+            "TMPDIR": str(self.directory),
+        }
+        self._spawn("platform", [str(Path(sys.executable).parent / "ministack")], environment | functions | own)
+        for process, url in zip(
+            self._processes, (f"{self.services}/control/state", f"{self.platform}/_ministack/health"), strict=True
+        ):
+            wait_until_it_answers(process, url)
+
+    def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        with (self.logs / f"{name}.log").open("wb") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the half that has this service."""
+        return boto3.client(
+            service,
+            endpoint_url=self.services if service in CERTIFICATE_SERVICES else self.platform,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """A call to the control API of the certificate services."""
+        request = urllib.request.Request(
+            f"{self.services}/control/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def state(self) -> Any:
+        """Everything there is in the certificate services, and every call that was made."""
+        return self.control("GET", "state")
+
+    def deploy(self, **parameters: object) -> None:
+        """Packages and deploys the template as the README says, with the AWS CLI."""
+        s3 = self.client("s3")
+        bucket, packaged = "deployment-artifacts", self.directory / "packaged.yaml"
+        s3.create_bucket(Bucket=bucket)
+        self._aws(
+            *("cloudformation", "package", "--template-file", str(ROOT / "infra/template.yaml")),
+            *("--s3-bucket", bucket, "--output-template-file", str(packaged)),
+        )
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        self._aws(
+            *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", STACK),
+            *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
+            *(["--parameter-overrides", *overrides] if overrides else []),
+        )
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def _aws(self, *arguments: str) -> None:
+        command = [str(Path(sys.executable).parent / "aws"), *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            shown = " ".join(arguments[:2])
+            raise RuntimeError(f"aws {shown} failed ({done.returncode}):\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    def start(self, request: Any, name: str) -> Execution:
+        """Starts a rotation."""
+        arn = self.client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["RotationStateMachineArn"], name=name, input=json.dumps(request)
+        )["executionArn"]
+        return Execution(self, arn)
+
+
+@dataclass
+class Execution:
+    """A rotation that was started."""
+
+    aws: LocalAws
+    arn: str
+    status: str = "RUNNING"
+    error: str = ""
+    cause: str = ""
+    output: Any = None
+
+    def running(self) -> bool:
+        """Asks how it stands."""
+        answer = self.aws.client("stepfunctions").describe_execution(executionArn=self.arn)
+        self.status = answer["status"]
+        self.error, self.cause = answer.get("error", ""), answer.get("cause", "")
+        if self.status == "SUCCEEDED":
+            self.output = json.loads(answer["output"])
+        return self.status == "RUNNING"
+
+    def wait(self, seconds: float = 120) -> Execution:
+        """Waits until it has ended."""
+        deadline = time.monotonic() + seconds
+        while self.running():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.arn} still runs after {seconds} s")
+            time.sleep(0.05)
+        return self
+
+
+def free_port() -> int:
+    """A port that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, seconds: float = 60) -> None:
+    """Waits for a server to come up; fails if it ends instead."""
+    for _ in ticks(seconds):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}; see .local/logs")
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            continue
+    raise TimeoutError(f"nothing answers at {url} after {seconds} s")
+
+
+def ticks(seconds: float, every: float = 0.1) -> Iterator[None]:
+    """Yields now and then until the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(every)
