@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from local_aws.pki import Leaf, key_pem
-from local_aws.platform import Execution, LocalAws
+from local_aws.platform import Execution, LocalAws, as_json
 
 SECRET = "tls/www"
 POLICIES = ["TLSv1.2_2021", "TLSv1.2_2019", "TLSv1.3_2025"]
@@ -68,8 +68,8 @@ def seed(aws: LocalAws, store: str, count: int) -> Scene:
     old = aws.intermediate.leaf(*names, not_after=now + 20 * day)
     new = aws.intermediate.leaf(*names, "example.com", not_after=now + 199 * day)
     other = aws.intermediate.leaf("www.example.org", not_after=now + 90 * day)
-    served = put_into_store(aws, store, old, "www-2026")
-    foreign = put_into_store(aws, store, other, "example-org-2026")
+    served = aws.put_into_store(store, old, "www-2026")
+    foreign = aws.put_into_store(store, other, "example-org-2026")
     aliases = [["www.example.com", "static.example.com"], ["*.shop.example.com"]]
     aliases += [[f"site{n}.example.com"] for n in range(3, count + 1)]
     wanted = [
@@ -83,29 +83,11 @@ def seed(aws: LocalAws, store: str, count: int) -> Scene:
     ]
     wanted.append({"aliases": ["www.example.org"], "certificate": foreign, "comment": "Somebody else's"})
     *targets, bystander = aws.control("POST", "seed", wanted)["ids"]
-    bundle = {"certificate": new.certificate_pem, "privateKey": new.key_pem, "certificateChain": new.chain_pem}
-    aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=json.dumps(bundle))
+    aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=as_json(new))
     time.sleep(aws.propagation_seconds + 0.2)  # New distributions are InProgress too.
     scene = Scene(served, old, new, targets, bystander)
     scene.before = {target: configuration(aws, target) for target in [*targets, bystander]}
     return scene
-
-
-def put_into_store(aws: LocalAws, store: str, leaf: Leaf, name: str) -> str:
-    """Imports or uploads; returns what CloudFront calls the certificate."""
-    tags = [{"Key": "team", "Value": "web"}]
-    if store == "acm":
-        material = {"Certificate": leaf.certificate_pem, "PrivateKey": leaf.key_pem, "CertificateChain": leaf.chain_pem}
-        return str(aws.client("acm").import_certificate(**material, Tags=tags)["CertificateArn"])
-    uploaded = aws.client("iam").upload_server_certificate(
-        Path="/cloudfront/",
-        ServerCertificateName=name,
-        CertificateBody=leaf.certificate_pem,
-        PrivateKey=leaf.key_pem,
-        CertificateChain=leaf.chain_pem,
-        Tags=tags,
-    )
-    return str(uploaded["ServerCertificateMetadata"]["ServerCertificateId"])
 
 
 def configuration(aws: LocalAws, target: str) -> dict[str, Any]:

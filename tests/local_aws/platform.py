@@ -144,6 +144,27 @@ class LocalAws:
         """Everything there is in the certificate services, and every call that was made."""
         return self.control("GET", "state")
 
+    def put_into_store(self, store: str, leaf: pki.Leaf, name: str, tags: dict[str, str] | None = None) -> str:
+        """Imports into ACM or uploads to IAM; returns what CloudFront calls the certificate."""
+        tagged = [{"Key": key, "Value": value} for key, value in ({"team": "web"} if tags is None else tags).items()]
+        if store == "acm":
+            imported = self.client("acm").import_certificate(
+                Certificate=leaf.certificate_pem,
+                PrivateKey=leaf.key_pem,
+                CertificateChain=leaf.chain_pem,
+                **({"Tags": tagged} if tagged else {}),
+            )
+            return str(imported["CertificateArn"])
+        uploaded = self.client("iam").upload_server_certificate(
+            Path="/cloudfront/",
+            ServerCertificateName=name,
+            CertificateBody=leaf.certificate_pem,
+            PrivateKey=leaf.key_pem,
+            CertificateChain=leaf.chain_pem,
+            Tags=tagged,
+        )
+        return str(uploaded["ServerCertificateMetadata"]["ServerCertificateId"])
+
     def deploy(self, **parameters: object) -> None:
         """Packages and deploys the template as the README says, with the AWS CLI."""
         s3 = self.client("s3")
@@ -205,6 +226,18 @@ class Execution:
                 raise TimeoutError(f"{self.arn} still runs after {seconds} s")
             time.sleep(0.05)
         return self
+
+
+def as_json(leaf: pki.Leaf) -> str:
+    """A source's content in JSON."""
+    return json.dumps(
+        {"certificate": leaf.certificate_pem, "privateKey": leaf.key_pem, "certificateChain": leaf.chain_pem}
+    )
+
+
+def as_bundle(leaf: pki.Leaf) -> str:
+    """A source's content as one PEM text, its blocks in no helpful order."""
+    return f"The chain:\n{leaf.chain_pem}\nThe key:\n{leaf.key_pem}\nThe certificate:\n{leaf.certificate_pem}"
 
 
 def free_port() -> int:

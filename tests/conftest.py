@@ -1,0 +1,154 @@
+"""One local AWS with the deployed stack for all whole-rotation tests; each test gets an empty account on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local_aws.pki import Leaf
+from local_aws.platform import Execution, LocalAws, as_json
+
+SOURCE_BUCKET = "certificate-sources"
+_numbers = itertools.count(1)
+# Every private key that any test put into a source or a store: test_secrets.py looks for them.
+KEYS: list[Leaf] = []
+
+
+class Account:
+    """An account with distributions, certificates and sources, and what tests ask and say about them."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.number = next(_numbers)
+
+    def leaf(self, *names: str, days: float = 90, **how: Any) -> Leaf:
+        """A certificate that a public authority would have signed."""
+        not_after = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+        leaf = self.aws.intermediate.leaf(*(names or ("www.example.com",)), not_after=not_after, **how)
+        KEYS.append(leaf)
+        return leaf
+
+    def stored(self, store: str, leaf: Leaf, **tags: str) -> str:
+        """A certificate in a store."""
+        return self.aws.put_into_store(store, leaf, f"certificate-{next(_numbers)}", tags or {"team": "web"})
+
+    def old(self, store: str = "acm", *names: str, days: float = 20, **tags: str) -> str:
+        """The certificate that is about to expire."""
+        return self.stored(store, self.leaf(*(names or ("www.example.com", "*.example.com")), days=days), **tags)
+
+    def secret(self, content: str | Leaf) -> str:
+        """A secret; returns its name."""
+        name = f"tls/test-{next(_numbers)}"
+        text = as_json(content) if isinstance(content, Leaf) else content
+        self.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
+        return name
+
+    def new(self, *names: str, days: float = 199) -> str:
+        """A secret with a new certificate for these names."""
+        return self.secret(self.leaf(*(names or ("www.example.com", "*.example.com")), days=days))
+
+    def seed(self, *distributions: dict[str, Any]) -> list[str]:
+        """Distributions, Deployed."""
+        ids = self.aws.control("POST", "seed", list(distributions))["ids"]
+        for target in ids:
+            self.command(target, propagation_seconds=0)
+        for target in ids:
+            self.command(target, propagation_seconds=None)
+        self.settle(ids)
+        return [str(target) for target in ids]
+
+    def settle(self, ids: list[str]) -> None:
+        """Waits for what was seeded to be Deployed."""
+        import time
+
+        while any(self.distributions()[target]["status"] != "Deployed" for target in ids):
+            time.sleep(0.02)
+
+    def targets(self, certificate: str, count: int = 3) -> list[str]:
+        """Distributions with one alias each."""
+        return self.seed(*({"aliases": [f"site{n}.example.com"], "certificate": certificate} for n in range(count)))
+
+    def command(self, target: str, **command: Any) -> None:
+        """What somebody else does to a distribution."""
+        self.aws.control("POST", f"distribution/{target}", command)
+
+    def settings(self, **settings: Any) -> None:
+        """How the local AWS behaves."""
+        self.aws.control("POST", "settings", settings)
+
+    def fault(self, operation: str, service: str = "cloudfront", **fault: Any) -> None:
+        """An error that AWS is going to answer with."""
+        self.aws.control("POST", "faults", {"service": service, "operation": operation, **fault})
+
+    def rotate(self, new: str | None, old: str | None, seconds: float = 120, **fields: Any) -> Execution:
+        """A rotation, to its end."""
+        return self.begin(new, old, **fields).wait(seconds)
+
+    def begin(self, new: str | None, old: str | None, **fields: Any) -> Execution:
+        """A rotation, started."""
+        request = {"newCertificate": new, "oldCertificate": old} | fields
+        request = {name: value for name, value in request.items() if value is not None}
+        return self.aws.start(request, f"test-{next(_numbers)}")
+
+    def distributions(self) -> dict[str, Any]:
+        """What there is, by id."""
+        return {one["id"]: one for one in self.aws.state()["distributions"]}
+
+    def certificates(self) -> set[str]:
+        """What lies in the stores."""
+        state = self.aws.state()
+        return {one["CertificateArn"] for one in state["acm_certificates"]} | {
+            one["ServerCertificateId"] for one in state["iam_certificates"]
+        }
+
+    def calls(self, *operations: str) -> list[Any]:
+        """The calls that were made of these operations."""
+        return [call for call in self.aws.state()["calls"] if call["operation"] in operations]
+
+    def world(self) -> Any:
+        """All that a refused rotation must leave as it was."""
+        state = self.aws.state()
+        return {name: state[name] for name in ("distributions", "tenants", "acm_certificates", "iam_certificates")}
+
+    def config(self, target: str) -> Any:
+        """A distribution's configuration, as boto3 reads it."""
+        return self.aws.client("cloudfront").get_distribution_config(Id=target)["DistributionConfig"]
+
+    def serving(self, *targets: str) -> list[str]:
+        """Which certificates these targets serve."""
+        distributions = self.distributions()
+        return [distributions[target]["certificate"] for target in targets]
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[LocalAws]:
+    # A wait of 30 seconds takes 0.06, the quarter of an hour between two looks at a quota 1.8 seconds.
+    with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
+        aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
+        aws.deploy(SourceBucket=SOURCE_BUCKET)
+        yield aws
+
+
+@pytest.fixture
+def account(local_aws: LocalAws) -> Account:
+    local_aws.control("POST", "reset")
+    return Account(local_aws)
+
+
+@pytest.fixture
+def refused(account: Account) -> Callable[..., str]:
+    """A rotation that must be refused with this name and these words, having changed nothing."""
+
+    def check(execution: Execution, error: str, *words: str, before: Any) -> str:
+        assert (execution.status, execution.error) == ("FAILED", error), f"{execution.error}: {execution.cause}"
+        for word in words:
+            assert word in execution.cause, f"{word!r} is not in: {execution.cause}"
+        assert json.dumps(account.world(), sort_keys=True) == json.dumps(before, sort_keys=True)
+        return execution.cause
+
+    return check

@@ -1,0 +1,668 @@
+"""Whole rotations on the local AWS: the deployed template, the built functions, the state machine.
+
+Every test looks at the world afterwards, not only at what the execution says of itself. What others get wrong here:
+
+    a certificate that covers one alias of three breaks the others      test_one_alias_of_three
+    an edit between read and write ends the run, or is overwritten      test_somebody_edits_at_the_same_time
+    throttling ends the run half-way                                    test_throttling_is_waited_out
+    only the first hundred distributions are found                      test_several_pages_of_distributions
+    imported ACM certificates are taken for renewed ones                test_all_four_ways
+    certificates are matched by name, and another one is deleted        test_nobody_elses_certificate_is_deleted
+    TLS policy or SSL method fall back to a default                     test_tls_policy_and_ssl_method_stay
+    a retry uploads the certificate again                               test_a_lost_answer_never_imports_twice
+    the old certificate is deleted in use, or that is tried for ever    test_the_old_certificate_is_still_used
+    the new certificate exceeds the dedicated-IP limit                  test_dedicated_ip_quota
+    a failed target is swallowed and the run called a success           test_a_failure_stops_the_rotation
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conftest import SOURCE_BUCKET, Account
+from local_aws.pki import key_pem
+from local_aws.platform import Execution, LocalAws, as_bundle, as_json
+
+Refused = Callable[..., str]
+IMPORTS = ("ImportCertificate", "UploadServerCertificate")
+WRITES = (*IMPORTS, "UpdateDistribution", "UpdateDistributionTenant", "DeleteCertificate", "DeleteServerCertificate")
+
+
+def counts(total: int, **others: int) -> dict[str, int]:
+    return {"total": total, "updated": 0, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0} | others
+
+
+def rotated(execution: Execution, deleted: bool = True, **expected: int) -> Any:
+    """The execution's output, if it rotated what it should have."""
+    assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"
+    output = execution.output
+    assert output["outcome"] == "rotated"
+    assert output["targets"] == counts(sum(expected.values()), **expected)
+    assert output["oldCertificate"]["deleted"] is deleted
+    return output
+
+
+@pytest.mark.parametrize("old_store", ["acm", "iam"])
+@pytest.mark.parametrize("new_store", ["acm", "iam"])
+def test_all_four_ways(account: Account, old_store: str, new_store: str) -> None:
+    old_leaf, new_leaf = account.leaf("*.example.com", days=20), account.leaf("*.example.com", days=199)
+    old = account.stored(old_store, old_leaf, team="web")
+    targets = account.targets(old)
+    output = rotated(account.rotate(account.secret(new_leaf), old, store=new_store), updated=3)
+    new = output["newCertificate"]["id"]
+    assert account.serving(*targets) == [new] * 3
+    assert all(account.distributions()[target]["status"] == "Deployed" for target in targets)
+    assert account.certificates() == {new}
+    assert output["oldCertificate"]["id"] == old
+    assert output["oldCertificate"]["fingerprint"] == f"sha256:{old_leaf.fingerprint}"
+    assert output["newCertificate"]["fingerprint"] == f"sha256:{new_leaf.fingerprint}"
+    assert output["newCertificate"]["imported"] is True
+    assert parsed(output["newCertificate"]["notAfter"]) == new_leaf.certificate.not_valid_after_utc
+    state = account.aws.state()
+    [stored] = state["acm_certificates"] + state["iam_certificates"]
+    tags = {tag["Key"]: tag["Value"] for tag in stored["Tags"]} if new_store == "iam" else stored["Tags"]
+    assert tags["team"] == "web"
+    assert tags["cert-rotation:fingerprint"] == f"sha256:{new_leaf.fingerprint}"
+
+
+def parsed(timestamp: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(timestamp)
+
+
+def test_several_pages_of_distributions(account: Account) -> None:
+    old, other = account.old(), account.old("acm", "*.example.org")
+    mine = [{"aliases": [f"site{n}.example.com"], "certificate": old} for n in range(130)]
+    others = [{"aliases": [f"site{n}.example.org"], "certificate": other} for n in range(130)]
+    mixed = [one for pair in zip(mine, others, strict=True) for one in pair]
+    ids = account.seed(*mixed)
+    output = rotated(account.rotate(account.new(), old, seconds=300, concurrency=20), updated=130)
+    assert account.serving(*ids[::2]) == [output["newCertificate"]["id"]] * 130
+    assert account.serving(*ids[1::2]) == [other] * 130
+    assert all(account.distributions()[target]["versions"] == 1 for target in ids[1::2])
+
+
+def in_progress_at_once(account: Account, propagation: float) -> int:
+    """The most targets that were between update and Deployed at the same time."""
+    starts = [one["history"][-1]["time"] for one in account.distributions().values() if len(one["history"]) > 1]
+    return max(sum(start <= at < start + propagation for start in starts) for at in starts)
+
+
+@pytest.mark.parametrize("concurrency", [None, 3])
+def test_never_more_in_progress_than_concurrency(account: Account, concurrency: int | None) -> None:
+    old = account.old()
+    account.targets(old, 9)
+    rotated(account.rotate(account.new(), old, concurrency=concurrency), updated=9)
+    assert in_progress_at_once(account, account.aws.propagation_seconds) == (concurrency or 1)
+
+
+def test_a_tenant(account: Account) -> None:
+    cloudfront = account.aws.client("cloudfront")
+    old = account.old()
+    [template] = account.seed({"aliases": [], "certificate": old, "connection_mode": "tenant-only"})
+    tenant = cloudfront.create_distribution_tenant(
+        DistributionId=template,
+        Name="one",
+        Domains=[{"Domain": "tenant.example.com"}],
+        Customizations={"Certificate": {"Arn": old}, "GeoRestrictions": {"RestrictionType": "none"}},
+        Parameters=[{"Name": "colour", "Value": "green"}],
+    )["DistributionTenant"]["Id"]
+    output = rotated(account.rotate(account.new(), old), updated=2)
+    new = output["newCertificate"]["id"]
+    answer = cloudfront.get_distribution_tenant(Identifier=tenant)["DistributionTenant"]
+    assert answer["Customizations"]["Certificate"] == {"Arn": new}
+    assert answer["Customizations"]["GeoRestrictions"] == {"RestrictionType": "none"}
+    assert answer["Parameters"] == [{"Name": "colour", "Value": "green"}]
+    assert account.serving(template) == [new]
+    assert account.certificates() == {new}
+
+
+def test_a_tenants_domain_under_the_templates_certificate(account: Account, refused: Refused) -> None:
+    old = account.old("acm", "www.example.com", "tenant.example.org")
+    [template] = account.seed({"aliases": [], "certificate": old, "connection_mode": "tenant-only"})
+    account.aws.client("cloudfront").create_distribution_tenant(
+        DistributionId=template, Name="one", Domains=[{"Domain": "tenant.example.org"}]
+    )
+    time.sleep(account.aws.propagation_seconds + 0.1)
+    before = account.world()
+    execution = account.rotate(account.new("www.example.com"), old)
+    refused(execution, "AliasNotCovered", template, "tenant.example.org", before=before)
+
+
+def test_multi_tenant_targets_stay_in_acm(account: Account, refused: Refused) -> None:
+    old = account.old()
+    [template] = account.seed({"aliases": [], "certificate": old, "connection_mode": "tenant-only"})
+    before = account.world()
+    refused(account.rotate(account.new(), old, store="iam"), "TargetNotRotatable", template, "ACM", before=before)
+
+
+def test_a_staging_distribution_is_rotated_along(account: Account) -> None:
+    old = account.old()
+    ids = account.seed(
+        {"aliases": ["www.example.com"], "certificate": old},
+        {"aliases": [], "certificate": old, "staging": True},
+    )
+    output = rotated(account.rotate(account.new(), old), updated=2)
+    assert account.serving(*ids) == [output["newCertificate"]["id"]] * 2
+
+
+def test_a_staging_distribution_must_not_be_left_behind(account: Account, refused: Refused) -> None:
+    old = account.old()
+    primary, staging = account.seed(
+        {"aliases": ["www.example.com"], "certificate": old},
+        {"aliases": [], "certificate": old, "staging": True},
+    )
+    before = account.world()
+    execution = account.rotate(account.new(), old, targets=[primary])
+    refused(execution, "TargetNotRotatable", staging, "bring the old certificate back", before=before)
+
+
+def test_a_continuous_deployment_policy_is_in_the_way(account: Account, refused: Refused) -> None:
+    cloudfront = account.aws.client("cloudfront")
+    old = account.old()
+    primary, staging = account.seed(
+        {"aliases": ["www.example.com"], "certificate": old},
+        {"aliases": [], "certificate": old, "staging": True},
+    )
+    name = account.distributions()[staging]["domain_name"]
+    policy = cloudfront.create_continuous_deployment_policy(
+        ContinuousDeploymentPolicyConfig={
+            "StagingDistributionDnsNames": {"Quantity": 1, "Items": [name]},
+            "Enabled": True,
+            "TrafficConfig": {"Type": "SingleWeight", "SingleWeightConfig": {"Weight": 0.05}},
+        }
+    )["ContinuousDeploymentPolicy"]["Id"]
+    read = cloudfront.get_distribution_config(Id=primary)
+    config = read["DistributionConfig"] | {"ContinuousDeploymentPolicyId": policy}
+    cloudfront.update_distribution(Id=primary, IfMatch=read["ETag"], DistributionConfig=config)
+    account.settle([primary, staging])
+    before = account.world()
+    execution = account.rotate(account.new(), old)
+    refused(execution, "TargetNotRotatable", primary, staging, policy, "Detach", before=before)
+
+
+def test_one_alias_of_three(account: Account, refused: Refused) -> None:
+    old = account.old("acm", "a.example.com", "b.example.com", "c.example.com")
+    names = ["a.example.com", "b.example.com", "c.example.com"]
+    ids = account.seed(*({"aliases": [name], "certificate": old} for name in names))
+    before = account.world()
+    cause = refused(
+        account.rotate(account.new("a.example.com"), old),
+        *("AliasNotCovered", ids[1], "b.example.com", ids[2], "c.example.com"),
+        before=before,
+    )
+    assert ids[0] not in cause
+    assert not account.calls(*WRITES[2:]) and len(account.calls(*IMPORTS)) == 1, "only the old one was imported"
+
+
+def test_all_findings_are_told_at_once(account: Account, refused: Refused) -> None:
+    old = account.old("acm", "a.example.com", "b.example.com", days=100)
+    other = account.old("acm", "other.example.com")
+    covered, uncovered, foreign = account.seed(
+        {"aliases": ["a.example.com"], "certificate": old, "http_version": "http2"},
+        {"aliases": ["b.example.com"], "certificate": old, "http_version": "http3"},
+        {"aliases": ["other.example.com"], "certificate": other},
+    )
+    before = account.world()
+    refused(
+        account.rotate(account.new("a.example.com", days=50), old, targets=[covered, uncovered, foreign, "E0NOWHERE"]),
+        *("CertificateInvalid", "[AliasNotCovered]", uncovered, "[TargetNotRotatable]", foreign, "E0NOWHERE", "http3"),
+        before=before,
+    )
+
+
+def test_mixed_http_versions(account: Account, refused: Refused) -> None:
+    old = account.old()
+    ids = account.seed(
+        {"aliases": ["a.example.com"], "certificate": old},
+        {"aliases": ["b.example.com"], "certificate": old},
+        {"aliases": ["c.example.com"], "certificate": old, "http_version": "http3"},
+    )
+    before = account.world()
+    refused(account.rotate(account.new(), old), "TargetNotRotatable", ids[2], "http3", before=before)
+
+
+@pytest.mark.parametrize("store", ["acm", "iam"])
+def test_a_quota_increase_is_granted(account: Account, store: str) -> None:
+    old = account.old(store)
+    account.targets(old)
+    code = "L-D2CB7DE9" if store == "acm" else "L-BF35879D"
+    account.settings(quotas={code: 1}, quota_decision={"*": "approve", "after_seconds": 2})
+    rotated(account.rotate(account.new(), old), updated=3)
+    assert len(account.calls("RequestServiceQuotaIncrease")) == 1
+    assert [one["quota"] for one in account.aws.state()["quota_requests"]] == [code]
+
+
+def test_a_quota_increase_is_denied(account: Account, refused: Refused) -> None:
+    old = account.old()
+    account.targets(old)
+    account.settings(quotas={"L-D2CB7DE9": 1}, quota_decision={"*": "deny", "after_seconds": 1})
+    before = account.world()
+    execution = account.rotate(account.new(), old)
+    refused(execution, "QuotaDenied", "imported certificates", "L-D2CB7DE9", "AWS Support", before=before)
+    assert len(account.calls("RequestServiceQuotaIncrease")) == 1
+
+
+def test_an_open_request_is_waited_for_and_not_repeated(account: Account) -> None:
+    old = account.old()
+    account.targets(old, 1)
+    account.settings(quotas={"L-D2CB7DE9": 1}, quota_decision={"*": "hold"})
+    client = account.aws.client("service-quotas")
+    opened = client.request_service_quota_increase(ServiceCode="acm", QuotaCode="L-D2CB7DE9", DesiredValue=10.0)
+    execution = account.begin(account.new(), old)
+    time.sleep(3)
+    assert execution.running()
+    account.aws.control("POST", f"quota-request/{opened['RequestedQuota']['Id']}", {"status": "APPROVED"})
+    rotated(execution.wait(), updated=1)
+    assert len(account.calls("RequestServiceQuotaIncrease")) == 1
+
+
+@pytest.mark.parametrize("known", [None, "absent"])
+def test_a_quota_that_service_quotas_does_not_know(account: Account, known: str | None) -> None:
+    old = account.old()
+    account.targets(old, 1)
+    account.settings(quotas={"L-D2CB7DE9": known, "L-3808DC70": known})
+    rotated(account.rotate(account.new(), old), updated=1)
+
+
+def test_dedicated_ip_quota(account: Account, refused: Refused) -> None:
+    old, other = account.old(), account.old("acm", "www.example.org")
+    account.seed(
+        {"aliases": ["www.example.com"], "certificate": old, "ssl_support_method": "vip"},
+        {"aliases": ["www.example.org"], "certificate": other, "ssl_support_method": "vip"},
+    )
+    account.settings(quota_decision={"*": "deny", "after_seconds": 0})
+    before = account.world()
+    execution = account.rotate(account.new(), old)
+    refused(execution, "QuotaDenied", "dedicated IP", "Dedicated IP SSL Certificate Limit", before=before)
+
+
+def test_dedicated_ip_with_room(account: Account) -> None:
+    old = account.old()
+    [target] = account.seed({"aliases": ["www.example.com"], "certificate": old, "ssl_support_method": "vip"})
+    output = rotated(account.rotate(account.new(), old), updated=1)
+    assert account.config(target)["ViewerCertificate"]["SSLSupportMethod"] == "vip"
+    assert any(target in note and "charges" in note for note in output["notes"])
+
+
+def test_somebody_edits_at_the_same_time(account: Account) -> None:
+    old = account.old()
+    targets = account.targets(old)
+    for target in targets:
+        account.command(target, edit_on_read=1)
+    rotated(account.rotate(account.new(), old), updated=3)
+    assert len([call for call in account.calls("UpdateDistribution") if call["status"] == 412]) == 3
+    assert all(account.config(target)["Comment"].startswith("edited") for target in targets)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"code": "Throttling", "message": "Rate exceeded", "times": 9},
+        {"code": "ServiceUnavailable", "status": 503, "times": 7},
+        {"code": "InvalidViewerCertificate", "message": "doesn't exist yet", "times": 3},
+        {
+            "code": "IllegalUpdate",
+            "message": "Only one viewer certificate change may be in progress at a time",
+            "times": 3,
+        },
+    ],
+    ids=lambda fault: fault["code"],
+)
+def test_throttling_is_waited_out(account: Account, fault: dict[str, Any]) -> None:
+    old = account.old()
+    account.targets(old)
+    account.fault("UpdateDistribution", skip=1, **fault)
+    rotated(account.rotate(account.new(), old), updated=3)
+
+
+def test_a_target_vanishes(account: Account) -> None:
+    old = account.old()
+    targets = sorted(account.targets(old))
+    account.command(targets[1], vanish_on_read=True)
+    output = rotated(account.rotate(account.new(), old), updated=2, gone=1)
+    assert account.serving(targets[0], targets[2]) == [output["newCertificate"]["id"]] * 2
+
+
+def test_a_target_drifts(account: Account) -> None:
+    old, third = account.old(), account.old()
+    targets = sorted(account.targets(old))
+    account.command(targets[1], drift_on_read={"ACMCertificateArn": third})
+    output = rotated(account.rotate(account.new(), old), updated=2, drifted=1)
+    new = output["newCertificate"]["id"]
+    assert account.serving(*targets) == [new, third, new]
+    assert account.certificates() == {new, third}
+
+
+def test_a_dry_run_changes_nothing(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    before, made = account.world(), len(account.calls(*WRITES))
+    execution = account.rotate(account.new(), old, dryRun=True)
+    assert execution.output["outcome"] == "planned"
+    assert execution.output["targets"] == counts(3)
+    assert execution.output["newCertificate"]["imported"] is False
+    assert account.world() == before
+    assert len(account.calls(*WRITES)) == made
+    bucket, _, key = execution.output["plan"].removeprefix("s3://").partition("/")
+    plan = json.loads(account.aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert sorted(target["target"]["id"] for target in plan["targets"]) == sorted(account.distributions())
+
+
+def test_named_targets_only(account: Account) -> None:
+    old = account.old()
+    targets = account.targets(old)
+    new = account.new()
+    output = rotated(account.rotate(new, old, targets=targets[:1]), updated=1, deleted=False)
+    assert account.serving(*targets) == [output["newCertificate"]["id"], old, old]
+    assert "still served by" in output["oldCertificate"]["reason"]
+    # The same again, and one more: what is moved stays, and nothing is imported again.
+    output = rotated(account.rotate(new, old, targets=targets[:2]), updated=1, alreadyCurrent=1, deleted=False)
+    assert output["newCertificate"]["imported"] is False
+    # And the rest: now the old one can go.
+    output = rotated(account.rotate(new, old), updated=1, alreadyCurrent=2)
+    assert account.certificates() == {output["newCertificate"]["id"]}
+
+
+def test_a_named_target_on_a_third_certificate(account: Account, refused: Refused) -> None:
+    old, third = account.old(), account.old()
+    account.seed({"aliases": ["a.example.com"], "certificate": old})
+    [foreign] = account.seed({"aliases": ["b.example.com"], "certificate": third})
+    before = account.world()
+    refused(account.rotate(account.new(), old, targets=[foreign]), "TargetNotRotatable", foreign, before=before)
+
+
+def test_retained_for_days() -> None:
+    # A day takes 1.7 seconds here, and a look at a deployment follows the other at once.
+    with LocalAws(propagation_seconds=0.3, wait_scale=0.00002) as aws:
+        aws.deploy()
+        account = Account(aws)
+        old = account.old()
+        targets = account.targets(old)
+        execution = account.begin(account.new(), old, retainOldDays=2)
+        while old in account.serving(*targets):
+            time.sleep(0.05)
+        for _ in range(10):
+            time.sleep(0.1)
+            assert old in account.certificates() and execution.running()
+        rotated(execution.wait(), updated=3)
+        assert old not in account.certificates()
+
+
+def test_the_old_one_is_kept_when_not_asked_to_delete(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    output = rotated(account.rotate(account.new(), old, deleteOld=False), updated=3, deleted=False)
+    assert account.certificates() == {old, output["newCertificate"]["id"]}
+
+
+def test_the_old_certificate_is_still_used(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    balancer = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/www/0123456789abcdef"
+    account.aws.control("POST", "acm/in-use", {"arn": old, "by": [balancer]})
+    output = rotated(account.rotate(account.new(), old), updated=3, deleted=False)
+    assert balancer in output["oldCertificate"]["reason"]
+    assert any(balancer in note for note in output["notes"])
+    assert old in account.certificates() and not account.calls("DeleteCertificate")
+
+
+def test_acm_lets_go_late(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    account.settings(in_use_lag_seconds=0.7)
+    rotated(account.rotate(account.new(), old), updated=3)
+
+
+def test_acm_does_not_let_go(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    account.settings(in_use_lag_seconds=600)
+    output = rotated(account.rotate(account.new(), old), updated=3, deleted=False)
+    assert "ACM still sees it in use" in output["oldCertificate"]["reason"]
+    assert old in account.certificates()
+
+
+def test_nobody_elses_certificate_is_deleted(account: Account) -> None:
+    names = ("www.example.com", "*.example.com")
+    bystanders = [
+        *(account.old("acm", *names) for _ in range(2)),
+        account.old("acm", "le-www.example.com"),
+        account.old("iam", *names),
+        account.old("iam", "notexample.com"),
+    ]
+    old = account.old("acm", *names)
+    account.targets(old)
+    output = rotated(account.rotate(account.new(), old), updated=3)
+    assert account.certificates() == {*bystanders, output["newCertificate"]["id"]}
+
+
+def test_tls_policy_and_ssl_method_stay(account: Account) -> None:
+    old = account.old()
+    settings = [("sni-only", "TLSv1.2_2019"), ("sni-only", "TLSv1.3_2025"), ("static-ip", "TLSv1.2_2021")]
+    targets = account.seed(
+        *(
+            {
+                "aliases": [f"site{n}.example.com"],
+                "certificate": old,
+                "ssl_support_method": method,
+                "minimum_protocol_version": policy,
+            }
+            for n, (method, policy) in enumerate(settings)
+        )
+    )
+    before = [account.config(target) for target in targets]
+    rotated(account.rotate(account.new(), old, store="iam"), updated=3)
+    for target, was, (method, policy) in zip(targets, before, settings, strict=True):
+        now = account.config(target)
+        viewer = now.pop("ViewerCertificate")
+        was.pop("ViewerCertificate")
+        assert now == was
+        assert (viewer["SSLSupportMethod"], viewer["MinimumProtocolVersion"]) == (method, policy)
+
+
+def test_a_setting_that_no_sdk_knows_survives(account: Account) -> None:
+    old = account.old()
+    [target] = account.targets(old, 1)
+    account.command(target, inject_xml='<QuantumSettings mode="entangled"><Spin>up</Spin></QuantumSettings>')
+    account.settle([target])
+    rotated(account.rotate(account.new(), old), updated=1)
+    document = account.aws.control("GET", f"distribution/{target}")["document"]
+    assert 'QuantumSettings mode="entangled"' in document and "<Spin>up</Spin>" in document.replace("ns0:", "")
+
+
+def test_once_more_finds_nothing_to_do(account: Account) -> None:
+    old, new = account.old(), account.new()
+    account.targets(old)
+    first = rotated(account.rotate(new, old), updated=3)
+    before = account.world()
+    second = account.rotate(new, old).output
+    assert second["outcome"] == "nothingToDo"
+    assert second["newCertificate"]["id"] == first["newCertificate"]["id"]
+    assert second["newCertificate"]["imported"] is False
+    assert second["oldCertificate"]["deleted"] is True
+    assert account.world() == before
+
+
+def test_no_target_is_nothing_to_do(account: Account) -> None:
+    old = account.old()
+    assert account.rotate(account.new(), old).output["outcome"] == "nothingToDo"
+    assert account.certificates() == {old}, "an unused certificate is not this rotation's to delete"
+
+
+@pytest.mark.parametrize("store", ["acm", "iam"])
+def test_a_lost_answer_never_imports_twice(account: Account, store: str) -> None:
+    old = account.old(store)
+    account.targets(old)
+    operation = IMPORTS[0] if store == "acm" else IMPORTS[1]
+    before = len(account.calls(operation))
+    account.fault(operation, service=store, code="InternalFailure", status=500, after_effect=True)
+    output = rotated(account.rotate(account.new(), old), updated=3)
+    assert output["newCertificate"]["imported"] is True
+    assert account.certificates() == {output["newCertificate"]["id"]}
+    assert len(account.calls(operation)) == before + 1
+
+
+def test_a_lost_answer_to_an_update(account: Account) -> None:
+    old = account.old()
+    targets = account.targets(old)
+    account.fault("UpdateDistribution", code="InternalError", status=500, after_effect=True, skip=1)
+    rotated(account.rotate(account.new(), old), updated=3)
+    assert [account.distributions()[target]["versions"] for target in targets] == [2, 2, 2]
+
+
+def test_a_failure_stops_the_rotation(account: Account) -> None:
+    old, new = account.old(), account.new()
+    targets = sorted(account.targets(old))
+    account.fault("UpdateDistribution", code="InvalidWebACLId", message="no such ACL", resource=targets[1], times=99)
+    execution = account.rotate(new, old)
+    assert (execution.status, execution.error) == ("FAILED", "RotationIncomplete")
+    for word in (targets[1], "InvalidWebACLId", "no such ACL", targets[2], "start a rotation with the same input"):
+        assert word in execution.cause
+    serving = account.serving(*targets)
+    assert serving[0] != old and serving[1:] == [old, old]
+    assert account.distributions()[targets[2]]["versions"] == 1, "no further one is begun"
+    assert set(serving) == account.certificates()
+    # The cause is cured; the same input goes on with what is left.
+    account.aws.control("DELETE", "faults")
+    output = rotated(account.rotate(new, old), updated=2, alreadyCurrent=1)
+    assert account.serving(*targets) == [output["newCertificate"]["id"]] * 3
+    assert output["newCertificate"]["id"] == serving[0]
+
+
+def test_found_by_its_tag(account: Account) -> None:
+    new = account.new()
+    old = account.stored("acm", account.leaf("*.example.com", days=20), **{"cert-rotation:source": new})
+    account.targets(old)
+    output = rotated(account.rotate(new, None), updated=3)
+    assert output["oldCertificate"]["id"] == old
+    [certificate] = account.aws.state()["acm_certificates"]
+    assert certificate["Tags"]["cert-rotation:source"] == new, "tagged once, inherited ever after"
+    assert account.rotate(new, None).output["outcome"] == "nothingToDo"
+
+
+def test_no_certificate_has_the_tag(account: Account, refused: Refused) -> None:
+    refused(account.rotate(account.new(), None), "CertificateNotFound", "cert-rotation:source", before=account.world())
+
+
+def test_every_kind_of_source(account: Account) -> None:
+    old = account.old("acm", "*.example.com", days=1)
+    target = account.targets(old, 1)[0]
+    s3, ssm, secrets = (account.aws.client(service) for service in ("s3", "ssm", "secretsmanager"))
+    leaves = [account.leaf("*.example.com", days=days) for days in (10, 20, 30, 40)]
+    named = account.secret(as_bundle(leaves[0]))
+    arn = secrets.create_secret(Name=f"tls/by-arn-{account.number}", SecretString=as_json(leaves[1]))["ARN"]
+    ssm.put_parameter(Name=f"/tls/{account.number}", Type="SecureString", Value=as_bundle(leaves[2]))
+    s3.put_object(Bucket=SOURCE_BUCKET, Key=f"{account.number}/www.pem", Body=as_bundle(leaves[3]).encode())
+    sources = [named, arn, f"ssm:/tls/{account.number}", f"s3://{SOURCE_BUCKET}/{account.number}/www.pem"]
+    current = old
+    for source, leaf in zip(sources, leaves, strict=True):
+        output = rotated(account.rotate(source, current), updated=1)
+        assert output["newCertificate"]["fingerprint"] == f"sha256:{leaf.fingerprint}"
+        current = output["newCertificate"]["id"]
+        assert account.serving(target) == [current]
+
+
+BAD_INPUTS: list[tuple[Any, list[str]]] = [
+    ({"dryrun": True}, ["dryrun", "is not a field"]),
+    ({"concurrency": "1"}, ["concurrency", "a string"]),
+    ({"concurrency": 0}, ["concurrency"]),
+    ({"deleteOld": "yes"}, ["deleteOld"]),
+    ({"targets": "E1"}, ["targets", "an array"]),
+    ({"targets": []}, ["targets", "is empty"]),
+    ({"targets": ["www.example.com"]}, ["targets[0]"]),
+    ({"store": "s3"}, ["store", "acm or iam"]),
+    ({"onFailure": "ignore"}, ["onFailure", "rollback or stop"]),
+    ({"oldCertificate": "arn:aws:acm:us-east-1"}, ["oldCertificate", "not a complete ARN"]),
+    (
+        {"oldCertificate": "arn:aws:acm:eu-west-1:000000000000:certificate/a"},
+        ["oldCertificate", "us-east-1"],
+    ),
+    ({"newCertificate": "s3://bucket-without-key"}, ["newCertificate"]),
+    ({"newCertificate": None}, ["newCertificate"]),
+    ({"deleteOld": False, "retainOldDays": 3}, ["retainOldDays", "deleteOld"]),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), BAD_INPUTS, ids=lambda value: json.dumps(value)[:40])
+def test_bad_inputs(account: Account, refused: Refused, fields: Any, words: list[str]) -> None:
+    old = account.old()
+    account.targets(old, 1)
+    before, made = account.world(), len(account.aws.state()["calls"])
+    request = {"newCertificate": "tls/never-read", "oldCertificate": old} | fields
+    execution = account.aws.start(request, f"bad-{account.number}").wait()
+    refused(execution, "RequestInvalid", *words, before=before)
+    assert len(account.aws.state()["calls"]) == made, "refused before anything is read"
+
+
+@pytest.mark.parametrize("request_", ["a string", ["an", "array"], 7, None], ids=repr)
+def test_an_input_that_is_no_object(account: Account, refused: Refused, request_: Any) -> None:
+    execution = account.aws.start(request_, f"no-object-{account.number}").wait()
+    refused(execution, "RequestInvalid", "not a JSON object", before=account.world())
+
+
+def bad_sources(account: Account) -> dict[str, tuple[str, str, list[str]]]:
+    """Name: source, error, words."""
+    names = ("www.example.com", "*.example.com")
+    good, other = account.leaf(*names, days=199), account.leaf(*names, days=198)
+    s3, ssm = account.aws.client("s3"), account.aws.client("ssm")
+    s3.put_object(Bucket=SOURCE_BUCKET, Key="large.pem", Body=b"x" * 1_048_576)
+    ssm.put_parameter(Name=f"/tls/plain-{account.number}", Type="String", Value=as_bundle(good))
+    encrypted = good.certificate_pem + good.chain_pem + key_pem(good.key, "PKCS8", "secret")
+    bundles = {
+        "an encrypted key": (encrypted, "CertificateInvalid", ["encrypted", "openssl", "block 3"]),
+        "an empty secret": ("\n", "SourceUnreadable", ["empty"]),
+        "two leaves": (as_bundle(good) + other.certificate_pem, "CertificateInvalid", ["block"]),
+        "another key": (
+            good.certificate_pem + good.chain_pem + other.key_pem,
+            "CertificateInvalid",
+            ["key"],
+        ),
+        "no chain": (good.certificate_pem + good.key_pem, "CertificateInvalid", ["Throwaway Intermediate"]),
+        "no key": (good.certificate_pem + good.chain_pem, "CertificateInvalid", ["no private key"]),
+        "not PEM": ("hello", "SourceUnreadable", ["neither a JSON object nor PEM"]),
+        "an unknown field": (json.dumps({"cert": "x"}), "SourceUnreadable", ["field cert"]),
+    }
+    cases = {name: (account.secret(text), error, words) for name, (text, error, words) in bundles.items()}
+    cases["other names"] = (account.new("www.example.org"), "AliasNotCovered", ["site0.example.com"])
+    cases["a shorter life"] = (account.new(days=19), "CertificateInvalid", ["2"])
+    weak = account.leaf(*names, days=199, key_type="P-384")
+    cases["a key CloudFront does not take"] = (account.secret(weak), "CertificateInvalid", ["P-384"])
+    cases["a megabyte"] = (f"s3://{SOURCE_BUCKET}/large.pem", "SourceUnreadable", ["1048576"])
+    cases["a parameter in clear"] = (f"ssm:/tls/plain-{account.number}", "SourceUnreadable", ["SecureString"])
+    cases["a missing secret"] = ("tls/missing", "SourceUnreadable", ["tls/missing", "does not exist"])
+    cases["a missing object"] = (f"s3://{SOURCE_BUCKET}/missing.pem", "SourceUnreadable", ["does not exist"])
+    return cases
+
+
+def test_bad_sources(account: Account, refused: Refused) -> None:
+    old = account.old()
+    account.targets(old, 1)
+    before = account.world()
+    for name, (source, error, words) in bad_sources(account).items():
+        execution = account.rotate(source, old)
+        assert execution.status == "FAILED", name
+        refused(execution, error, *words, before=before)
+
+
+def test_the_same_certificate_again(account: Account, refused: Refused) -> None:
+    leaf = account.leaf("*.example.com", days=20)
+    old = account.stored("acm", leaf)
+    account.targets(old, 1)
+    refused(
+        account.rotate(account.secret(leaf), old),
+        "CertificateInvalid",
+        "it is the old certificate",
+        before=account.world(),
+    )
+
+
+def test_no_such_old_certificate(account: Account, refused: Refused) -> None:
+    missing = "arn:aws:acm:us-east-1:000000000000:certificate/00000000-0000-4000-8000-000000000000"
+    for old in (missing, "ASCA00000000000000000", "arn:aws:iam::000000000000:server-certificate/cloudfront/no"):
+        refused(account.rotate(account.new(), old), "CertificateNotFound", old, before=account.world())
