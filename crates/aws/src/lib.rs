@@ -80,12 +80,14 @@ impl Aws {
     }
 }
 
-/// Three attempts at transport; everything with a name is the state machine's to retry.
+/// Three attempts at transport, and an end to them before the function's own time is over; everything
+/// with a name is the state machine's to retry.
 fn configured(loader: ConfigLoader) -> ConfigLoader {
     loader.retry_config(RetryConfig::standard().with_max_attempts(3)).timeout_config(
         TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             .operation_attempt_timeout(Duration::from_secs(20))
+            .operation_timeout(Duration::from_secs(45))
             .build(),
     )
 }
