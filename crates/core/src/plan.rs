@@ -168,15 +168,18 @@ fn misnamed(members: &[Member], ids: &[String]) -> Vec<Finding> {
 fn uncovered(member: &Member, names: &[String]) -> Option<Finding> {
     let missing: Vec<&str> =
         member.names.iter().map(String::as_str).filter(|name| !covers(names, name)).collect();
-    let what = match member.target.kind {
-        TargetKind::Distribution => "alias",
-        TargetKind::Tenant => "domain",
+    let what = match (member.target.kind, missing.len()) {
+        (TargetKind::Distribution, 1) => "alias",
+        (TargetKind::Distribution, _) => "aliases",
+        (TargetKind::Tenant, 1) => "domain",
+        (TargetKind::Tenant, _) => "domains",
     };
+    let verb = if missing.len() == 1 { "is" } else { "are" };
     (!missing.is_empty()).then(|| {
         Finding::new(
             Ending::AliasNotCovered,
             member.target.to_string(),
-            format!("{what} {} is not covered by the new certificate, whose names are {}", missing.join(", "), listed(names)),
+            format!("{what} {} {verb} not covered by the new certificate, whose names are {}", missing.join(", "), listed(names)),
             "order a certificate that has these names too, or take the target out of this rotation with targets",
         )
     })
@@ -310,7 +313,7 @@ mod tests {
         let mut two = member("E2", Serves::Old);
         two.names = vec!["a.shop.example.com".into(), "a.b.shop.example.com".into()];
         let (_, findings) = check(&[one, two], None, Store::Acm);
-        assert!(findings[0].contains("E1: alias api.example.com, x.example.org is not covered"));
+        assert!(findings[0].contains("E1: aliases api.example.com, x.example.org are not covered"));
         assert!(findings[1].contains("E2: alias a.b.shop.example.com is not covered"));
         assert_eq!(findings.len(), 2);
     }
