@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from local_aws.pki import Leaf
-from local_aws.platform import Execution, LocalAws, as_json
+from local_aws.platform import Execution, LocalAws, as_json, ticks
 
 SOURCE_BUCKET = "certificate-sources"
+IMPORTS = ("ImportCertificate", "UploadServerCertificate")
+WRITES = (*IMPORTS, "UpdateDistribution", "UpdateDistributionTenant", "DeleteCertificate", "DeleteServerCertificate")
 _numbers = itertools.count(1)
 # Every private key that any test put into a source or a store: test_secrets.py looks for them.
 KEYS: list[Leaf] = []
@@ -54,20 +55,17 @@ class Account:
 
     def seed(self, *distributions: dict[str, Any]) -> list[str]:
         """Distributions, Deployed."""
-        ids = self.aws.control("POST", "seed", list(distributions))["ids"]
-        for target in ids:
-            self.command(target, propagation_seconds=0)
-        for target in ids:
-            self.command(target, propagation_seconds=None)
-        self.settle(ids)
-        return [str(target) for target in ids]
+        ids: list[str] = self.aws.control("POST", "seed", list(distributions))["ids"]
+        self.settle()
+        return ids
 
-    def settle(self, ids: list[str]) -> None:
-        """Waits for what was seeded to be Deployed."""
-        import time
-
-        while any(self.distributions()[target]["status"] != "Deployed" for target in ids):
-            time.sleep(0.02)
+    def settle(self) -> None:
+        """Waits until every distribution and tenant is Deployed."""
+        for _ in ticks(30, every=0.02):
+            state = self.aws.state()
+            if all(one["status"] == "Deployed" for one in state["distributions"] + state["tenants"]):
+                return
+        raise TimeoutError("something is still InProgress")
 
     def targets(self, certificate: str, count: int = 3) -> list[str]:
         """Distributions with one alias each."""
@@ -91,9 +89,22 @@ class Account:
 
     def begin(self, new: str | None, old: str | None, **fields: Any) -> Execution:
         """A rotation, started."""
-        request = {"newCertificate": new, "oldCertificate": old} | fields
-        request = {name: value for name, value in request.items() if value is not None}
-        return self.aws.start(request, f"test-{next(_numbers)}")
+        return self.aws.start(request(new, old, **fields), f"test-{next(_numbers)}")
+
+    def refused(self, new: str | None, old: str | None, error: str, *words: str, **fields: Any) -> str:
+        """Starts a rotation that must be refused with this name and these words; returns all its words."""
+        return self.refused_input(request(new, old, **fields), error, *words)
+
+    def refused_input(self, given: Any, error: str, *words: str) -> str:
+        """The same for any input."""
+        before, made = self.world(), len(self.calls(*WRITES))
+        execution = self.aws.start(given, f"test-{next(_numbers)}").wait()
+        assert (execution.status, execution.error) == ("FAILED", error), f"{execution.error}: {execution.cause}"
+        for word in words:
+            assert word in execution.cause, f"{word!r} is not in: {execution.cause}"
+        assert self.world() == before
+        assert len(self.calls(*WRITES)) == made
+        return execution.cause
 
     def distributions(self) -> dict[str, Any]:
         """What there is, by id."""
@@ -115,6 +126,12 @@ class Account:
         state = self.aws.state()
         return {name: state[name] for name in ("distributions", "tenants", "acm_certificates", "iam_certificates")}
 
+    def most_in_progress(self) -> int:
+        """The most distributions that were between update and Deployed at the same time."""
+        changed = [one["history"][-1]["time"] for one in self.distributions().values() if one["versions"] > 1]
+        lasts = self.aws.propagation_seconds
+        return max((sum(start <= at < start + lasts for start in changed) for at in changed), default=0)
+
     def config(self, target: str) -> Any:
         """A distribution's configuration, as boto3 reads it."""
         return self.aws.client("cloudfront").get_distribution_config(Id=target)["DistributionConfig"]
@@ -123,6 +140,12 @@ class Account:
         """Which certificates these targets serve."""
         distributions = self.distributions()
         return [distributions[target]["certificate"] for target in targets]
+
+
+def request(new: str | None, old: str | None, **fields: Any) -> Any:
+    """An input, without the fields that are None."""
+    given = {"newCertificate": new, "oldCertificate": old} | fields
+    return {name: value for name, value in given.items() if value is not None}
 
 
 @pytest.fixture(scope="session")
@@ -138,17 +161,3 @@ def local_aws() -> Iterator[LocalAws]:
 def account(local_aws: LocalAws) -> Account:
     local_aws.control("POST", "reset")
     return Account(local_aws)
-
-
-@pytest.fixture
-def refused(account: Account) -> Callable[..., str]:
-    """A rotation that must be refused with this name and these words, having changed nothing."""
-
-    def check(execution: Execution, error: str, *words: str, before: Any) -> str:
-        assert (execution.status, execution.error) == ("FAILED", error), f"{execution.error}: {execution.cause}"
-        for word in words:
-            assert word in execution.cause, f"{word!r} is not in: {execution.cause}"
-        assert json.dumps(account.world(), sort_keys=True) == json.dumps(before, sort_keys=True)
-        return execution.cause
-
-    return check

@@ -1,110 +1,157 @@
 """After all rotations: no private key is anywhere but in its source.
 
-Runs last (files run in the order of their names), over what the tests before it have left: histories of executions and
-of their children, logs of functions and servers, every object of the rotations' bucket.
+Runs last (files run in the order of their names), over what it and the tests before it have left: executions and their
+children, logs of functions and servers, every object in the rotations' bucket, the functions' environment, files.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from conftest import KEYS, Account
-from local_aws.pki import Leaf
-from local_aws.platform import LocalAws
+from local_aws.pki import Leaf, key_pem
+from local_aws.platform import LocalAws, as_json
+
+# Where keys may hide in a text: long words, and lists of numbers, as a debugging print of a buffer has them.
+HIDEOUT = re.compile(r"[\w+/=-]{30,}|(?:\d{1,3}, ?){12,}")
 
 
-def traces(leaf: Leaf) -> list[str]:
-    """What a key would look like where it should not be: PEM, DER and the bare secret number, in base64 and hex."""
-    der = leaf.key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    assert isinstance(leaf.key, ec.EllipticCurvePrivateKey), "the tests use elliptic curves"
-    scalar = leaf.key.private_numbers().private_value.to_bytes(-(-leaf.key.curve.key_size // 8), "big")
-    lines = [line for line in leaf.key_pem.splitlines() if "-----" not in line and len(line) > 20]
-    # Bytes as a list of numbers: what a debugging print of a buffer looks like.
-    numbers = ", ".join(str(byte) for byte in scalar[:12])
-    return [*lines, der.hex(), scalar.hex(), scalar.hex().upper(), base64.b64encode(scalar).decode(), numbers]
+def traces(leaf: Leaf) -> set[str]:
+    """What a key would look like where it should not be: PEM, DER and the bare numbers, plain and encoded."""
+    numbers = leaf.key.private_numbers()
+    ec = isinstance(numbers, EllipticCurvePrivateNumbers)
+    secrets = [numbers.private_value] if ec else [numbers.d, numbers.p, numbers.q]
+    found = {str(secret) for secret in secrets}
+    buffers = [secret.to_bytes(-(-secret.bit_length() // 8), "big") for secret in secrets]
+    for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
+        pem = leaf.key.private_bytes(Encoding.PEM, form, NoEncryption())
+        lines = [line for line in pem.splitlines() if len(line) > 30 and b"-----" not in line]
+        found |= {line.decode() for line in lines}
+        buffers += [leaf.key.private_bytes(Encoding.DER, form, NoEncryption()), *lines]
+    for buffer in buffers:
+        found |= {buffer.hex(), buffer.hex().upper(), "".join(f"{byte}, " for byte in buffer[:24])}
+        for before in range(3):
+            # Inside something longer base64 depends on where the buffer begins; its edges belong to the neighbours.
+            found.add(base64.b64encode(bytes(before) + buffer)[4 if before else 0 : -4].decode())
+    return found
 
 
 def left_behind(aws: LocalAws) -> Iterator[tuple[str, str]]:
     """Everything that rotations leave: where it is, and the text."""
+    states, s3, logs = (aws.client(service) for service in ("stepfunctions", "s3", "logs"))
     machine = aws.outputs["RotationStateMachineArn"]
-    functions = aws.client("stepfunctions")
-    for page in functions.get_paginator("list_executions").paginate(stateMachineArn=machine):
-        for execution in page["executions"]:
-            yield from history(aws, execution["executionArn"])
-            runs = functions.list_map_runs(executionArn=execution["executionArn"])["mapRuns"]
-            for run in runs:
-                children = functions.get_paginator("list_executions").paginate(mapRunArn=run["mapRunArn"])
-                for child in (child for page in children for child in page["executions"]):
-                    yield from history(aws, child["executionArn"])
-    s3, logs = aws.client("s3"), aws.client("logs")
+    for page in states.get_paginator("list_executions").paginate(stateMachineArn=machine):
+        for arn in (execution["executionArn"] for execution in page["executions"]):
+            yield f"execution {arn}", history(states, arn)
+            for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+                for children in states.get_paginator("list_executions").paginate(mapRunArn=run["mapRunArn"]):
+                    for child in children["executions"]:
+                        yield f"child {child['executionArn']}", history(states, child["executionArn"])
     bucket = aws.outputs["RotationBucketName"]
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for item in page.get("Contents", []):
-            body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-            yield f"s3://{bucket}/{item['Key']}", body.decode()
+            yield f"object {item['Key']}", s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
     for page in logs.get_paginator("describe_log_groups").paginate():
-        for group in page["logGroups"]:
-            name = group["logGroupName"]
+        for name in (group["logGroupName"] for group in page["logGroups"]):
             for events in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
-                yield name, "\n".join(event["message"] for event in events["events"])
-    for path in sorted(aws.logs.glob("*.log")):
-        yield path.name, path.read_text(errors="replace")
+                yield f"log {name}", "\n".join(event["message"] for event in events["events"])
+    for page in aws.client("lambda").get_paginator("list_functions").paginate():
+        for function in page["Functions"]:
+            yield f"function {function['FunctionName']}", json.dumps(function)
+    # The servers' logs, and whatever a function would write to its disk.
+    for path in (path for path in aws.directory.rglob("*") if path.is_file() and path.name != "bootstrap"):
+        yield f"file {path.name}", path.read_text(errors="replace")
 
 
-def history(aws: LocalAws, arn: str) -> Iterator[tuple[str, str]]:
-    functions = aws.client("stepfunctions")
-    yield arn, json.dumps(functions.describe_execution(executionArn=arn), default=str)
-    for page in functions.get_paginator("get_execution_history").paginate(executionArn=arn):
-        yield arn, json.dumps(page["events"], default=str)
+def history(states: object, arn: str) -> str:
+    pages = [states.describe_execution(executionArn=arn)]
+    pages += states.get_paginator("get_execution_history").paginate(executionArn=arn)
+    return json.dumps(pages, default=str)
 
 
-def found(aws: LocalAws, keys: list[Leaf]) -> tuple[list[str], dict[str, int]]:
+def search(texts: Iterator[tuple[str, str]], keys: list[Leaf]) -> tuple[set[str], dict[str, int]]:
     """Where any of the keys is, and how many characters of each kind of place were searched."""
-    wanted = {trace for leaf in keys for trace in traces(leaf)}
-    places: list[str] = []
     searched: dict[str, int] = {}
-    for place, text in left_behind(aws):
-        kind = place.split(":")[2] if place.startswith("arn:") else place.split("/")[0] or place.rsplit("/", 1)[0]
+    places: dict[str, set[str]] = {}
+    for place, text in texts:
+        kind = place.split()[0]
         searched[kind] = searched.get(kind, 0) + len(text)
-        if any(trace in text for trace in wanted):
-            places.append(place)
-    return places, searched
+        # An execution's history is JSON with JSON in it, so a line break may be \n, \\n or \\\\n.
+        for word in HIDEOUT.findall(re.sub(r"\\+[nr]", " ", text)):
+            places.setdefault(word, set()).add(place)
+    everything = "\n".join(places)
+    wanted = [trace for trace in set().union(*map(traces, keys)) if trace in everything]
+    return {place for word in places if any(trace in word for trace in wanted) for place in places[word]}, searched
 
 
-def test_no_key_is_left_behind(local_aws: LocalAws, account: Account) -> None:
-    # One rotation that goes through and some that fail, so that the test means something on its own.
-    old = account.old()
-    targets = account.targets(old)
-    account.fault("UpdateDistribution", code="InvalidWebACLId", resource=targets[1], times=9)
-    account.fault("ImportCertificate", service="acm", code="InvalidParameterException", times=1)
-    new = account.new()
-    assert account.rotate(new, old).error == "CertificateInvalid"
-    assert account.rotate(new, old).error == "RotationIncomplete"
-    account.aws.control("DELETE", "faults")
-    assert account.rotate(new, old).status == "SUCCEEDED"
-
-    assert len(KEYS) >= 2
-    places, searched = found(local_aws, KEYS)
-    assert places == []
-    # All kinds of places had something to search.
-    assert searched["states"] > 10_000
-    assert searched["s3:"] > 1_000
-    assert searched["/aws/lambda/rotation"] > 1_000
-    assert searched["platform.log"] > 1_000
+def test_each_trace_is_found(account: Account) -> None:
+    rsa = account.aws.authority.intermediate(key_type="RSA-2048").leaf("www.example.com", key_type="RSA-2048")
+    for leaf in (account.leaf(), rsa):
+        for trace in traces(leaf):
+            places, _ = search(iter([("a", f'{{"b": "c\\n{trace}\\nd"}}'), ("e", rsa.certificate_pem)]), [leaf])
+            assert places == {"a"}, trace
 
 
-def test_a_key_that_is_left_behind_is_found(local_aws: LocalAws, account: Account) -> None:
-    leaf, s3 = account.leaf(), local_aws.client("s3")
-    bucket = local_aws.outputs["RotationBucketName"]
-    for trace in traces(leaf):
-        s3.put_object(Bucket=bucket, Key="rotations/planted", Body=f"x{trace}y".encode())
-        places, _ = found(local_aws, [leaf])
-        assert places == [f"s3://{bucket}/rotations/planted"], trace
-    s3.delete_object(Bucket=bucket, Key="rotations/planted")
+def test_no_key_is_left_behind(account: Account) -> None:
+    # Rotations of its own, through and failed, so that it means something without the tests before it.
+    old, names = account.old(), ("www.example.com", "*.example.com")
+    second = account.targets(old)[1]
+    encoded, traditional = account.leaf(*names, days=30), account.leaf(*names, days=40)
+    issuer = account.aws.authority.intermediate(key_type="RSA-2048")
+    rsa = issuer.leaf(*names, key_type="RSA-2048")
+    KEYS.append(rsa)
+    pems = [
+        f"{key_pem(traditional.key, 'SEC1')}{traditional.certificate_pem}{traditional.chain_pem}",
+        f"{rsa.certificate_pem}{rsa.chain_pem}{key_pem(rsa.key, 'PKCS1')}",
+    ]
+    for content in (as_json(encoded), *pems):
+        source = account.secret(content)
+        account.fault("ImportCertificate", service="acm", code="InvalidParameterException", message="not taken")
+        account.fault("UpdateDistribution", code="InvalidWebACLId", resource=second, times=1)
+        assert account.rotate(source, old).error == "CertificateInvalid"
+        assert account.rotate(source, old).error == "RotationIncomplete"
+        output = account.rotate(source, old).output
+        assert output["outcome"] == "rotated"
+        old = output["newCertificate"]["id"]
+    stranger = account.secret(f"{account.leaf(*names).key_pem}{encoded.certificate_pem}{encoded.chain_pem}")
+    assert account.rotate(stranger, old).error == "CertificateInvalid"
+    assert account.rotate(account.secret(encoded.key_pem), old).error == "CertificateInvalid"
+
+    places, searched = search(left_behind(account.aws), KEYS)
+    assert places == set()
+    for kind in ("execution", "child", "object", "log", "function", "file"):
+        assert searched[kind] > 1_000, f"nothing was searched of the kind {kind}"
+
+
+def test_a_key_that_is_left_behind_is_found(account: Account) -> None:
+    aws, leaf = account.aws, account.aws.intermediate.leaf("www.example.com")
+    # An input stays in the history whatever the rotation says to it, which is nothing about the key.
+    execution = account.rotate(leaf.key_pem, account.old())
+    assert (execution.error, "newCertificate" in execution.cause) == ("RequestInvalid", True)
+    assert search(left_behind(aws), [leaf])[0] == {f"execution {execution.arn}"}
+
+    s3, logs = aws.client("s3"), aws.client("logs")
+    planted = {"Bucket": aws.outputs["RotationBucketName"], "Key": "rotations/planted.json"}
+    s3.put_object(**planted, Body=as_json(leaf))
+    log = {"logGroupName": "planted", "logStreamName": "planted"}
+    logs.create_log_group(logGroupName="planted")
+    logs.create_log_stream(**log)
+    logs.put_log_events(**log, logEvents=[{"timestamp": int(time.time() * 1000), "message": f"read {leaf.key_pem!r}"}])
+    file = Path(aws.directory / "planted.txt")
+    file.write_text(str(list(leaf.key_pem.encode())))
+    places, _ = search(left_behind(aws), [leaf])
+    assert places == {
+        f"execution {execution.arn}",
+        *("object rotations/planted.json", "log planted", "file planted.txt"),
+    }
+    s3.delete_object(**planted)
+    logs.delete_log_group(logGroupName="planted")
+    file.unlink()

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,7 +43,7 @@ class LocalAws:
         self.propagation_seconds = propagation_seconds
         self.wait_scale = wait_scale
         self.directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
-        self.logs = ROOT / ".local" / "logs"
+        self.logs = self.directory / "logs"
         self.platform_port, self.services_port = free_port(), free_port()
         self.platform = f"http://127.0.0.1:{self.platform_port}"
         self.services = f"http://127.0.0.1:{self.services_port}"
@@ -52,6 +53,9 @@ class LocalAws:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> LocalAws:
+        # Servers in sessions of their own outlive a test run that is told to end, unless that is an exception too.
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.default_int_handler)
         try:
             self._start()
         except BaseException:
@@ -72,10 +76,12 @@ class LocalAws:
                     os.killpg(process.pid, 9)
                 process.wait()
         self._processes.clear()
+        # Each local AWS has logs of its own while it runs; those of the last one stay for people.
+        shutil.copytree(self.logs, ROOT / ".local" / "logs", dirs_exist_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _start(self) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir()
         roots = self.directory / "roots.pem"
         roots.write_text(self.authority.certificate_pem)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}

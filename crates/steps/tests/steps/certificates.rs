@@ -1,0 +1,108 @@
+//! A throwaway authority and what it issued, made once for all tests.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+
+/// A certificate with its chain and its key, as PEM.
+#[derive(Debug)]
+pub(crate) struct Material {
+    pub(crate) pem: String,
+    pub(crate) chain: String,
+    pub(crate) key: String,
+}
+
+impl Material {
+    /// What lies in a source.
+    pub(crate) fn source(&self) -> String {
+        format!("{}{}{}", self.pem, self.chain, self.key)
+    }
+}
+
+pub(crate) struct Certificates {
+    /// PEM of the root, for `SSL_CERT_FILE`.
+    pub(crate) root_file: PathBuf,
+    /// Expires in three weeks.
+    pub(crate) old: Material,
+    /// Has the same names and another year.
+    pub(crate) new: Material,
+    /// Another one for the same names, between the two.
+    pub(crate) other: Material,
+    /// Has one of the names only.
+    pub(crate) narrow: Material,
+    /// Expired, untrusted, and the key is somebody else's.
+    pub(crate) bad: Material,
+}
+
+pub(crate) fn certificates() -> &'static Certificates {
+    static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
+    CERTIFICATES.get_or_init(|| {
+        let (root, root_pem) = authority("Throwaway Root", None);
+        let (issuer, chain) = authority("Throwaway Authority", Some(&root));
+        // Another process makes other certificates.
+        let name = format!("root-{}.pem", std::process::id());
+        let root_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&root_file, root_pem).unwrap();
+        let names = &["www.example.com", "*.shop.example.com"];
+        let made = |names: &[&str], from, until| {
+            let (pem, key) = leaf(&issuer, names, from, until);
+            Material { pem, chain: chain.clone(), key }
+        };
+        let (stranger, stranger_chain) = authority("Stranger", None);
+        let (pem, _) = leaf(&stranger, names, (2025, 1, 1), (2026, 6, 1));
+        Certificates {
+            root_file,
+            old: made(names, (2025, 12, 15), (2026, 12, 15)),
+            new: made(names, (2026, 11, 1), (2027, 11, 1)),
+            other: made(names, (2026, 6, 1), (2027, 6, 1)),
+            narrow: made(&["www.example.com"], (2026, 11, 1), (2027, 11, 1)),
+            bad: Material { pem, chain: stranger_chain, key: key().serialize_pem() },
+        }
+    })
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().unwrap()
+}
+
+fn authority(
+    name: &str,
+    parent: Option<&Issuer<'static, KeyPair>>,
+) -> (Issuer<'static, KeyPair>, String) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2040, 1, 1);
+    params.use_authority_key_identifier_extension = true;
+    let key = key();
+    let certificate = match parent {
+        Some(parent) => params.signed_by(&key, parent).unwrap(),
+        None => params.self_signed(&key).unwrap(),
+    };
+    (Issuer::new(params, key), certificate.pem())
+}
+
+type Date = (i32, u8, u8);
+
+fn leaf(
+    issuer: &Issuer<'static, KeyPair>,
+    names: &[&str],
+    from: Date,
+    until: Date,
+) -> (String, String) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "www.example.com");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.not_before = date_time_ymd(from.0, from.1, from.2);
+    params.not_after = date_time_ymd(until.0, until.1, until.2);
+    params.use_authority_key_identifier_extension = true;
+    let key = key();
+    (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
+}

@@ -1,0 +1,343 @@
+//! An AWS in memory that answers on the wire, below the SDK's client: real requests, real answers, and
+//! faults wherever a test wants one. It panics on a request that it does not know.
+
+mod acm;
+mod cloudfront;
+mod iam;
+mod others;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+
+use crate::account::Account;
+
+/// One call of the SDK, whatever number of attempts it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) service: String,
+    pub(crate) operation: String,
+    pub(crate) resource: String,
+    pub(crate) attempts: usize,
+    id: String,
+}
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 500, and nothing has happened.
+    ErrorBefore,
+    /// It has happened, and the answer is 500.
+    ErrorAfter,
+    Throttled,
+    /// The connection breaks before the request is through.
+    ConnectionBefore,
+    /// The connection breaks before the answer is through.
+    ConnectionAfter,
+    AccessDenied,
+    /// It has happened, and the answer is none.
+    Malformed,
+    /// It has happened, and there is never an answer.
+    Timeout,
+    /// This error, as the service words it, and nothing has happened.
+    Answer(u16, &'static str, &'static str),
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::ErrorBefore,
+        Self::ErrorAfter,
+        Self::Throttled,
+        Self::ConnectionBefore,
+        Self::ConnectionAfter,
+        Self::AccessDenied,
+        Self::Malformed,
+        Self::Timeout,
+    ];
+}
+
+/// Which call, counted from 0 or by its operation, and for how many attempts of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) at: At,
+    pub(crate) kind: Kind,
+    pub(crate) attempts: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum At {
+    Call(usize),
+    Operation(&'static str),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) account: Account,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) fault: Option<Fault>,
+    /// Whether the fault has met a call.
+    pub(crate) struck: bool,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeAws(Arc<Mutex<World>>);
+
+/// The SDK logs its HTTP client, and the keys in this one are not the SDK's.
+impl fmt::Debug for FakeAws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FakeAws")
+    }
+}
+
+impl FakeAws {
+    /// Looks at the world, or changes it.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+}
+
+impl HttpClient for FakeAws {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for FakeAws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let request = Request::of(&request);
+        self.with(|world| world.receive(&request))
+    }
+}
+
+impl World {
+    fn receive(&mut self, request: &Request) -> HttpConnectorFuture {
+        let service = request.service.as_str();
+        let broken = |text: &str| HttpConnectorFuture::ready(Err(ConnectorError::io(text.into())));
+        let attempt = self.log(request);
+        let fault = self.fault.filter(|fault| {
+            let is_here = match fault.at {
+                At::Call(number) => self.calls.len() == number + 1,
+                At::Operation(operation) => request.operation == operation,
+            };
+            is_here && attempt <= fault.attempts
+        });
+        self.struck |= fault.is_some();
+        match fault.map(|fault| fault.kind) {
+            Some(Kind::ErrorBefore) => Answer::internal(service).future(),
+            Some(Kind::Throttled) => Answer::throttled(service).future(),
+            Some(Kind::AccessDenied) => {
+                Answer::error(service, 403, "AccessDenied", "not allowed").future()
+            }
+            Some(Kind::ConnectionBefore) => broken("connection refused"),
+            Some(Kind::Answer(status, code, message)) => {
+                Answer::error(service, status, code, message).future()
+            }
+            after => {
+                let answer = self.answer(request);
+                match after {
+                    Some(Kind::ErrorAfter) => Answer::internal(service).future(),
+                    Some(Kind::ConnectionAfter) => broken("connection reset"),
+                    Some(Kind::Malformed) => {
+                        Answer { body: "<cut {short".into(), ..answer }.future()
+                    }
+                    Some(Kind::Timeout) => HttpConnectorFuture::new(std::future::pending()),
+                    _ => answer.future(),
+                }
+            }
+        }
+    }
+
+    /// The number of this attempt, from 1.
+    fn log(&mut self, request: &Request) -> usize {
+        let Request { service, operation, resource, invocation, .. } = request;
+        match self.calls.iter_mut().find(|call| call.id == *invocation) {
+            Some(call) => call.attempts += 1,
+            None => self.calls.push(Call {
+                service: service.clone(),
+                operation: operation.clone(),
+                resource: resource.clone(),
+                attempts: 1,
+                id: invocation.clone(),
+            }),
+        }
+        self.calls.iter().find(|call| call.id == *invocation).map_or(0, |call| call.attempts)
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        let account = &mut self.account;
+        match request.service.as_str() {
+            "acm" => acm::answer(account, request),
+            "iam" => iam::answer(account, request),
+            "cloudfront" => cloudfront::answer(account, request),
+            "s3" => others::s3(account, request),
+            "secretsmanager" => others::secrets_manager(account, request),
+            "ssm" => others::ssm(account, request),
+            "servicequotas" => others::service_quotas(account, request),
+            service => panic!("no service {service} here"),
+        }
+    }
+}
+
+/// A request as its service sees it.
+#[derive(Debug)]
+struct Request {
+    service: String,
+    operation: String,
+    /// The ARN, id, name or key that it is about.
+    resource: String,
+    /// The path, without the query.
+    path: String,
+    /// The query, or the form that is the body of IAM's requests.
+    form: Vec<(String, String)>,
+    if_match: Option<String>,
+    body: String,
+    invocation: String,
+}
+
+impl Request {
+    fn of(request: &HttpRequest) -> Self {
+        let header = |name: &str| request.headers().get(name).map(str::to_owned);
+        let scope = header("authorization").expect("a signed request");
+        // Credential=ID/DATE/REGION/SERVICE/aws4_request
+        let service = scope.split('/').nth(3).expect("a service in the credential scope");
+        let body = request.body().bytes().expect("a body in memory").to_vec();
+        let body = String::from_utf8(body).expect("UTF-8");
+        let (path, query) = request
+            .uri()
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .map(|(_, rest)| rest.split_once('?').unwrap_or((rest, "")))
+            .expect("a path");
+        let form = if service == "iam" { body.as_str() } else { query };
+        let mut parsed = Self {
+            service: service.to_owned(),
+            operation: String::new(),
+            resource: String::new(),
+            path: decoded(path),
+            form: form_urlencoded::parse(form.as_bytes()).into_owned().collect(),
+            if_match: header("if-match"),
+            body,
+            invocation: header("amz-sdk-invocation-id").expect("an invocation id"),
+        };
+        let (operation, resource) = match service {
+            "iam" => iam::operation(&parsed),
+            "cloudfront" => cloudfront::operation(request.method(), &parsed),
+            "s3" => others::s3_operation(request.method(), &parsed),
+            _ => {
+                let target = header("x-amz-target").expect("a target");
+                others::json_operation(&target, &parsed)
+            }
+        };
+        (parsed.operation, parsed.resource) = (operation, resource);
+        parsed
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body of a JSON request.
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+}
+
+/// A percent-encoded path, which unlike a form has `+` for `+`.
+fn decoded(path: &str) -> String {
+    let path = path.replace('+', "%2B");
+    form_urlencoded::parse(path.as_bytes()).map(|(key, _)| key.into_owned()).collect()
+}
+
+struct Answer {
+    status: u16,
+    etag: Option<String>,
+    body: String,
+}
+
+impl Answer {
+    fn ok(body: impl Into<String>) -> Self {
+        Self { status: 200, etag: None, body: body.into() }
+    }
+
+    fn json(body: serde_json::Value) -> Self {
+        Self::ok(body.to_string())
+    }
+
+    /// An error in the envelope of its service.
+    fn error(service: &str, status: u16, code: &str, message: &str) -> Self {
+        let error = format!("<Code>{code}</Code><Message>{message}</Message>");
+        let body = match service {
+            "cloudfront" | "iam" => format!(
+                "<ErrorResponse><Error><Type>Sender</Type>{error}</Error><RequestId>r</RequestId></ErrorResponse>"
+            ),
+            "s3" => format!("<Error>{error}<RequestId>r</RequestId></Error>"),
+            _ => serde_json::json!({"__type": code, "message": message}).to_string(),
+        };
+        Self { status, etag: None, body }
+    }
+
+    fn internal(service: &str) -> Self {
+        Self::error(service, 500, "InternalFailure", "please try again")
+    }
+
+    fn throttled(service: &str) -> Self {
+        match service {
+            "s3" => Self::error(service, 503, "SlowDown", "reduce your request rate"),
+            "cloudfront" | "iam" => Self::error(service, 400, "Throttling", "Rate exceeded"),
+            _ => Self::error(service, 400, "ThrottlingException", "Rate exceeded"),
+        }
+    }
+
+    fn future(self) -> HttpConnectorFuture {
+        let status = StatusCode::try_from(self.status).expect("a status");
+        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+        if let Some(etag) = self.etag {
+            response.headers_mut().insert("etag", etag);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+/// The first `size` of `all` from `marker` on, and the marker of the rest.
+fn page<T>(all: Vec<T>, marker: Option<&str>, size: usize) -> (Vec<T>, Option<String>) {
+    let from: usize = marker.map_or(0, |marker| marker.parse().expect("a marker of this page"));
+    let next = (from + size < all.len()).then(|| (from + size).to_string());
+    (all.into_iter().skip(from).take(size).collect(), next)
+}
+
+/// What is between the tags of the first element of this name, which has no attributes.
+fn inner<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
+}
+
+/// What is between the tags of all elements of this name.
+fn inners<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
+    let end = format!("</{name}>");
+    xml.split(&format!("<{name}>"))
+        .skip(1)
+        .filter_map(|rest| rest.split_once(&end).map(|(inner, _)| inner))
+        .collect()
+}
+
+/// An element, if there is something to put into it.
+fn element(name: &str, content: Option<&str>) -> String {
+    content.map(|content| format!("<{name}>{content}</{name}>")).unwrap_or_default()
+}

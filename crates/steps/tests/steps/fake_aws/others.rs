@@ -1,0 +1,127 @@
+//! S3, and what speaks JSON besides ACM: Secrets Manager, Systems Manager, Service Quotas.
+
+use serde_json::{Value, json};
+
+use super::{Answer, Request};
+use crate::account::{Account, QuotaRequest, now};
+
+/// Of `CertificateManager.ListCertificates` the operation, and of the body what it is about.
+pub(super) fn json_operation(target: &str, request: &Request) -> (String, String) {
+    let operation = target.split('.').nth(1).expect("a target with an operation");
+    let input = request.json();
+    let resource = ["CertificateArn", "QuotaCode", "SecretId", "Name"]
+        .iter()
+        .find_map(|name| input[*name].as_str())
+        .unwrap_or("*");
+    (operation.to_owned(), resource.to_owned())
+}
+
+pub(super) fn s3_operation(method: &str, request: &Request) -> (String, String) {
+    match (method, request.get("list-type")) {
+        ("GET", Some("2")) => {
+            let prefix = request.get("prefix").unwrap_or_default();
+            let bucket = request.path.trim_end_matches('/');
+            ("ListObjectsV2".to_owned(), format!("{bucket}/{prefix}"))
+        }
+        ("GET", None) => ("GetObject".to_owned(), request.path.clone()),
+        ("PUT", None) => ("PutObject".to_owned(), request.path.clone()),
+        other => panic!("S3 has no {other:?} here"),
+    }
+}
+
+pub(super) fn s3(account: &mut Account, request: &Request) -> Answer {
+    let key = request.resource.clone();
+    match request.operation.as_str() {
+        "GetObject" => match account.objects.get(&key) {
+            Some(content) => Answer::ok(content.as_str()),
+            None => Answer::error("s3", 404, "NoSuchKey", "no such key"),
+        },
+        "PutObject" => {
+            account.objects.insert(key, request.body.clone());
+            Answer::ok("")
+        }
+        "ListObjectsV2" => {
+            let (bucket, prefix) = key.split_once('/').expect("bucket and prefix");
+            let most = request.get("max-keys").map_or(1_000, |n| n.parse().expect("a number"));
+            let contents: String = account
+                .objects
+                .keys()
+                .filter_map(|key| key.strip_prefix(bucket)?.strip_prefix('/'))
+                .filter(|key| key.starts_with(prefix))
+                .take(most)
+                .map(|key| format!("<Contents><Key>{key}</Key></Contents>"))
+                .collect();
+            Answer::ok(format!(
+                "<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+            ))
+        }
+        other => panic!("S3 has no {other} here"),
+    }
+}
+
+pub(super) fn secrets_manager(account: &mut Account, request: &Request) -> Answer {
+    assert_eq!(request.operation, "GetSecretValue");
+    match account.secrets.get(&request.resource) {
+        Some(content) => Answer::json(json!({ "SecretString": content })),
+        None => Answer::error("secretsmanager", 400, "ResourceNotFoundException", "no such secret"),
+    }
+}
+
+pub(super) fn ssm(account: &mut Account, request: &Request) -> Answer {
+    assert_eq!(request.operation, "GetParameter");
+    assert_eq!(request.json()["WithDecryption"], json!(true));
+    match account.parameters.get(&request.resource) {
+        Some((kind, content)) => {
+            Answer::json(json!({"Parameter": {"Type": kind, "Value": content}}))
+        }
+        None => Answer::error("ssm", 400, "ParameterNotFound", ""),
+    }
+}
+
+pub(super) fn service_quotas(account: &mut Account, request: &Request) -> Answer {
+    let code = request.resource.as_str();
+    let input = request.json();
+    let error = |code: &str| Answer::error("servicequotas", 400, code, "told so");
+    let value = |value: Option<f64>| match value {
+        Some(value) => Answer::json(json!({"Quota": {"QuotaCode": code, "Value": value}})),
+        None => error("NoSuchResourceException"),
+    };
+    let (applied, default) = account.quotas.get(code).copied().unwrap_or_default();
+    match request.operation.as_str() {
+        "GetServiceQuota" => value(applied),
+        "GetAWSDefaultServiceQuota" => value(default),
+        "ListRequestedServiceQuotaChangeHistoryByQuota" => {
+            let requests = account.quota_requests.iter().filter(|request| request.code == code);
+            let requests: Vec<Value> = requests.map(change).collect();
+            Answer::json(json!({ "RequestedQuotas": requests }))
+        }
+        "RequestServiceQuotaIncrease" => {
+            let is_open = |request: &&QuotaRequest| request.status == "PENDING";
+            let mut open = account.quota_requests.iter().filter(is_open);
+            if open.any(|request| request.code == code) {
+                return error("ResourceAlreadyExistsException");
+            }
+            // Two open requests in a region, whatever they are for.
+            if account.quota_requests.iter().filter(is_open).count() >= 2 {
+                return error("QuotaExceededException");
+            }
+            let request = QuotaRequest {
+                id: format!("request-{}", account.quota_requests.len() + 1),
+                code: code.to_owned(),
+                status: "PENDING".to_owned(),
+                desired: input["DesiredValue"].as_f64().expect("a number"),
+                created: now(),
+            };
+            account.quota_requests.push(request.clone());
+            Answer::json(json!({ "RequestedQuota": change(&request) }))
+        }
+        other => panic!("Service Quotas has no {other} here"),
+    }
+}
+
+fn change(request: &QuotaRequest) -> Value {
+    json!({
+        "Id": request.id, "QuotaCode": request.code, "Status": request.status,
+        "DesiredValue": request.desired, "Created": request.created.as_second(),
+    })
+}

@@ -1,0 +1,16 @@
+//! Each step on an AWS in memory: every outcome, every step twice, every call broken in every way.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod account;
+mod certificates;
+mod fake_aws;
+mod rig;
+
+mod check_quota;
+mod ending;
+mod every_step;
+mod import_certificate;
+mod plan_rotation;
+mod rotations;
+mod targets;

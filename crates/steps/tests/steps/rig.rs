@@ -1,0 +1,197 @@
+//! Runs steps as the state machine does, with JSON for input and output, on an account in memory.
+
+use rotation_aws::Aws;
+use rotation_core::ids::CertificateId;
+use rotation_steps::error::StepError;
+use rotation_steps::{
+    Context, Settings, check_quota, delete_certificate, halt_rotation, import_certificate,
+    plan_rotation, poll_deployment, report_rotation, review_targets, update_distribution,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::account::{Account, BUCKET, SECRET, now};
+use crate::certificates::certificates;
+use crate::fake_aws::{At, Call, FakeAws, Fault, Kind};
+
+pub(crate) struct Rig {
+    pub(crate) fake: FakeAws,
+    pub(crate) context: Context,
+}
+
+impl Rig {
+    pub(crate) async fn new(account: Account) -> Self {
+        let fake = FakeAws::default();
+        let context = Context {
+            aws: unlimited(Aws::with_http_client(fake.http_client()).await),
+            settings: Settings {
+                bucket: BUCKET.into(),
+                poll_seconds: 30,
+                deployment_deadline_minutes: 90,
+                quota_deadline_hours: 48,
+                extra_roots: Some(certificates().root_file.clone()),
+            },
+            now,
+        };
+        let rig = Self { fake, context };
+        rig.reset(&account);
+        rig
+    }
+
+    /// Another account, an empty log and no fault.
+    pub(crate) fn reset(&self, account: &Account) {
+        self.fake.with(|world| {
+            world.account = account.clone();
+            world.calls.clear();
+            world.fault = None;
+            world.struck = false;
+        });
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        self.fake.with(|world| world.account.clone())
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Account)) {
+        self.fake.with(|world| change(&mut world.account));
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.fake.with(|world| world.calls.clone())
+    }
+
+    /// How often this operation was called since the last reset.
+    pub(crate) fn count(&self, operation: &str) -> usize {
+        self.calls().iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// Lets this operation fail from now on.
+    pub(crate) fn fail(&self, operation: &'static str, kind: Kind) {
+        let at = At::Operation(operation);
+        self.fake.with(|world| world.fault = Some(Fault { at, kind, attempts: usize::MAX }));
+    }
+
+    /// One attempt of a step.
+    pub(crate) async fn step(&self, name: &str, input: &Value) -> Result<Value, StepError> {
+        let Self { context, .. } = self;
+        match name {
+            "plan-rotation" => run(context, plan_rotation::step, input).await,
+            "check-quota" => run(context, check_quota::step, input).await,
+            "import-certificate" => run(context, import_certificate::step, input).await,
+            "update-distribution" => run(context, update_distribution::step, input).await,
+            "poll-deployment" => run(context, poll_deployment::step, input).await,
+            "halt-rotation" => run(context, halt_rotation::step, input).await,
+            "review-targets" => run(context, review_targets::step, input).await,
+            "delete-certificate" => run(context, delete_certificate::step, input).await,
+            "report-rotation" => run(context, report_rotation::step, input).await,
+            other => panic!("no step {other}"),
+        }
+    }
+
+    /// One that succeeds.
+    pub(crate) async fn succeed(&self, name: &str, input: &Value) -> Value {
+        self.step(name, input).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// One that fails, as the state machine sees it: with a name and a message.
+    pub(crate) async fn refuse(&self, name: &str, input: &Value) -> (&'static str, String) {
+        match self.step(name, input).await {
+            Ok(output) => panic!("{name} should have failed: {output}"),
+            Err(error) => (error.name(), error.to_string()),
+        }
+    }
+
+    /// The state after PlanRotation.
+    pub(crate) async fn planned(&self, request: Value) -> Value {
+        let mut state = start(request);
+        state["plan"] = self.succeed("plan-rotation", &state).await;
+        state
+    }
+
+    /// The state after ImportCertificate.
+    pub(crate) async fn imported(&self, request: Value) -> Value {
+        let mut state = self.planned(request).await;
+        state["newCertificate"] = self.succeed("import-certificate", &state).await;
+        state
+    }
+
+    /// The state after every target was moved, and is deployed.
+    pub(crate) async fn moved(&self, request: Value) -> Value {
+        let state = self.imported(request).await;
+        for target in self.targets(&state) {
+            self.succeed("update-distribution", &child(&state, &target)).await;
+        }
+        self.change(|account| {
+            account.distributions.values_mut().for_each(|one| one.reads_until_deployed = 0);
+            account.tenants.values_mut().for_each(|one| one.reads_until_deployed = 0);
+        });
+        state
+    }
+
+    /// The targets of the plan, as they lie in the folder.
+    pub(crate) fn targets(&self, state: &Value) -> Vec<Value> {
+        let key = state["plan"]["targets"]["key"].as_str().unwrap();
+        self.object(key).as_array().unwrap().clone()
+    }
+
+    /// An object of the rotation's folder.
+    pub(crate) fn object(&self, key: &str) -> Value {
+        serde_json::from_str(&self.account().objects[&format!("{BUCKET}/{key}")]).unwrap()
+    }
+}
+
+/// As `rotation_steps::run` does it.
+async fn run<I: DeserializeOwned, O: Serialize>(
+    context: &Context,
+    step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
+    input: &Value,
+) -> Result<Value, StepError> {
+    let input = serde_json::from_value(input.clone()).expect("an input of this step");
+    Box::pin(step(context, input)).await.map(|output| serde_json::to_value(output).unwrap())
+}
+
+/// The SDK counts failures over all clients of a process and stops retrying after some; here each
+/// test shall see every retry.
+fn unlimited(mut aws: Aws) -> Aws {
+    macro_rules! unlimited {
+        ($($field:ident $sdk:ident),*) => {$(
+            let partition = $sdk::config::retry::RetryPartition::custom("unlimited")
+                .token_bucket($sdk::config::retry::TokenBucket::unlimited())
+                .build();
+            let config = aws.$field.config().to_builder().retry_partition(partition).build();
+            aws.$field = $sdk::Client::from_conf(config);
+        )*};
+    }
+    unlimited!(
+        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, iam aws_sdk_iam, quotas aws_sdk_servicequotas, s3 aws_sdk_s3
+    );
+    aws
+}
+
+/// The state after ReceiveRequest; of fields that are not given, the source is the secret.
+pub(crate) fn start(mut request: Value) -> Value {
+    if let Some(request) = request.as_object_mut() {
+        request.entry("newCertificate").or_insert_with(|| SECRET.into());
+    }
+    json!({
+        "request": request,
+        "execution": {"name": "autumn", "startTime": "2026-11-23T11:00:00.123Z"},
+    })
+}
+
+/// The input of a child of RotateLane.
+pub(crate) fn child(state: &Value, target: &Value) -> Value {
+    json!({
+        "target": target,
+        "from": state["plan"]["oldCertificate"]["id"],
+        "to": state["newCertificate"]["id"],
+        "folder": state["plan"]["folder"],
+        "pollSeconds": state["plan"]["pollSeconds"],
+    })
+}
+
+/// A certificate's id in the state.
+pub(crate) fn id(value: &Value) -> CertificateId {
+    serde_json::from_value(value.clone()).unwrap()
+}

@@ -1,0 +1,98 @@
+//! Whole rotations, each step on record: with what it was given, what it called, what it left.
+
+use rotation_core::ids::Store;
+use serde_json::{Value, json};
+
+use crate::account::{Account, DEDICATED_IP, POLICY};
+use crate::fake_aws::Call;
+use crate::rig::{Rig, child};
+
+/// A step that did its work undisturbed.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) step: &'static str,
+    pub(crate) before: Account,
+    pub(crate) input: Value,
+    pub(crate) output: Value,
+    pub(crate) after: Account,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// Rotations that between them make every call there is.
+pub(crate) fn scenarios() -> [(Account, Value); 4] {
+    let (tenants, _) = Account::with_tenants();
+    let (iam, old) = Account::with_old_in(Store::Iam);
+    let by_id = json!({"newCertificate": "ssm:/tls/www", "oldCertificate": old.id()});
+    let (mut to_iam, old) = Account::with_old_in(Store::Acm);
+    to_iam.distribution("E3").config.push_str(POLICY);
+    let from_object = json!({
+        "newCertificate": "s3://sources/www.pem", "oldCertificate": old.arn(), "store": "iam",
+        "concurrency": 2,
+    });
+    let (mut to_acm, old) = Account::with_old_in(Store::Iam);
+    to_acm.add("E2", &old, &["www.example.com"], DEDICATED_IP);
+    // One certificate is there already.
+    to_acm.quotas.insert("L-F141DD1D".into(), (Some(1.0), None));
+    to_acm.quotas.insert("L-D2CB7DE9".into(), (None, Some(2_500.0)));
+    [(tenants, json!({})), (iam, by_id), (to_iam, from_object), (to_acm, json!({"store": "acm"}))]
+}
+
+struct Record {
+    rig: Rig,
+    done: Vec<Done>,
+}
+
+impl Record {
+    async fn step(&mut self, step: &'static str, input: &Value) -> Value {
+        let before = self.rig.account();
+        self.rig.reset(&before);
+        let output = self.rig.succeed(step, input).await;
+        let (after, calls) = (self.rig.account(), self.rig.calls());
+        let input = input.clone();
+        self.done.push(Done { step, before, input, output: output.clone(), after, calls });
+        output
+    }
+}
+
+/// Rotates as the state machine does, and for the record lets a target fail in between.
+pub(crate) async fn rotate(account: Account, request: Value) -> Vec<Done> {
+    let mut record = Record { rig: Rig::new(account).await, done: Vec::new() };
+    let mut state = crate::rig::start(request);
+    state["plan"] = record.step("plan-rotation", &state).await;
+    while record.step("check-quota", &state).await["status"] == "pending" {
+        record.rig.change(|account| {
+            for request in &mut account.quota_requests {
+                request.status = "APPROVED".into();
+                account.quotas.insert(request.code.clone(), (Some(request.desired), None));
+            }
+        });
+    }
+    state["newCertificate"] = record.step("import-certificate", &state).await;
+    for target in record.rig.targets(&state) {
+        let mut child = child(&state, &target);
+        child["update"] = record.step("update-distribution", &child).await;
+        record.rig.change(|account| {
+            let id = target["id"].as_str().unwrap();
+            let distribution = account.distributions.get_mut(id);
+            let tenant = account.tenants.get_mut(id);
+            let reads = distribution.map(|one| &mut one.reads_until_deployed);
+            *reads.or(tenant.map(|one| &mut one.reads_until_deployed)).unwrap() = 1;
+        });
+        while record.step("poll-deployment", &child).await["status"] == "InProgress" {}
+        if target["id"] == "E1" {
+            let undisturbed = record.rig.account();
+            record.step("review-targets", &state).await;
+            child["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
+            record.step("halt-rotation", &child).await;
+            record.step("update-distribution", &child).await;
+            record.step("review-targets", &state).await;
+            record.rig.reset(&undisturbed);
+        }
+    }
+    state["review"] = record.step("review-targets", &state).await;
+    state["deletion"] = record.step("delete-certificate", &state).await;
+    let report = record.step("report-rotation", &state).await;
+    assert_eq!(report["output"]["outcome"], "rotated");
+    assert_eq!(report["output"]["oldCertificate"]["deleted"], true);
+    record.done
+}

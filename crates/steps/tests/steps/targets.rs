@@ -1,0 +1,251 @@
+//! One target on its way: `update-distribution`, `poll-deployment`, `halt-rotation`.
+
+use jiff::SignedDuration;
+use rotation_core::ids::Store;
+use serde_json::{Value, json};
+
+use crate::account::{Account, POLICY, assert_same, now};
+use crate::certificates::certificates;
+use crate::fake_aws::Kind;
+use crate::rig::{Rig, child, id};
+
+fn distribution(name: &str) -> Value {
+    json!({"kind": "distribution", "id": name, "serves": "old"})
+}
+
+fn tenant() -> Value {
+    json!({"kind": "tenant", "id": "dt_1", "serves": "old"})
+}
+
+/// The state after ImportCertificate, on an account with tenants.
+async fn imported() -> (Rig, Value) {
+    let rig = Rig::new(Account::with_tenants().0).await;
+    let state = rig.imported(json!({})).await;
+    (rig, state)
+}
+
+async fn update(rig: &Rig, state: &Value, target: Value) -> String {
+    let output = rig.succeed("update-distribution", &child(state, &target)).await;
+    assert_eq!(output["since"], json!(now()));
+    output["status"].as_str().unwrap().to_owned()
+}
+
+/// The certificate changes, the deprecated members that would contradict it go, and nothing else
+/// changes by a byte, known to the SDK or not.
+#[tokio::test(start_paused = true)]
+async fn nothing_but_the_certificate_changes() {
+    for (from, to) in [(Store::Acm, Store::Iam), (Store::Iam, Store::Acm)] {
+        let (account, old) = Account::with_old_in(from);
+        let before = account.distributions["E1"].config.clone();
+        let rig = Rig::new(account).await;
+        let state = rig.imported(json!({"store": to})).await;
+        assert_eq!(update(&rig, &state, distribution("E1")).await, "moving");
+        let new = id(&state["newCertificate"]["id"]);
+        let element = |store, id: &dyn std::fmt::Display| match store {
+            Store::Acm => format!("<ACMCertificateArn>{id}</ACMCertificateArn>"),
+            Store::Iam => format!("<IAMCertificateId>{id}</IAMCertificateId>"),
+        };
+        let source = if from == Store::Acm { "acm" } else { "iam" };
+        let expected = before
+            .replace(
+                "<CloudFrontDefaultCertificate>false</CloudFrontDefaultCertificate>",
+                &element(to, &new),
+            )
+            .replace(&element(from, &old), "")
+            .replace(&format!("<Certificate>{old}</Certificate>"), "")
+            .replace(&format!("<CertificateSource>{source}</CertificateSource>"), "");
+        let after = rig.account();
+        assert_eq!(after.distributions["E1"].config, expected);
+        assert_eq!(after.distributions["E1"].version, 2);
+        assert_eq!(after.distributions["E2"].version, 1);
+    }
+    let (rig, state) = imported().await;
+    let before = rig.account().tenants["dt_1"].body.clone();
+    assert_eq!(update(&rig, &state, tenant()).await, "moving");
+    let old = state["plan"]["oldCertificate"]["id"]["arn"].as_str().unwrap();
+    let new = state["newCertificate"]["id"]["arn"].as_str().unwrap();
+    assert_eq!(rig.account().tenants["dt_1"].body, before.replace(old, new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_where_nothing_is_to_do() {
+    for target in [distribution("E1"), tenant()] {
+        let (rig, state) = imported().await;
+        let target_id = target["id"].as_str().unwrap().to_owned();
+        let check = async |expected: &str| {
+            let before = rig.account();
+            assert_eq!(update(&rig, &state, target.clone()).await, expected);
+            assert_same(&before, &rig.account(), "nothing is written");
+        };
+        update(&rig, &state, target.clone()).await;
+        check("moving").await;
+        rig.change(|account| {
+            let third = account.put_acm(&certificates().other, &[]);
+            let new = id(&state["newCertificate"]["id"]);
+            let swap = |text: &mut String| *text = text.replace(new.id(), third.id());
+            if let Some(one) = account.distributions.get_mut(&target_id) {
+                swap(&mut one.config);
+            }
+            if let Some(one) = account.tenants.get_mut(&target_id) {
+                swap(&mut one.body);
+            }
+        });
+        check("drifted").await;
+        rig.change(|account| {
+            account.distributions.remove(&target_id);
+            account.tenants.remove(&target_id);
+        });
+        check("gone").await;
+    }
+}
+
+/// Somebody edits the distribution between read and write: their edit stays, and the next attempt
+/// makes the change on top of it.
+#[tokio::test(start_paused = true)]
+async fn an_edit_by_somebody_else_is_never_lost() {
+    let (rig, state) = imported().await;
+    rig.change(|account| account.edited_meanwhile = true);
+    let input = child(&state, &distribution("E1"));
+    let (name, _) = rig.refuse("update-distribution", &input).await;
+    assert_eq!(name, "TargetChanged");
+    let old = id(&state["plan"]["oldCertificate"]["id"]);
+    assert!(rig.account().distributions["E1"].serves(&old));
+    assert_eq!(update(&rig, &state, distribution("E1")).await, "moving");
+    let after = &rig.account().distributions["E1"];
+    assert!(after.serves(&id(&state["newCertificate"]["id"])));
+    assert!(after.config.ends_with("<Edited/>"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cloudfront_refuses() {
+    let check = async |change: &dyn Fn(&mut Account), name: &str, told: &str| {
+        let (rig, state) = imported().await;
+        rig.change(|account| change(account));
+        let before = rig.account();
+        let input = child(&state, &distribution("E1"));
+        let (error, cause) = rig.refuse("update-distribution", &input).await;
+        assert_eq!(error, name);
+        assert!(cause.contains(told), "{cause}");
+        assert_same(&before, &rig.account(), "nothing is written");
+    };
+    let e1 = |account: &mut Account, extra: &str| account.distribution("E1").config.push_str(extra);
+    let in_progress = |account: &mut Account| account.distribution("E1").reads_until_deployed = 1;
+    check(&in_progress, "CertificateChangeInProgress", "distribution E1").await;
+    check(&|account| e1(account, POLICY), "Refused", "continuous deployment").await;
+    // An alias since the plan, and a certificate that CloudFront does not see yet.
+    let alias = |account: &mut Account| {
+        let config = &mut account.distribution("E1").config;
+        *config = config.replace("www.example.com", "api.example.net");
+    };
+    check(&alias, "CertificateNotAccepted", "doesn't cover api.example.net").await;
+    let unseen = |account: &mut Account| drop(account.acm.pop_last());
+    check(&unseen, "CertificateNotAccepted", "doesn't exist").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_an_update() {
+    for (status, code, message, expected) in [
+        (404, "NoSuchDistribution", "gone", Ok("gone")),
+        (400, "InvalidIfMatchVersion", "stale", Err("TargetChanged")),
+        (400, "InvalidWebACLId", "no such ACL", Err("Refused")),
+        (403, "AccessDenied", "not you", Err("AccessDenied")),
+        (503, "ServiceUnavailable", "later", Err("Unavailable")),
+        (400, "Throttling", "Rate exceeded", Err("Throttled")),
+    ] {
+        let (rig, state) = imported().await;
+        rig.fail("UpdateDistribution", Kind::Answer(status, code, message));
+        let input = child(&state, &distribution("E1"));
+        match expected {
+            Ok(status) => assert_eq!(update(&rig, &state, distribution("E1")).await, status),
+            Err(name) => assert_eq!(rig.refuse("update-distribution", &input).await.0, name),
+        }
+    }
+}
+
+/// Once a target has failed no other is begun; the note is the same however often it is written.
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_no_target_is_begun() {
+    let (rig, state) = imported().await;
+    for target in [tenant(), distribution("E2")] {
+        let mut failed = child(&state, &target);
+        failed["failure"] = json!({
+            "Error": "DeploymentStalled",
+            "Cause": json!({"errorType": "DeploymentStalled", "errorMessage": "not in time"}).to_string(),
+        });
+        assert_eq!(rig.succeed("halt-rotation", &failed).await, json!({}));
+        let once = rig.account();
+        assert_eq!(rig.succeed("halt-rotation", &failed).await, json!({}));
+        assert_same(&once, &rig.account(), "the same note");
+    }
+    let folder = state["plan"]["folder"]["prefix"].as_str().unwrap();
+    assert_eq!(
+        rig.object(&format!("{folder}halt/tenant-dt_1.json")),
+        json!({"target": {"kind": "tenant", "id": "dt_1"}, "error": "DeploymentStalled", "cause": "not in time"})
+    );
+    rig.object(&format!("{folder}halt/distribution-E2.json"));
+    let before = rig.account();
+    for target in [distribution("E1"), distribution("E2"), tenant()] {
+        assert_eq!(update(&rig, &state, target).await, "notBegun");
+    }
+    assert_same(&before, &rig.account(), "nothing is written");
+    // A note in the folder of another rotation says nothing about this one.
+    rig.change(|account| {
+        let moved = account.folder().map(|(k, v)| (k.replace("autumn", "winter"), v.clone()));
+        account.objects = moved.collect();
+    });
+    assert_eq!(update(&rig, &state, distribution("E1")).await, "moving");
+}
+
+fn deployment(state: &Value, target: &Value, minutes_ago: i64) -> Value {
+    let mut input = child(state, target);
+    let since = now() - SignedDuration::from_mins(minutes_ago);
+    input["update"] = json!({"status": "moving", "since": since});
+    input
+}
+
+async fn poll(rig: &Rig, input: &Value) -> String {
+    let before = rig.calls().len();
+    let output = rig.succeed("poll-deployment", input).await;
+    assert_eq!(rig.calls().len(), before + 1, "one look");
+    output["status"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_progress_until_it_is_deployed() {
+    for target in [distribution("E1"), tenant()] {
+        let (rig, state) = imported().await;
+        rig.change(|account| account.reads_until_deployed = 2);
+        update(&rig, &state, target.clone()).await;
+        let input = deployment(&state, &target, 1);
+        for expected in ["InProgress", "InProgress", "Deployed", "Deployed"] {
+            assert_eq!(poll(&rig, &input).await, expected);
+        }
+    }
+}
+
+/// `Deployed` with the old certificate in view is the state before the update.
+#[tokio::test(start_paused = true)]
+async fn what_a_look_shows() {
+    for target in [distribution("E1"), tenant()] {
+        let (rig, state) = imported().await;
+        assert_eq!(poll(&rig, &deployment(&state, &target, 1)).await, "InProgress");
+        let stalled = rig.refuse("poll-deployment", &deployment(&state, &target, 91)).await;
+        assert_eq!(stalled.0, "DeploymentStalled");
+        assert!(stalled.1.contains("90 minutes"), "{}", stalled.1);
+
+        rig.change(|account| account.reads_until_deployed = 1);
+        update(&rig, &state, target.clone()).await;
+        let late = deployment(&state, &target, 91);
+        assert_eq!(rig.refuse("poll-deployment", &late).await.0, "DeploymentStalled");
+        assert_eq!(poll(&rig, &late).await, "Deployed");
+
+        let mut elsewhere = deployment(&state, &target, 1);
+        elsewhere["to"] = json!({"store": "acm", "arn": "another"});
+        assert_eq!(poll(&rig, &elsewhere).await, "drifted");
+        rig.change(|account| {
+            account.distributions.clear();
+            account.tenants.clear();
+        });
+        assert_eq!(poll(&rig, &deployment(&state, &target, 1)).await, "gone");
+    }
+}
