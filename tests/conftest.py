@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -61,11 +61,12 @@ class Account:
 
     def settle(self) -> None:
         """Waits until every distribution and tenant is Deployed."""
-        for _ in ticks(30, every=0.02):
+
+        def deployed() -> bool:
             state = self.aws.state()
-            if all(one["status"] == "Deployed" for one in state["distributions"] + state["tenants"]):
-                return
-        raise TimeoutError("something is still InProgress")
+            return all(one["status"] == "Deployed" for one in state["distributions"] + state["tenants"])
+
+        until(deployed)
 
     def targets(self, certificate: str, count: int = 3) -> list[str]:
         """Distributions with one alias each."""
@@ -140,6 +141,14 @@ class Account:
         """Which certificates these targets serve."""
         distributions = self.distributions()
         return [distributions[target]["certificate"] for target in targets]
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits for something that must come about."""
+    for _ in ticks(seconds, every=0.02):
+        if true():
+            return
+    raise TimeoutError(f"not true after {seconds} s")
 
 
 def request(new: str | None, old: str | None, **fields: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from local_aws.pki import Leaf, key_pem
@@ -141,7 +142,8 @@ def watch(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) ->
 def conclude(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) -> int:
     """The closing table, the output, and the promises of the contract, each kept or not."""
     if rotation.status != "SUCCEEDED":
-        console.print(f"[red]{rotation.error}[/]\n{rotation.cause}", markup=True)
+        # Causes have brackets in them, which are markup to rich.
+        console.print(f"[red]{rotation.error}[/]\n{escape(rotation.cause)}")
         return 1
     state = aws.state()
     after = {distribution["id"]: distribution for distribution in state["distributions"]}
@@ -234,4 +236,7 @@ def short(certificate: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted; the local AWS is stopped.")

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from conftest import IMPORTS, SOURCE_BUCKET, WRITES, Account
+from conftest import IMPORTS, SOURCE_BUCKET, WRITES, Account, until
 from local_aws.pki import key_pem
 from local_aws.platform import Execution, LocalAws, as_bundle, as_json
 
@@ -365,8 +365,7 @@ def test_retained_for_days() -> None:
         old = account.old()
         targets = account.targets(old)
         execution = account.begin(account.new(), old, retainOldDays=2)
-        while old in account.serving(*targets):
-            time.sleep(0.05)
+        until(lambda: old not in account.serving(*targets))
         for _ in range(10):
             time.sleep(0.1)
             assert old in account.certificates() and execution.running()
@@ -375,8 +374,7 @@ def test_retained_for_days() -> None:
 
         # What takes the certificate meanwhile keeps it.
         execution = account.begin(account.new(days=299), new, retainOldDays=2)
-        while new in account.serving(*targets):
-            time.sleep(0.05)
+        until(lambda: new not in account.serving(*targets))
         [late] = account.seed({"aliases": ["late.example.com"], "certificate": new})
         output = rotated(execution.wait(), updated=3, deleted=False)
         assert late in output["oldCertificate"]["reason"]
