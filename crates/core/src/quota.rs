@@ -148,7 +148,9 @@ pub fn increase(
     now: Timestamp,
     deadline: SignedDuration,
 ) -> Increase {
-    let Some(request) = latest.filter(|r| r.answer == Answer::Open || r.created >= began) else {
+    // Service Quotas may tell whole seconds only, and a request often follows the start within one.
+    let is_ours = |r: &IncreaseRequest| r.created.as_second() >= began.as_second();
+    let Some(request) = latest.filter(|r| r.answer == Answer::Open || is_ours(r)) else {
         return Increase::Ask;
     };
     let by_hand = format!(
@@ -222,6 +224,21 @@ mod tests {
             time(now),
             SignedDuration::from_hours(48),
         )
+    }
+
+    #[test]
+    fn a_request_of_the_second_the_rotation_began_in_is_its_own() {
+        let request = IncreaseRequest {
+            id: "r-1".into(),
+            answer: Answer::Refused,
+            desired: 23.0,
+            created: time("10T12:00:00"),
+        };
+        let began = time("10T12:00:00.9");
+        let now = time("10T12:00:05");
+        let deadline = SignedDuration::from_hours(48);
+        let answer = increase(&IAM_SERVER_CERTIFICATES, Some(&request), began, now, deadline);
+        assert!(matches!(answer, Increase::GiveUp(_)), "not asked for twice: {answer:?}");
     }
 
     #[test]
