@@ -1,0 +1,190 @@
+//! What a viewer met at an edge, and whether that is what it should have met.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+
+use crate::certificate::{Certificate, Fingerprint};
+use crate::trust::{TrustError, TrustRoots};
+
+/// What is wrong with what an edge served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not even a certificate.
+    #[error("what was served is no certificate")]
+    Unreadable,
+    /// Another certificate than the target was given.
+    #[error("served was {served} (valid until {not_after}) instead of {expected}")]
+    Other {
+        /// What was served.
+        served: Fingerprint,
+        /// Until when that is valid.
+        not_after: Timestamp,
+        /// What should have been.
+        expected: String,
+    },
+    /// It does not hold the name that the viewer asked for.
+    #[error("the certificate that was served is not for this name")]
+    NotForThisName,
+    /// A viewer would not trust it.
+    #[error("the chain that was served is not trusted: {0}")]
+    NotTrusted(TrustError),
+}
+
+/// The name that a viewer asks for: the alias itself, and of a wildcard a label that nobody uses, since
+/// a distribution with that very name would be served instead (CloudFront Developer Guide, "Alternate
+/// domain names", wildcards).
+pub fn server_name(alias: &str) -> String {
+    match alias.strip_prefix("*.") {
+        Some(domain) => format!("certificate-rotation-check.{domain}"),
+        None => alias.to_owned(),
+    }
+}
+
+/// Is this the certificate with the expected fingerprint, for this name, trusted at this time?
+///
+/// `chain` is what was served: the leaf first, each as DER.
+///
+/// # Errors
+/// The first [`Fault`], in the order in which they matter.
+pub fn judge(
+    chain: &[Vec<u8>],
+    expected: &str,
+    name: &str,
+    roots: &TrustRoots,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let read = |der: &Vec<u8>| Certificate::from_der(der.clone()).map_err(|_| Fault::Unreadable);
+    let certificates = chain.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let (leaf, intermediates) = certificates.split_first().ok_or(Fault::Unreadable)?;
+    if leaf.fingerprint().to_string() != expected {
+        return Err(Fault::Other {
+            served: leaf.fingerprint(),
+            not_after: leaf.not_after(),
+            expected: expected.to_owned(),
+        });
+    }
+    if !leaf.covers(name) {
+        return Err(Fault::NotForThisName);
+    }
+    roots.verify(leaf, intermediates, now).map_err(Fault::NotTrusted)
+}
+
+/// A handshake to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// The name that is looked for in the certificate.
+    pub name: String,
+    /// At which address.
+    pub address: SocketAddr,
+    /// Is the name sent (SNI)?
+    pub sni: bool,
+}
+
+/// The handshakes that prove what an edge serves: each name in each family of addresses that there is,
+/// over all addresses in turn. `without_sni` adds one for viewers that send no name.
+pub fn handshakes(names: &[String], addresses: &[SocketAddr], without_sni: bool) -> Vec<Handshake> {
+    let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addresses.iter().partition(|address| address.is_ipv4());
+    let families = [v4, v6];
+    let families = || families.iter().filter(|family| !family.is_empty());
+    let mut planned = Vec::new();
+    for (index, alias) in names.iter().enumerate() {
+        planned.extend(families().map(|family| Handshake {
+            name: server_name(alias),
+            address: family[index % family.len()],
+            sni: true,
+        }));
+    }
+    if let (true, Some(alias)) = (without_sni, names.first()) {
+        planned.extend(families().map(|family| Handshake {
+            name: server_name(alias),
+            address: family[0],
+            sni: false,
+        }));
+    }
+    planned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_authority::*;
+
+    const NOW: &str = "2026-04-01T00:00:00Z";
+
+    #[test]
+    fn what_was_served_is_judged_in_the_order_in_which_it_matters() {
+        let root = Authority::root("Root");
+        let issuer = root.intermediate("Issuer");
+        let leaf = |names: &[&str]| certificate(&issuer.sign(&leaf_params(names), &p256()));
+        let (right, other) =
+            (leaf(&["www.example.com", "*.shop.example.com"]), leaf(&["www.example.com"]));
+        let chain = certificate(&issuer.pem);
+        let roots = TrustRoots::mozilla().with_pem(&root.pem).expect("root");
+        let expected = right.fingerprint().to_string();
+        let check = |served: &[&Certificate], name: &str, now: &str, verdict: Result<(), Fault>| {
+            let served: Vec<Vec<u8>> = served.iter().map(|one| one.der().to_vec()).collect();
+            let now = now.parse().expect("time");
+            assert_eq!(judge(&served, &expected, name, &roots, now), verdict, "{name} {now}");
+        };
+        let whole = [&right, &chain];
+        check(&whole, "www.example.com", NOW, Ok(()));
+        check(&whole, &server_name("*.shop.example.com"), NOW, Ok(()));
+        check(&[], "www.example.com", NOW, Err(Fault::Unreadable));
+        let not_after = other.not_after();
+        let served = other.fingerprint();
+        let fault = Fault::Other { served, not_after, expected: expected.clone() };
+        check(&[&other, &chain], "www.example.com", NOW, Err(fault));
+        check(&whole, "example.com", NOW, Err(Fault::NotForThisName));
+        let untrusted = |error| Err(Fault::NotTrusted(error));
+        check(&[&right], "www.example.com", NOW, untrusted(TrustError::UnknownIssuer));
+        let late = "2026-07-02T00:00:00Z";
+        check(&whole, "www.example.com", late, untrusted(TrustError::Validity));
+        let no_certificate =
+            judge(&[vec![1, 2, 3]], &expected, "a", &roots, NOW.parse().expect("time"));
+        assert_eq!(no_certificate, Err(Fault::Unreadable));
+    }
+
+    #[test]
+    fn every_name_in_every_family_over_all_addresses() {
+        let names: Vec<String> =
+            ["a.example.com", "*.b.example.com", "c.example.com"].map(Into::into).into();
+        let addresses: Vec<SocketAddr> = ["1.1.1.1:443", "[::1]:443", "2.2.2.2:443"]
+            .map(|one| one.parse().expect("address"))
+            .into();
+        let check =
+            |names: &[String], addresses: &[SocketAddr], without: bool, expected: &[&str]| {
+                let planned: Vec<String> = handshakes(names, addresses, without)
+                    .iter()
+                    .map(|one| {
+                        format!(
+                            "{} {}{}",
+                            one.name,
+                            one.address.ip(),
+                            if one.sni { "" } else { " bare" }
+                        )
+                    })
+                    .collect();
+                assert_eq!(planned, expected);
+            };
+        check(
+            &names,
+            &addresses,
+            true,
+            &[
+                "a.example.com 1.1.1.1",
+                "a.example.com ::1",
+                "certificate-rotation-check.b.example.com 2.2.2.2",
+                "certificate-rotation-check.b.example.com ::1",
+                "c.example.com 1.1.1.1",
+                "c.example.com ::1",
+                "a.example.com 1.1.1.1 bare",
+                "a.example.com ::1 bare",
+            ],
+        );
+        check(&names[..1], &addresses[..1], false, &["a.example.com 1.1.1.1"]);
+        check(&[], &addresses, true, &[]);
+        check(&names, &[], true, &[]);
+    }
+}

@@ -1,0 +1,239 @@
+//! Shakes hands with an edge as a viewer does, and returns the certificates that it served.
+//!
+//! Whether these are the right ones is not decided here: `rotation_core::viewer` judges them. So the
+//! handshake goes on whatever the certificates are, as long as the edge proves that it has the key.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// How long a connection may take; edges are near.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long the handshake after it may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Where edges listen for HTTPS.
+const PORT: u16 = 443;
+
+/// Where the edges are.
+#[derive(Clone)]
+pub struct Edges(Network);
+
+#[derive(Clone)]
+enum Network {
+    /// The internet, or one host and port that answers for all edges.
+    System { everywhere: Option<String> },
+    /// Edges in the memory of a test: what answers at an address.
+    Memory { addresses: Vec<SocketAddr>, answer: Answer },
+}
+
+/// Connects to an edge in memory.
+pub type Answer = Arc<dyn Fn(&str, SocketAddr) -> io::Result<DuplexStream> + Send + Sync>;
+
+/// Why an edge served nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewerError {
+    /// The name has no address, or it could not be asked for.
+    #[error("{host} could not be resolved: {source}")]
+    Resolve {
+        /// Which name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No connection, not even a refused handshake.
+    #[error("{address} could not be connected to: {source}")]
+    Connect {
+        /// Which address.
+        address: SocketAddr,
+        /// What the network said.
+        source: io::Error,
+    },
+    /// A connection, and no certificate.
+    #[error("{address} ended the handshake before it served a certificate: {source}")]
+    Handshake {
+        /// Which address.
+        address: SocketAddr,
+        /// What became of it.
+        source: io::Error,
+    },
+    /// The edge does not prove that it has the key of what it served, or breaks the protocol after.
+    #[error("{address} served a certificate and then broke the handshake: {source}")]
+    Broken {
+        /// Which address.
+        address: SocketAddr,
+        /// What became of it.
+        source: io::Error,
+    },
+}
+
+/// The certificates that an edge served: the leaf first, each as DER.
+pub type Served = Vec<Vec<u8>>;
+
+impl Edges {
+    /// The edges of the internet; or `everywhere`, a `host:port` where every edge answers
+    /// (`VIEWER_EDGE`).
+    pub fn system(everywhere: Option<String>) -> Self {
+        Self(Network::System { everywhere })
+    }
+
+    /// Edges in memory, for tests without sockets: `answer` is given the host that was asked for and
+    /// one of `addresses`.
+    pub fn in_memory(addresses: Vec<SocketAddr>, answer: Answer) -> Self {
+        Self(Network::Memory { addresses, answer })
+    }
+
+    /// Does one place answer for all edges? Then neither the name of an edge nor its address says who is
+    /// asked for, and only the name that is sent does.
+    pub fn are_one(&self) -> bool {
+        matches!(self.0, Network::System { everywhere: Some(_) })
+    }
+
+    /// The addresses of an edge's name, of either family.
+    ///
+    /// # Errors
+    /// `Resolve`.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, ViewerError> {
+        let found = match &self.0 {
+            Network::System { everywhere: Some(edge) } => {
+                lookup_host(edge).await.map(Vec::from_iter)
+            }
+            Network::System { everywhere: None } => {
+                lookup_host((host, PORT)).await.map(Vec::from_iter)
+            }
+            Network::Memory { addresses, .. } => Ok(addresses.clone()),
+        };
+        match found {
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+            Ok(_) => Err(io::Error::from(io::ErrorKind::NotFound)),
+            Err(error) => Err(error),
+        }
+        .map_err(|source| ViewerError::Resolve { host: host.to_owned(), source })
+    }
+
+    /// One handshake at an address of the edge `host`: with this name as SNI, or without SNI as very old
+    /// viewers do, whom only distributions with dedicated IP addresses (`vip`) serve.
+    ///
+    /// # Errors
+    /// `Connect`, `Handshake`, `Broken`.
+    pub async fn shake_hands(
+        &self,
+        host: &str,
+        address: SocketAddr,
+        sni: Option<&str>,
+    ) -> Result<Served, ViewerError> {
+        match &self.0 {
+            Network::System { .. } => {
+                let stream = within(CONNECT, TcpStream::connect(address))
+                    .await
+                    .map_err(|source| ViewerError::Connect { address, source })?;
+                handshake(stream, address, sni).await
+            }
+            Network::Memory { answer, .. } => {
+                let stream = answer(host, address)
+                    .map_err(|source| ViewerError::Connect { address, source })?;
+                handshake(stream, address, sni).await
+            }
+        }
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    sni: Option<&str>,
+) -> Result<Served, ViewerError> {
+    let broken_off = |source| ViewerError::Handshake { address, source };
+    let seen = Arc::new(Witness {
+        provider: rustls::crypto::ring::default_provider(),
+        served: Mutex::default(),
+    });
+    let mut config = ClientConfig::builder_with_provider(Arc::new(seen.provider.clone()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| broken_off(io::Error::other(error)))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&seen) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    config.enable_sni = sni.is_some();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = match sni {
+        Some(name) => ServerName::try_from(name.to_owned())
+            .map_err(|error| broken_off(io::Error::other(error)))?,
+        None => ServerName::IpAddress(address.ip().into()),
+    };
+    let shaken =
+        within(HANDSHAKE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
+    let served = std::mem::take(&mut *seen.served.lock().unwrap_or_else(PoisonError::into_inner));
+    match shaken {
+        Ok(_) => Ok(served),
+        Err(source) if served.is_empty() => Err(broken_off(source)),
+        // A distribution that wants certificates of its viewers has shown its own before it asks.
+        Err(source) if wants_a_certificate(&source) => Ok(served),
+        Err(source) => Err(ViewerError::Broken { address, source }),
+    }
+}
+
+fn wants_a_certificate(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::AlertReceived(AlertDescription::CertificateRequired)))
+}
+
+/// Keeps the certificates, whatever they are, and checks that the edge has the leaf's key.
+#[derive(Debug)]
+struct Witness {
+    provider: CryptoProvider,
+    served: Mutex<Served>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
+            chain.map(|certificate| certificate.to_vec()).collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
