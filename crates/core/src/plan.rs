@@ -98,11 +98,34 @@ pub fn targets(
 /// As many lanes as an inline Map of Step Functions runs at once.
 pub const MAX_LANES: u64 = 40;
 
-/// Deals the targets out to `concurrency` lanes, [`MAX_LANES`] at most. The targets of a lane are
-/// rotated one after the other, so there are never more under way than there are lanes.
-pub fn lanes(planned: &[Member], concurrency: u64) -> Vec<Vec<&Member>> {
-    let count = concurrency.clamp(1, MAX_LANES).min(planned.len() as u64) as usize;
-    (0..count).map(|lane| planned.iter().skip(lane).step_by(count).collect()).collect()
+/// Deals targets out to `concurrency` lanes, [`MAX_LANES`] at most. The targets of a lane are taken one
+/// after the other, so there are never more under way than there are lanes.
+pub fn lanes<T: Clone>(targets: &[T], concurrency: u64) -> Vec<Vec<T>> {
+    let count = concurrency.clamp(1, MAX_LANES).min(targets.len() as u64) as usize;
+    (0..count).map(|lane| targets.iter().skip(lane).step_by(count).cloned().collect()).collect()
+}
+
+/// The waves in which targets are moved: each is a number of lanes side by side, and begins when the one
+/// before has ended. With several at once one target goes alone before all others, so that a bad
+/// certificate meets one: the first that is to be moved, if possible one that viewers can reach.
+pub fn waves(planned: &[Member], concurrency: u64) -> Vec<Vec<Vec<&Member>>> {
+    let mut targets: Vec<&Member> = planned.iter().collect();
+    if concurrency > 1 {
+        let is_moved = |member: &&Member| member.serves == Serves::Old;
+        let first = targets
+            .iter()
+            .position(|member| is_moved(member) && !member.staging && !member.names.is_empty())
+            .or_else(|| targets.iter().position(is_moved));
+        if let Some(first) = first {
+            let alone = targets.remove(first);
+            let others = lanes(&targets, concurrency);
+            return [vec![vec![alone]], others]
+                .into_iter()
+                .filter(|wave| !wave.is_empty())
+                .collect();
+        }
+    }
+    [lanes(&targets, concurrency)].into_iter().filter(|wave| !wave.is_empty()).collect()
 }
 
 /// What is left for a rotation to do.
@@ -397,6 +420,37 @@ mod tests {
         let many = vec![member("E1", Serves::Old); 100];
         let sizes: Vec<usize> = lanes(&many, 1_000).iter().map(Vec::len).collect();
         assert_eq!((sizes.len() as u64, sizes.iter().sum()), (MAX_LANES, 100));
+    }
+
+    #[test]
+    fn with_several_at_once_one_goes_before_all_others() {
+        let staging = Member { staging: true, ..member("E2", Serves::Old) };
+        let nameless = Member { names: vec![], ..member("E3", Serves::Old) };
+        let members = [
+            member("E1", Serves::New),
+            staging,
+            nameless,
+            member("E4", Serves::Old),
+            member("E5", Serves::Old),
+        ];
+        let check = |members: &[Member], concurrency, expected: &str| {
+            let waves: Vec<String> = waves(members, concurrency)
+                .iter()
+                .map(|wave| {
+                    let lane = |lane: &Vec<&Member>| {
+                        lane.iter().map(|m| m.target.id.as_str()).collect::<Vec<_>>().join(" ")
+                    };
+                    wave.iter().map(lane).collect::<Vec<_>>().join(" | ")
+                })
+                .collect();
+            assert_eq!(waves.join(" then "), expected);
+        };
+        check(&members, 1, "E1 E2 E3 E4 E5");
+        check(&members, 2, "E4 then E1 E3 | E2 E5");
+        check(&members[..3], 9, "E2 then E1 | E3");
+        check(&members[3..4], 9, "E4");
+        check(&members[..1], 9, "E1");
+        check(&[], 9, "");
     }
 
     #[test]

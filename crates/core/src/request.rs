@@ -310,9 +310,11 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A name from the input, short enough for a message.
+/// An unknown field's name as a message may have it. What does not look like the name of a field may be a
+/// key that somebody put there.
 fn shown(name: &str) -> String {
-    name.chars().take(64).collect()
+    let is_plausible = name.len() <= 32 && is_word(name, "_-") && !name.contains("--");
+    if is_plausible { name.to_owned() } else { "(its name is not shown)".to_owned() }
 }
 
 fn invalid(field: &str, problem: impl Into<String>, cure: impl Into<String>) -> Finding {
@@ -548,6 +550,15 @@ mod tests {
         assert_eq!(faults.len(), 3);
         assert!(faults.iter().all(|fault| !fault.contains("MIGHAgEA")), "{faults:?}");
         assert!(faults[0].contains("take a key that stood here for exposed"));
+        // As a field's name; found by the fuzzer.
+        let faults =
+            super::parse(&json!({"newCertificate": "tls/www", key: 1, "MIGHAgEAMBMGByqG/": 1}));
+        let told: Vec<String> = faults.unwrap_err().iter().map(Finding::to_string).collect();
+        assert_eq!(told.len(), 2);
+        assert!(
+            told.iter().all(|one| one.starts_with("field (its name is not shown): is not a field")),
+            "{told:?}"
+        );
     }
 
     #[test]
