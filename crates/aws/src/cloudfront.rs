@@ -1,11 +1,12 @@
 //! Distributions and distribution tenants.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_cloudfront::Client;
 use aws_sdk_cloudfront::types::{
     ConnectionMode, DistributionSummary, DistributionTenantAssociationFilter,
-    DistributionTenantSummary, ViewerCertificate,
+    DistributionTenantSummary, DomainResult, DomainStatus, SslSupportMethod, ViewerCertificate,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -70,6 +71,12 @@ pub struct TenantFacts {
     pub distribution_id: String,
     /// Its domains.
     pub domains: Vec<String>,
+    /// Those of them that are served: CloudFront routes none whose validation is outstanding.
+    pub served: Vec<String>,
+    /// The connection group it names; none is the default one.
+    pub connection_group: Option<String>,
+    /// Is it enabled?
+    pub enabled: bool,
     /// The certificate it brings itself; without one its template's is served.
     pub certificate_arn: Option<String>,
     /// Deployed?
@@ -83,6 +90,28 @@ pub struct TargetStatus {
     pub status: Status,
     /// What it serves.
     pub certificate: Option<ViewerCertificateRef>,
+}
+
+/// Where viewers come in, and which names they ask for there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// The edge name: `d….cloudfront.net`, of a tenant that of its connection group.
+    pub host: String,
+    /// Aliases or domains, in use.
+    pub names: Vec<String>,
+    /// Does it serve viewers that send no name (`vip`)?
+    pub without_sni: bool,
+}
+
+/// How viewers reach a target, by one fresh look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrances {
+    /// What it serves.
+    pub certificate: Option<ViewerCertificateRef>,
+    /// Is it enabled? A disabled one serves nobody.
+    pub enabled: bool,
+    /// Where.
+    pub entrances: Vec<Entrance>,
 }
 
 /// Why a configuration was not written.
@@ -235,6 +264,121 @@ pub async fn status(client: &Client, target: &TargetId) -> Result<Option<TargetS
     Ok(Some(TargetStatus { status: Status::of(&status), certificate }))
 }
 
+/// Where viewers reach a target; none if it is gone. For the template of tenants these are the tenants
+/// without a certificate of their own. The endpoints of tenants are asked for only `with_hosts`.
+pub async fn entrances(
+    client: &Client,
+    target: &TargetId,
+    with_hosts: bool,
+) -> Result<Option<Entrances>, AwsError> {
+    let TargetId { kind, id } = target;
+    match kind {
+        TargetKind::Distribution => {
+            const OPERATION: &str = "GetDistribution";
+            let malformed = |what: &str| AwsError::malformed(OPERATION, id, what);
+            let answer = match client.get_distribution().id(id).send().await.during(OPERATION, id) {
+                Err(error) if error.is("NoSuchDistribution") => return Ok(None),
+                answer => answer?,
+            };
+            let distribution = answer.distribution.ok_or_else(|| malformed("no Distribution"))?;
+            let config = distribution
+                .distribution_config
+                .ok_or_else(|| malformed("no DistributionConfig"))?;
+            let viewer = config.viewer_certificate.as_ref();
+            let entrances = if config.connection_mode == Some(ConnectionMode::TenantOnly) {
+                let tenants = list_tenants_of(client, id).await?;
+                let inheriting: Vec<TenantFacts> =
+                    tenants.into_iter().filter(|tenant| tenant.certificate_arn.is_none()).collect();
+                tenant_entrances(client, &inheriting, with_hosts).await?
+            } else {
+                vec![Entrance {
+                    host: distribution.domain_name,
+                    names: config.aliases.and_then(|aliases| aliases.items).unwrap_or_default(),
+                    without_sni: viewer.and_then(|viewer| viewer.ssl_support_method.as_ref())
+                        == Some(&SslSupportMethod::Vip),
+                }]
+            };
+            let certificate = viewer.and_then(certificate_ref);
+            Ok(Some(Entrances { certificate, enabled: config.enabled, entrances }))
+        }
+        TargetKind::Tenant => {
+            const OPERATION: &str = "GetDistributionTenant";
+            let answer = client.get_distribution_tenant().identifier(id).send().await;
+            let answer = match answer.during(OPERATION, id) {
+                Err(error) if error.is("EntityNotFound") => return Ok(None),
+                answer => answer?,
+            };
+            let tenant = answer
+                .distribution_tenant
+                .ok_or_else(|| AwsError::malformed(OPERATION, id, "no DistributionTenant"))?;
+            let domains = tenant.domains.unwrap_or_default();
+            let facts = TenantFacts {
+                id: id.clone(),
+                distribution_id: tenant.distribution_id.unwrap_or_default(),
+                served: served(&domains),
+                domains: domains.into_iter().map(|domain| domain.domain).collect(),
+                certificate_arn: tenant
+                    .customizations
+                    .and_then(|all| all.certificate)
+                    .map(|own| own.arn),
+                connection_group: tenant.connection_group_id,
+                enabled: tenant.enabled.unwrap_or(true),
+                status: Status::of(tenant.status.as_deref().unwrap_or_default()),
+            };
+            Ok(Some(Entrances {
+                certificate: facts.certificate_arn.clone().map(ViewerCertificateRef::Acm),
+                enabled: facts.enabled,
+                entrances: tenant_entrances(client, &[facts], with_hosts).await?,
+            }))
+        }
+    }
+}
+
+/// The domains of tenants by the endpoint of their connection group; the default group's for those that
+/// name none (CloudFront Developer Guide, "Connection groups").
+async fn tenant_entrances(
+    client: &Client,
+    tenants: &[TenantFacts],
+    with_hosts: bool,
+) -> Result<Vec<Entrance>, AwsError> {
+    const OPERATION: &str = "ListConnectionGroups";
+    let enabled: Vec<&TenantFacts> = tenants.iter().filter(|tenant| tenant.enabled).collect();
+    let entrance = |(host, names)| Entrance { host, names, without_sni: false };
+    if enabled.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !with_hosts {
+        let names = enabled.iter().flat_map(|tenant| tenant.served.clone()).collect();
+        return Ok(vec![entrance(("every edge".to_owned(), names))]);
+    }
+    let mut pages = client.list_connection_groups().into_paginator().items().send();
+    let mut groups = Vec::new();
+    while let Some(group) = pages.next().await {
+        groups.push(group.during(OPERATION, "the account")?);
+    }
+    let mut by_host: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for tenant in enabled {
+        let group = groups.iter().find(|group| match &tenant.connection_group {
+            Some(id) => group.id == *id,
+            None => group.is_default == Some(true),
+        });
+        let group = group.ok_or_else(|| {
+            AwsError::malformed(
+                OPERATION,
+                &tenant.id,
+                "the tenant's connection group is not listed",
+            )
+        })?;
+        by_host.entry(group.routing_endpoint.clone()).or_default().extend(tenant.served.clone());
+    }
+    Ok(by_host.into_iter().map(entrance).collect())
+}
+
+fn served(domains: &[DomainResult]) -> Vec<String> {
+    let is_served = |domain: &&DomainResult| domain.status != Some(DomainStatus::Inactive);
+    domains.iter().filter(is_served).map(|domain| domain.domain.clone()).collect()
+}
+
 /// A target's configuration as it came over the wire; none if the target is gone.
 pub async fn read_config(
     client: &Client,
@@ -347,7 +491,10 @@ impl From<DistributionTenantSummary> for TenantFacts {
                 .customizations
                 .and_then(|all| all.certificate)
                 .map(|certificate| certificate.arn),
+            served: served(&summary.domains),
             domains: summary.domains.into_iter().map(|domain| domain.domain).collect(),
+            connection_group: summary.connection_group_id,
+            enabled: summary.enabled.unwrap_or(true),
             id: summary.id,
             distribution_id: summary.distribution_id,
         }

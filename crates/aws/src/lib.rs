@@ -8,6 +8,8 @@ pub mod iam;
 pub mod quotas;
 pub mod s3;
 pub mod source;
+pub mod states;
+mod whole_xml;
 
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use rotation_core::request::CLOUDFRONT_REGION;
+
+use crate::whole_xml::WholeXml;
 
 /// The clients of one function.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct Aws {
     pub quotas: aws_sdk_servicequotas::Client,
     /// S3 in the function's own region.
     pub s3: aws_sdk_s3::Client,
+    /// Step Functions in the function's own region.
+    pub states: aws_sdk_sfn::Client,
     config: SdkConfig,
 }
 
@@ -60,13 +66,21 @@ impl Aws {
         let global = config.to_builder().region(Region::from_static(CLOUDFRONT_REGION)).build();
         Self {
             acm: aws_sdk_acm::Client::new(&global),
-            cloudfront: aws_sdk_cloudfront::Client::new(&global),
-            iam: aws_sdk_iam::Client::new(&global),
+            cloudfront: aws_sdk_cloudfront::Client::from_conf(
+                aws_sdk_cloudfront::config::Builder::from(&global).interceptor(WholeXml).build(),
+            ),
+            iam: aws_sdk_iam::Client::from_conf(
+                aws_sdk_iam::config::Builder::from(&global).interceptor(WholeXml).build(),
+            ),
             quotas: aws_sdk_servicequotas::Client::new(&global),
             s3: aws_sdk_s3::Client::from_conf(
                 // Local implementations of S3 answer at one host for all buckets; on AWS it is as good.
-                aws_sdk_s3::config::Builder::from(config).force_path_style(true).build(),
+                aws_sdk_s3::config::Builder::from(config)
+                    .force_path_style(true)
+                    .interceptor(WholeXml)
+                    .build(),
             ),
+            states: aws_sdk_sfn::Client::new(config),
             config: config.clone(),
         }
     }

@@ -1,11 +1,15 @@
-//! The rotation's own bucket: small JSON objects.
+//! The rotation's own bucket: small JSON objects, and its report as a page.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{AwsError, Context};
+use crate::error::{AwsError, Context, ErrorKind};
+
+/// How many objects are read side by side.
+const SIDE_BY_SIDE: usize = 32;
 
 /// Writes an object.
 pub async fn put_json(
@@ -14,20 +18,79 @@ pub async fn put_json(
     key: &str,
     value: &impl Serialize,
 ) -> Result<(), AwsError> {
-    const OPERATION: &str = "PutObject";
-    let resource = format!("s3://{bucket}/{key}");
-    let body = serde_json::to_vec_pretty(value)
-        .map_err(|error| AwsError::malformed(OPERATION, &resource, error))?;
-    client
+    put(client, bucket, key, "application/json", json(bucket, key, value)?).await
+}
+
+/// Writes a page.
+pub async fn put_html(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    page: String,
+) -> Result<(), AwsError> {
+    put(client, bucket, key, "text/html; charset=utf-8", page.into_bytes()).await
+}
+
+async fn put(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> Result<(), AwsError> {
+    let request = client.put_object().bucket(bucket).key(key).content_type(content_type);
+    let answer = request.body(ByteStream::from(body)).send().await;
+    answer.during("PutObject", &format!("s3://{bucket}/{key}")).map(drop)
+}
+
+fn json(bucket: &str, key: &str, value: &impl Serialize) -> Result<Vec<u8>, AwsError> {
+    serde_json::to_vec_pretty(value)
+        .map_err(|error| AwsError::malformed("PutObject", format!("s3://{bucket}/{key}"), error))
+}
+
+/// Writes an object if it is still the one with this ETag, or if there is none yet. False when somebody
+/// else was faster (S3 User Guide, "conditional writes").
+pub async fn put_json_over(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    value: &impl Serialize,
+    etag: Option<String>,
+) -> Result<bool, AwsError> {
+    let request = client
         .put_object()
         .bucket(bucket)
         .key(key)
         .content_type("application/json")
-        .body(ByteStream::from(body))
-        .send()
-        .await
-        .during(OPERATION, &resource)?;
-    Ok(())
+        .body(ByteStream::from(json(bucket, key, value)?));
+    let request = match etag {
+        Some(etag) => request.if_match(etag),
+        None => request.if_none_match("*"),
+    };
+    let answer = request.send().await;
+    match answer.during("PutObject", &format!("s3://{bucket}/{key}")) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is("PreconditionFailed") || error.is("ConditionalRequestConflict") => {
+            Ok(false)
+        }
+        // Written over, the object was deleted meanwhile.
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads an object that may not be there, and its ETag. Without a permission to list the bucket S3 answers
+/// AccessDenied for one that is not there.
+pub async fn find_json<T: DeserializeOwned>(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<(T, Option<String>)>, AwsError> {
+    match get(client, bucket, key).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is("NoSuchKey") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads an object.
@@ -36,17 +99,27 @@ pub async fn get_json<T: DeserializeOwned>(
     bucket: &str,
     key: &str,
 ) -> Result<T, AwsError> {
+    Ok(get(client, bucket, key).await?.0)
+}
+
+async fn get<T: DeserializeOwned>(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+) -> Result<(T, Option<String>), AwsError> {
     const OPERATION: &str = "GetObject";
     let resource = format!("s3://{bucket}/{key}");
     let answer = client.get_object().bucket(bucket).key(key).send().await;
+    let answer = answer.during(OPERATION, &resource)?;
+    let etag = answer.e_tag;
     let body = answer
-        .during(OPERATION, &resource)?
         .body
         .collect()
         .await
         .map_err(|error| AwsError::malformed(OPERATION, &resource, error))?;
-    serde_json::from_slice(&body.into_bytes())
-        .map_err(|error| AwsError::malformed(OPERATION, &resource, error))
+    let value = serde_json::from_slice(&body.into_bytes())
+        .map_err(|error| AwsError::malformed(OPERATION, &resource, error))?;
+    Ok((value, etag))
 }
 
 /// Is there any object under this prefix?
@@ -63,12 +136,14 @@ pub async fn list_json<T: DeserializeOwned>(
     prefix: &str,
 ) -> Result<Vec<T>, AwsError> {
     let mut pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
-    let mut all = Vec::new();
+    let mut keys = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.during("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
-        for key in page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
-            all.push(get_json(client, bucket, &key).await?);
-        }
+        keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
     }
-    Ok(all)
+    stream::iter(keys)
+        .map(async |key| get_json(client, bucket, &key).await)
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await
 }

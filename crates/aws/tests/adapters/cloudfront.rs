@@ -1,7 +1,7 @@
 use aws_sdk_cloudfront::Client;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::cloudfront::{
-    Status, ViewerCertificateRef, WriteError, continuous_deployment_policy_of,
+    Entrance, Status, ViewerCertificateRef, WriteError, continuous_deployment_policy_of, entrances,
     list_continuous_deployment_policies, list_distributions, list_tenants_by_certificate,
     list_tenants_of, read_config, status, write_config,
 };
@@ -265,4 +265,93 @@ async fn why_a_write_is_refused() {
             assert_eq!(got, expected, "{code} for {target}");
         }
     }
+}
+
+/// A distribution as GetDistribution answers it.
+fn described(aliases: &str, method: &str, extra: &str) -> String {
+    format!(
+        "<Distribution><Id>E1</Id><ARN>arn:E1</ARN><Status>Deployed</Status><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime>\
+         <InProgressInvalidationBatches>0</InProgressInvalidationBatches><DomainName>d1.cloudfront.net</DomainName>\
+         <DistributionConfig><CallerReference>r</CallerReference><Comment></Comment><Enabled>true</Enabled>\
+         <Aliases><Quantity>1</Quantity><Items>{aliases}</Items></Aliases><ViewerCertificate><ACMCertificateArn>{NEW}</ACMCertificateArn>\
+         <SSLSupportMethod>{method}</SSLSupportMethod></ViewerCertificate>{extra}</DistributionConfig></Distribution>"
+    )
+}
+
+/// A tenant as a list has it.
+fn listed(id: &str, domain: &str, status: &str, rest: &str) -> String {
+    format!(
+        "<DistributionTenantSummary><Id>{id}</Id><DistributionId>E1</DistributionId><Name>{id}</Name><Arn>arn:{id}</Arn>\
+         <Domains><member><Domain>{domain}</Domain><Status>{status}</Status></member></Domains><CreatedTime>2026-11-01T00:00:00Z</CreatedTime>\
+         <LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><ETag>E</ETag>{rest}</DistributionTenantSummary>"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_viewers_come_in() {
+    let entrance = |host: &str, names: &[&str], without_sni| Entrance {
+        host: host.into(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        without_sni,
+    };
+    let check = async |method: &'static str,
+                       extra: &'static str,
+                       with_hosts,
+                       expected: &[Entrance]| {
+        let distribution = mock!(Client::get_distribution).then_http_response(move || {
+            answer(200, &described("<CNAME>a.example.com</CNAME>", method, extra))
+        });
+        let own = "<Customizations><Certificate><Arn>arn:own</Arn></Certificate></Customizations>";
+        let tenants = [
+            listed("dt_1", "t1.example.com", "active", ""),
+            listed(
+                "dt_2",
+                "t2.example.com",
+                "active",
+                "<ConnectionGroupId>cg_2</ConnectionGroupId>",
+            ),
+            listed("dt_3", "t3.example.com", "active", own),
+            listed("dt_4", "t4.example.com", "active", "<Enabled>false</Enabled>"),
+            listed("dt_5", "t5.example.com", "inactive", ""),
+        ]
+        .concat();
+        let tenants = mock!(Client::list_distribution_tenants).then_http_response(move || {
+            let list = format!("<DistributionTenantList>{tenants}</DistributionTenantList>");
+            answer(
+                200,
+                &format!("<ListDistributionTenantsResult>{list}</ListDistributionTenantsResult>"),
+            )
+        });
+        let groups = mock!(Client::list_connection_groups).then_http_response(|| {
+            let group = |id: &str, default: bool| {
+                format!("<ConnectionGroupSummary><Id>{id}</Id><Name>n</Name><Arn>a</Arn><RoutingEndpoint>{id}.cloudfront.net</RoutingEndpoint>\
+                         <CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><ETag>E</ETag>\
+                         <IsDefault>{default}</IsDefault></ConnectionGroupSummary>")
+            };
+            let all = format!("{}{}", group("cg_1", true), group("cg_2", false));
+            answer(200, &format!("<ListConnectionGroupsResult><ConnectionGroups>{all}</ConnectionGroups></ListConnectionGroupsResult>"))
+        });
+        let client = client(&[&distribution, &tenants, &groups]);
+        let found =
+            self::entrances(&client, &self::distribution(), with_hosts).await.unwrap().unwrap();
+        assert_eq!(found.certificate, Some(ViewerCertificateRef::Acm(NEW.into())));
+        assert!(found.enabled);
+        assert_eq!(found.entrances, expected);
+    };
+    check("sni-only", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)]).await;
+    check("static-ip", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)]).await;
+    check("vip", "", false, &[entrance("d1.cloudfront.net", &["a.example.com"], true)]).await;
+    let template = "<ConnectionMode>tenant-only</ConnectionMode>";
+    let default = entrance("cg_1.cloudfront.net", &["t1.example.com"], false);
+    let other = entrance("cg_2.cloudfront.net", &["t2.example.com"], false);
+    check("sni-only", template, true, &[default, other]).await;
+    let anywhere = entrance("every edge", &["t1.example.com", "t2.example.com"], false);
+    check("sni-only", template, false, &[anywhere]).await;
+
+    let gone = mock!(Client::get_distribution)
+        .then_http_response(|| xml_error(404, "NoSuchDistribution", "no"));
+    assert_eq!(entrances(&client(&[&gone]), &distribution(), true).await.unwrap(), None);
+    let gone = mock!(Client::get_distribution_tenant)
+        .then_http_response(|| xml_error(404, "EntityNotFound", "no"));
+    assert_eq!(entrances(&client(&[&gone]), &tenant(), true).await.unwrap(), None);
 }

@@ -9,4 +9,5 @@ mod material;
 mod quotas;
 mod s3;
 mod source;
+mod states;
 mod wire;

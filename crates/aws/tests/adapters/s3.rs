@@ -6,7 +6,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::Object;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
-use rotation_aws::s3::{any_under, get_json, list_json, put_json};
+use rotation_aws::s3::{
+    any_under, find_json, get_json, list_json, put_html, put_json, put_json_over,
+};
 
 use crate::material::{answer, assert_kind};
 
@@ -65,4 +67,61 @@ async fn errors() {
         });
         assert_kind(get_json::<u8>(&client(&[&rule]), "b", "k").await, kind);
     }
+}
+
+/// A conditional write that loses is no error: somebody else was faster.
+#[tokio::test(start_paused = true)]
+async fn a_write_over_what_was_read() {
+    let check = async |status: u16,
+                       code: &'static str,
+                       etag: Option<&str>,
+                       expected: Result<bool, ErrorKind>| {
+        let is_first = etag.is_none();
+        let rule = mock!(Client::put_object)
+            .match_requests(move |request| match is_first {
+                true => request.if_none_match() == Some("*") && request.if_match().is_none(),
+                false => request.if_match() == Some("E") && request.if_none_match().is_none(),
+            })
+            .then_http_response(move || match status {
+                200 => answer(200, ""),
+                _ => answer(
+                    status,
+                    &format!("<Error><Code>{code}</Code><Message>no</Message></Error>"),
+                ),
+            });
+        let written = put_json_over(&client(&[&rule]), "b", "k", &1, etag.map(str::to_owned)).await;
+        match expected {
+            Ok(expected) => assert_eq!(written.unwrap(), expected, "{code}"),
+            Err(kind) => assert_kind(written, kind),
+        }
+    };
+    for etag in [None, Some("E")] {
+        check(200, "", etag, Ok(true)).await;
+        check(412, "PreconditionFailed", etag, Ok(false)).await;
+        check(409, "ConditionalRequestConflict", etag, Ok(false)).await;
+        check(404, "NoSuchKey", etag, Ok(false)).await;
+        check(403, "AccessDenied", etag, Err(ErrorKind::AccessDenied)).await;
+        check(503, "SlowDown", etag, Err(ErrorKind::Throttled)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_may_not_be_there() {
+    let missing = mock!(Client::get_object).then_http_response(|| {
+        answer(404, "<Error><Code>NoSuchKey</Code><Message>no</Message></Error>")
+    });
+    assert_eq!(find_json::<u8>(&client(&[&missing]), "b", "k").await.unwrap(), None);
+    let found = mock!(Client::get_object).then_output(|| {
+        GetObjectOutput::builder().body(ByteStream::from_static(b"1")).e_tag("E").build()
+    });
+    let found = find_json::<u8>(&client(&[&found]), "b", "k").await.unwrap();
+    assert_eq!(found, Some((1, Some("E".to_owned()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_are_html() {
+    let put = mock!(Client::put_object)
+        .match_requests(|request| request.content_type() == Some("text/html; charset=utf-8"))
+        .then_output(|| PutObjectOutput::builder().build());
+    put_html(&client(&[&put]), "b", "k", "<p>".into()).await.unwrap();
 }
