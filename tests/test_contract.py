@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = ROOT / "statemachine/rotation.asl.json"
 TEMPLATE = ROOT / "infra/template.yaml"
 STEPS = ROOT / "crates/steps/src"
-AWS = ROOT / "crates/aws/src"
 
 MACHINE = json.loads(DEFINITION.read_text())
 STACK = cfn_yaml.load(str(TEMPLATE))
@@ -32,6 +32,9 @@ RESERVED = ("States.", "Lambda.", "Sandbox.")
 # Step errors that the state machine does not tell apart: retrying cannot help, and the general Catch
 # of the state ends or halts the rotation.
 NOT_RETRIED = {"AccessDenied", "DeploymentStalled", "Internal", "Refused"}
+
+# Its own failures are caught by name, so that a rotation can fail in it with an ending.
+LAST_STEP = "ReportRotation"
 
 # The contract with callers: they match on these.
 ENDINGS = {
@@ -60,7 +63,9 @@ def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 STATES = list(states(MACHINE))
-TASKS = {name: state for name, state in STATES if state["Type"] == "Task"}
+# The last step once more, when its report could not be written.
+AGAIN = "ReportNotWritten"
+TASKS = {name: state for name, state in STATES if state["Type"] == "Task" and name != AGAIN}
 
 
 def retries() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -87,7 +92,34 @@ def test_every_task_has_a_time_limit_and_a_general_catch():
     for name, task in TASKS.items():
         # Given up earlier, the function would still be at work when the next attempt begins.
         assert task["TimeoutSeconds"] >= function(name)["Timeout"], name
-        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        if name != LAST_STEP:
+            assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_the_last_step_catches_everything_but_the_endings():
+    [catch] = TASKS[LAST_STEP]["Catch"]
+    caught = set(catch["ErrorEquals"])
+    assert caught == {error for retry in TASKS[LAST_STEP]["Retry"] for error in retry["ErrorEquals"]} | (
+        NOT_RETRIED - {"DeploymentStalled"}
+    )
+    # Whatever Lambda may fail with is retried in every other state, too.
+    assert {error for _, retry in retries() for error in retry["ErrorEquals"] if error.startswith(RESERVED)} <= caught
+
+
+def test_the_last_step_is_told_the_same_when_it_runs_again():
+    last, again = TASKS[LAST_STEP], dict(STATES)[AGAIN]
+    for field in ("Resource", "TimeoutSeconds", "Parameters", "ResultPath", "Next"):
+        assert again[field] == last[field], field
+    assert [catch["ErrorEquals"] for catch in again["Catch"]] == [catch["ErrorEquals"] for catch in last["Catch"]]
+    assert last["Catch"][0]["Next"] == AGAIN
+
+
+def test_every_task_knows_how_often_it_was_retried():
+    for name, task in TASKS.items():
+        given = {"state.$": "$", "retries.$": "$$.State.RetryCount"}
+        if name in ("PlanRotation", LAST_STEP):
+            given["execution.$"] = "$$.Execution"
+        assert task["Parameters"] == given, name
 
 
 def test_nothing_is_retried_whatever_it_is():
@@ -168,7 +200,7 @@ def test_the_state_machine_and_the_steps_know_the_same_errors():
     handlers = [handler for _, state in STATES for handler in state.get("Retry", []) + state.get("Catch", [])]
     handled = {error for handler in handlers for error in handler["ErrorEquals"]}
     told_apart = {error for error in handled if not error.startswith(RESERVED)}
-    assert not told_apart & NOT_RETRIED
+    assert not {error for _, retry in retries() for error in retry["ErrorEquals"]} & NOT_RETRIED
     assert told_apart | NOT_RETRIED == names_in(STEPS / "error.rs")
 
 
@@ -206,6 +238,8 @@ def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
     settings = dict(documented.findall((STEPS / "lib.rs").read_text()))
     # Not for the template: trust in further roots comes from outside.
     assert settings.pop("SSL_CERT_FILE")
+    # Nor where edges are, which viewers know from DNS.
+    assert settings.pop("VIEWER_EDGE")
     for name in FUNCTIONS:
         given = set(function(name).get("Environment", {}).get("Variables", {}))
         assert given == {variable for variable, field in settings.items() if f"settings.{field}" in module(name)}, name
@@ -293,66 +327,80 @@ def test_the_state_machine_may_invoke_its_functions_and_nothing_else():
     assert {resource["Fn::GetAtt"][0] for resource in invoked} == {f"{name}Function" for name in FUNCTIONS}
 
 
-# What a call needs besides the permission of its own name.
+# What each function calls in whole rotations with the real steps, and on what: a test in Rust compares the file with
+# such a run.
+CALLS = ROOT / "crates/steps/tests/steps/calls.txt"
+# The names by which permissions are granted, where they are not the call's own.
+GRANTED_AS = {"s3:ListObjectsV2": "s3:ListBucket"}
+# What a call needs besides the permission of its own name, on the same resource, or else on this one.
 ALSO_NEEDED = {
-    "ImportCertificate": {"AddTagsToCertificate"},
-    "UploadServerCertificate": {"TagServerCertificate"},
+    "acm:ImportCertificate": [("acm:AddTagsToCertificate", None)],
+    "iam:UploadServerCertificate": [("iam:TagServerCertificate", None)],
     # Sources: the key that encrypts them, and S3's "not there" instead of "denied".
-    "GetSecretValue": {"Decrypt", "ListBucket"},
+    "secretsmanager:GetSecretValue": [("kms:Decrypt", "SourceKeyArn"), ("s3:ListBucket", "source-bucket")],
     # The role that Service Quotas makes for itself.
-    "RequestServiceQuotaIncrease": {"CreateServiceLinkedRole"},
+    "servicequotas:RequestServiceQuotaIncrease": [
+        ("iam:CreateServiceLinkedRole", "role/aws-service-role/servicequotas.amazonaws.com/AWSServiceRole")
+    ],
 }
-LOGS_AND_TRACES = {"CreateLogStream", "PutLogEvents", "PutTraceSegments", "PutTelemetryRecords"}
-
-# In Rust: a free function, a call of one (`module::name(` or `name(`), a call of the SDK's for an operation.
-FUNCTION = re.compile(r"^(?:pub )?(?:async )?fn (\w+)(.*?)^}", re.MULTILINE | re.DOTALL)
-CALL = re.compile(r"(?:(\w+)::)?(\w+)\(")
-OPERATION = re.compile(r"\.((?:get|list|describe|import|upload|update|put|delete|request)_\w+)\(\)")
+LOGS_AND_TRACES = {
+    *("logs:CreateLogStream", "logs:PutLogEvents"),
+    *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+}
 
 
-def imports(source: str, crate: str) -> dict[str, tuple[str, str]]:
-    """What a file calls the modules and functions of the two crates: `name -> (crate, path)`."""
-    found = {}
-    for root, path, group, last in re.findall(r"use (crate|rotation_aws)((?:::\w+)*)::(?:\{([^}]*)\}|(\w+));", source):
-        for leaf in re.findall(r"\w+", group) or [last]:
-            full = path if leaf == "self" else f"{path}::{leaf}"
-            found[full.split("::")[-1]] = ("aws" if root == "rotation_aws" else crate, full.removeprefix("::"))
+def needed(function: str) -> set[tuple[str, str]]:
+    """The permissions that the calls of a run need, as `service:action` and resource."""
+    found = set()
+    for line in CALLS.read_text().splitlines():
+        name, _, rest = line.partition(" ")
+        if name == kebab(function):
+            call, resource = rest.split(" ")
+            found.add((GRANTED_AS.get(call, call), resource))
+            found |= {(action, other or resource) for action, other in ALSO_NEEDED.get(call, [])}
     return found
 
 
-def call_graph() -> dict[tuple[str, str], tuple[set[tuple[str, str]], set[str]]]:
-    """Each free function of the adapters and the steps: the functions it calls, and AWS's operations."""
-    graph = {}
-    for crate, folder in (("aws", AWS), ("steps", STEPS)):
-        for path in folder.glob("*.rs"):
-            source = path.read_text()
-            names = imports(source, crate)
-            for name, body in FUNCTION.findall(source):
-                calls = set()
-                for qualifier, callee in CALL.findall(body):
-                    home, path_ = names.get(qualifier or callee, (crate, qualifier or f"{path.stem}::{callee}"))
-                    calls.add((home, f"{path_}::{callee}" if qualifier else path_))
-                operations = {pascal(operation) for operation in OPERATION.findall(body)}
-                graph[crate, f"{path.stem}::{name}"] = (calls, operations)
-    return graph
+def named(resource: Any) -> str:
+    """A resource of the template as `calls.txt` names it."""
+    if isinstance(resource, dict):
+        [(function, value)] = resource.items()
+        resource = "${" + ".".join(value) + "}" if function == "Fn::GetAtt" else value
+    meanings = {
+        "RotationBucket.Arn": "rotation-bucket",
+        "SourceBucket": "source-bucket",
+        "SecretNames": STACK["Parameters"]["SecretNames"]["Default"],
+        "ParameterPaths": STACK["Parameters"]["ParameterPaths"]["Default"],
+        "RotationStateMachine.Name": "rotation",
+    }
+    resource = re.sub(r"\$\{([\w.:]+)\}", lambda name: meanings.get(name[1], "some"), resource)
+    return re.sub(r"^arn:some:[\w-]+:[\w*-]*:\w*:", "", resource)
 
 
-def test_every_function_may_make_the_calls_of_its_step_and_no_others():
-    graph = call_graph()
+def test_every_function_may_do_what_it_does_in_a_run_and_nothing_else():
     for name in FUNCTIONS:
-        reached, todo, operations = set(), [("steps", f"{snake(name)}::step")], set()
-        while todo:
-            one = todo.pop()
-            if one in graph and one not in reached:
-                reached.add(one)
-                todo += graph[one][0]
-                operations |= graph[one][1]
-        needed = operations | {also for operation in operations for also in ALSO_NEEDED.get(operation, ())}
-        needed |= LOGS_AND_TRACES
-        # ListObjectsV2 is permitted as ListBucket.
-        needed = {operation.replace("ListObjectsV2", "ListBucket").lower() for operation in needed}
-        permitted = {action.split(":")[1].lower() for role, action, _ in GRANTS if role == f"{name}Role"}
-        assert permitted == needed, name
+        needs = needed(name)
+        assert needs, name
+        granted = {
+            (action, named(resource))
+            for role, action, resources in GRANTS
+            if role in (f"{name}Role", f"{name}Claims")
+            for resource in resources
+        }
+        assert {action for action, _ in granted} >= LOGS_AND_TRACES, name
+        granted = {(action, resource) for action, resource in granted if action not in LOGS_AND_TRACES}
+
+        def allows(grant: tuple[str, str], need: tuple[str, str]) -> bool:
+            (action, resource), (call, thing) = grant, need
+            # Which quotas is the next test's. What is needed as a pattern is granted as no wider one, but for reads of
+            # server certificates: what is to be replaced may lie under any path.
+            fits = fnmatchcase(thing, resource) and ("*" not in thing or thing == resource)
+            any_path = (action, resource) == ("iam:GetServerCertificate", "server-certificate/*")
+            return action == call and (fits or any_path or thing == "quota")
+
+        missing = {need for need in needs if not any(allows(grant, need) for grant in granted)}
+        unused = {grant for grant in granted if not any(allows(grant, need) for need in needs)}
+        assert (missing, unused) == (set(), set()), name
 
 
 def test_an_increase_is_permitted_for_the_quotas_that_are_watched():

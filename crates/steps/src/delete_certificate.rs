@@ -3,6 +3,7 @@
 use rotation_aws::acm::Deletion;
 use rotation_aws::s3;
 use rotation_aws::{acm, iam};
+use rotation_core::audit::Evidence;
 use rotation_core::deletion::{Decision, Uses, decide};
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::Serves;
@@ -30,7 +31,13 @@ pub struct Output {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What was seen just before; none if it was gone already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
+
+/// How many of each kind are named as evidence.
+const NAMED: usize = 20;
 
 /// Looks at everything that may use it, then deletes it or says why not.
 ///
@@ -40,14 +47,19 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let Input { plan, new_certificate } = input;
     let old = old_id(&plan)?;
     let aws = &context.aws;
+    let kept = plan.folder.key("deletion.json");
     let Some(stored) = store::describe(aws, old).await? else {
-        return Ok(Output { deleted: true, reason: None });
+        // By an earlier attempt, whose evidence is in the folder, or by somebody else.
+        let evidence: Vec<Evidence> = s3::list_json(&aws.s3, &plan.folder.bucket, &kept).await?;
+        let evidence = evidence.into_iter().next();
+        return Ok(Output { deleted: true, reason: None, evidence });
     };
     let targets: Vec<Target> =
         s3::get_json(&aws.s3, &plan.folder.bucket, &plan.targets.key).await?;
     let planned: Vec<TargetId> = targets.into_iter().map(|target| target.target).collect();
-    let seen =
-        fleet::look(aws, &[old, &new_certificate.id]).await?.seen(old, Some(&new_certificate.id));
+    let at = (context.now)();
+    let fleet = fleet::look(aws, &[old, &new_certificate.id]).await?;
+    let seen = fleet.seen(old, Some(&new_certificate.id));
     let pick = |wanted: fn(&fleet::Seen) -> bool| -> Vec<TargetId> {
         seen.iter().filter(|(_, seen)| wanted(seen)).map(|(target, _)| target.clone()).collect()
     };
@@ -58,11 +70,27 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         deploying,
         in_use_by: stored.in_use_by,
     };
+    let named =
+        |targets: &[TargetId]| targets.iter().take(NAMED).map(TargetId::to_string).collect();
+    let evidence = Evidence {
+        at,
+        distributions: fleet.distributions.len(),
+        tenants: fleet.tenants.len(),
+        serving: named(&uses.serving),
+        deploying: named(&uses.deploying),
+        in_use_by: uses.in_use_by.iter().take(NAMED).cloned().collect(),
+    };
     let account = old.arn().split(':').nth(4).unwrap_or_default();
     let output = match decide(&uses, &planned, account) {
-        Decision::Keep(reason) => Output { deleted: false, reason: Some(reason) },
+        Decision::Keep(reason) => {
+            Output { deleted: false, reason: Some(reason), evidence: Some(evidence) }
+        }
         Decision::TryLater(reason) => return Err(StepError::CertificateInUse(reason)),
-        Decision::Delete => delete(context, old).await?,
+        Decision::Delete => {
+            // First, so that it is on record even if the answer to the deletion is lost.
+            s3::put_json(&aws.s3, &plan.folder.bucket, &kept, &evidence).await?;
+            Output { evidence: Some(evidence), ..delete(context, old).await? }
+        }
     };
     tracing::info!(%old, ?output, "delete-certificate");
     Ok(output)
@@ -74,10 +102,12 @@ async fn delete(context: &Context, old: &CertificateId) -> Result<Output, StepEr
         CertificateId::Iam { arn, .. } => iam::delete(&context.aws.iam, arn).await?,
     };
     match deletion {
-        Deletion::Deleted | Deletion::AlreadyGone => Ok(Output { deleted: true, reason: None }),
+        Deletion::Deleted | Deletion::AlreadyGone => {
+            Ok(Output { deleted: true, reason: None, evidence: None })
+        }
         // IAM has no list of uses; its refusal names a load balancer by ARN, and that does not pass.
         Deletion::InUse(message) if message.contains(":elasticloadbalancing:") => {
-            Ok(Output { deleted: false, reason: Some(message) })
+            Ok(Output { deleted: false, reason: Some(message), evidence: None })
         }
         Deletion::InUse(message) => Err(StepError::CertificateInUse(message)),
     }

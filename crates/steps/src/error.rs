@@ -49,6 +49,37 @@ pub enum StepError {
         /// The deadline, in minutes.
         minutes: i64,
     },
+    /// An edge served something else than the certificate that the target was given.
+    #[error(
+        "{target} is Deployed, and its viewers do not all meet the certificate it was given: {faults}. They do not change by themselves: compare with openssl s_client -connect EDGE:443 -servername NAME, and look for another distribution or a proxy in front that answers for that name."
+    )]
+    WrongCertificateServed {
+        /// Which target.
+        target: TargetId,
+        /// Name by name, what was met.
+        faults: String,
+    },
+    /// No edge could be shaken hands with.
+    #[error(
+        "{target} is Deployed, and an edge that serves it could not be asked for its certificate: {faults}. Look whether the function reaches the internet on port 443 (outside a VPC it does), or rotate with \"verifyViewers\": false."
+    )]
+    EdgeUnreachable {
+        /// Which target.
+        target: TargetId,
+        /// Name by name, what became of it.
+        faults: String,
+    },
+    /// It cannot be said yet whether another rotation is at work.
+    #[error("Whether another rotation moves this certificate could not be settled: {0}.")]
+    ClaimUnsettled(String),
+    /// One of the others, after retries of the state machine.
+    #[error("{error} (The step had been retried before: {retries}.)")]
+    Retried {
+        /// What happened in the last attempt.
+        error: Box<Self>,
+        /// How often it had been retried.
+        retries: u64,
+    },
     /// The state machine and this code do not fit together.
     #[error(
         "{0}. This is a defect: deploy the state machine and the functions of one version, and report it if that does not help."
@@ -72,6 +103,10 @@ impl StepError {
             Self::CertificateNotAccepted { .. } => "CertificateNotAccepted",
             Self::CertificateInUse(_) => "CertificateInUse",
             Self::DeploymentStalled { .. } => "DeploymentStalled",
+            Self::WrongCertificateServed { .. } => "WrongCertificateServed",
+            Self::EdgeUnreachable { .. } => "EdgeUnreachable",
+            Self::ClaimUnsettled(_) => "Unavailable",
+            Self::Retried { error, .. } => error.name(),
             Self::Internal(_) => "Internal",
         }
     }

@@ -3,27 +3,31 @@
 //! `statemachine/rotation.asl.json`.
 
 pub mod check_quota;
+pub mod claim;
 pub mod delete_certificate;
 pub mod error;
 pub mod fleet;
-pub mod halt_rotation;
 pub mod import_certificate;
 pub mod payload;
 pub mod plan_rotation;
 pub mod poll_deployment;
+pub mod record_target;
 pub mod report_rotation;
 pub mod review_targets;
 pub mod source;
 pub mod store;
 pub mod update_distribution;
+pub mod verify_viewers;
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use rotation_aws::Aws;
-use serde::Serialize;
+use rotation_core::trust::TrustRoots;
+use rotation_viewer::Edges;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::StepError;
@@ -32,10 +36,27 @@ use crate::error::StepError;
 pub struct Context {
     /// The clients.
     pub aws: Aws,
+    /// Where viewers come in.
+    pub edges: Edges,
     /// What the template sets.
     pub settings: Settings,
     /// The clock, so that tests can set it.
     pub now: fn() -> Timestamp,
+}
+
+impl Context {
+    /// Whom viewers trust: Mozilla's roots, and the file that `SSL_CERT_FILE` names.
+    ///
+    /// # Errors
+    /// `Internal` when that file is not a list of certificates.
+    pub fn trust_roots(&self) -> Result<TrustRoots, StepError> {
+        let Some(path) = &self.settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
+        let broken = |error: String| {
+            StepError::Internal(format!("SSL_CERT_FILE {}: {error}", path.display()))
+        };
+        let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+        TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
+    }
 }
 
 /// The environment variables of the functions; each function has those it needs.
@@ -51,6 +72,8 @@ pub struct Settings {
     pub quota_deadline_hours: i64,
     /// `SSL_CERT_FILE`: a file of PEM roots that are trusted in addition to Mozilla's.
     pub extra_roots: Option<PathBuf>,
+    /// `VIEWER_EDGE`: a `host:port` where every edge answers, instead of the internet.
+    pub viewer_edge: Option<String>,
 }
 
 impl Settings {
@@ -70,8 +93,73 @@ impl Settings {
             extra_roots: std::env::var_os("SSL_CERT_FILE")
                 .filter(|p| !p.is_empty())
                 .map(PathBuf::from),
+            viewer_edge: std::env::var("VIEWER_EDGE").ok().filter(|edge| !edge.is_empty()),
         })
     }
+}
+
+/// What the state machine gives every step.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    /// The state.
+    state: Value,
+    /// How often the state was retried before this attempt.
+    #[serde(default)]
+    retries: u64,
+    /// The execution as Step Functions has it; the first step and the last one are told.
+    execution: Option<ContextExecution>,
+}
+
+/// `$$.Execution`, as far as it matters: the input is not in the state, which would carry it through
+/// everything.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ContextExecution {
+    /// What it was started with.
+    input: Value,
+    /// How often it was redriven; interpreters that cannot redrive may leave it out.
+    #[serde(default)]
+    redrive_count: u64,
+}
+
+/// One attempt of a step, with JSON for input and output as the state machine has it.
+///
+/// The number of retries becomes part of the output, on top of what the step itself reports: the state
+/// machine knows it during the attempt only, and the rotation's report has every retry.
+///
+/// # Errors
+/// What the step fails with.
+pub async fn attempt<I, O>(
+    context: &Context,
+    step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
+    event: Value,
+) -> Result<Value, StepError>
+where
+    I: DeserializeOwned,
+    O: Serialize,
+{
+    let misfit = |error| StepError::Internal(format!("the step's input does not parse: {error}"));
+    let Event { mut state, retries, execution } = serde_json::from_value(event).map_err(misfit)?;
+    if let (Some(execution), Some(state)) = (execution, state.as_object_mut()) {
+        state.insert("request".into(), execution.input);
+        state.insert("redriveCount".into(), execution.redrive_count.into());
+    }
+    let input = serde_json::from_value(state).map_err(misfit)?;
+    // Boxed: the SDK's futures nest deeper than the compiler follows in one piece.
+    let output = match Box::pin(step(context, input)).await {
+        Err(error) if retries > 0 && !matches!(error, StepError::Ends { .. }) => {
+            return Err(StepError::Retried { error: Box::new(error), retries });
+        }
+        result => result?,
+    };
+    let mut output = serde_json::to_value(output)
+        .map_err(|error| StepError::Internal(format!("the step's output is no JSON: {error}")))?;
+    if let (1.., Some(output)) = (retries, output.as_object_mut()) {
+        let earlier = output.get("retries").and_then(Value::as_u64).unwrap_or(0);
+        output.insert("retries".into(), (earlier + retries).into());
+    }
+    Ok(output)
 }
 
 /// Serves a step as a Lambda function until its environment ends.
@@ -86,19 +174,17 @@ where
     O: Serialize,
 {
     lambda_runtime::tracing::init_default_subscriber();
+    let settings = Settings::from_env()?;
     let context = Context {
         aws: Aws::from_env().await,
-        settings: Settings::from_env()?,
+        edges: Edges::system(settings.viewer_edge.clone()),
+        settings,
         #[expect(clippy::disallowed_methods, reason = "the one place where the clock comes in")]
         now: Timestamp::now,
     };
     let (step, context) = (&step, &context);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
-        let input = serde_json::from_value(event.payload).map_err(|error| {
-            StepError::Internal(format!("the step's input does not parse: {error}"))
-        })?;
-        // Boxed: the SDK's futures nest deeper than the compiler follows in one piece.
-        Box::pin(step(context, input)).await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        attempt(context, step, event.payload)
     }))
     .await
 }

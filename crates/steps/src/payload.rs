@@ -3,8 +3,9 @@
 
 use jiff::Timestamp;
 use rotation_core::finding::Finding;
-use rotation_core::ids::{CertificateId, Store, TargetId};
+use rotation_core::ids::{CertificateId, Store, TargetId, TargetKind};
 use rotation_core::plan::{Member, Outcome, Serves};
+use rotation_core::record::Way;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -13,10 +14,15 @@ use crate::error::StepError;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Execution {
+    /// Its ARN.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// When it was started; a redrive does not change it.
     pub start_time: Timestamp,
+    /// How often it had been redriven when its plan was made.
+    #[serde(default)]
+    pub redrive_count: u64,
 }
 
 /// Where a rotation keeps its plan, its targets, its notes and its report.
@@ -24,15 +30,21 @@ pub struct Execution {
 pub struct Folder {
     /// The bucket of the stack.
     pub bucket: String,
-    /// `rotations/NAME/START/`
+    /// `rotations/NAME/START/`, after a redrive `rotations/NAME/START-redrive-N/`
     pub prefix: String,
 }
 
 impl Folder {
-    /// The folder of an execution. The start time is part of it because names can be used again.
+    /// The folder of an execution. The start time is part of it because names can be used again, the
+    /// number of the redrive because what stopped the attempt before must not stop the next one.
     pub fn of(bucket: &str, execution: &Execution) -> Self {
         let start = execution.start_time.strftime("%Y%m%dT%H%M%SZ");
-        Self { bucket: bucket.into(), prefix: format!("rotations/{}/{start}/", execution.name) }
+        let redrive = match execution.redrive_count {
+            0 => String::new(),
+            count => format!("-redrive-{count}"),
+        };
+        let prefix = format!("rotations/{}/{start}{redrive}/", execution.name);
+        Self { bucket: bucket.into(), prefix }
     }
 
     /// The key of an object in it.
@@ -43,6 +55,14 @@ impl Folder {
     /// The prefix of the notes that targets failed.
     pub fn halts(&self) -> String {
         self.key("halt/")
+    }
+
+    /// The prefix of the records of targets that were moved this way.
+    pub fn records(&self, way: Way) -> String {
+        self.key(match way {
+            Way::Forward => "targets/forward/",
+            Way::Back => "targets/back/",
+        })
     }
 }
 
@@ -70,6 +90,12 @@ pub struct Plan {
     pub retain_seconds: u64,
     /// How long to wait between two looks at a deployment, in seconds.
     pub poll_seconds: u64,
+    /// How many targets may be under way at once.
+    pub concurrency: u64,
+    /// Are viewers' handshakes to be made after each deployment?
+    pub verify_viewers: bool,
+    /// After a failure, are the targets that were moved to be put back?
+    pub roll_back: bool,
     /// What else is worth knowing.
     pub notes: Vec<String>,
 }
@@ -106,8 +132,8 @@ pub struct NewCertificate {
 pub struct TargetList {
     /// The key of the array of all [`Target`]s in the folder's bucket.
     pub key: String,
-    /// The keys of the lanes: arrays of targets that are rotated one after the other.
-    pub lanes: Vec<String>,
+    /// The keys of the lanes, wave by wave: arrays of targets that are rotated one after the other.
+    pub waves: Vec<Vec<String>>,
     /// How many there are.
     pub total: usize,
     /// How many of them are to be moved.
@@ -124,6 +150,35 @@ pub struct Target {
     pub target: TargetId,
     /// What it served when the plan was made.
     pub serves: Serves,
+}
+
+/// `move` of the state: which targets are on their way, and in which direction.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Move {
+    /// Forward, or back.
+    pub way: Way,
+    /// A rollback is tried in rounds; 0 on the way forward.
+    pub round: u64,
+    /// The keys of the lanes, wave by wave.
+    pub waves: Vec<Vec<String>>,
+}
+
+/// Of `plan.json` what the report needs.
+#[derive(Debug, Deserialize)]
+pub struct PlanFile {
+    /// Every target with its names.
+    pub targets: Vec<PlannedTarget>,
+}
+
+/// A target in a [`PlanFile`].
+#[derive(Debug, Deserialize)]
+pub struct PlannedTarget {
+    /// Which one.
+    pub target: TargetId,
+    /// What it served.
+    pub serves: Serves,
+    /// The names under which viewers reach it.
+    pub names: Vec<String>,
 }
 
 /// `plan.json`: everything the plan was made of, for people.
@@ -149,6 +204,15 @@ pub struct Imported {
     pub id: CertificateId,
     /// By this rotation? False when it lay there when the plan was made.
     pub imported: bool,
+}
+
+/// The name of a target's object in the rotation's folder.
+pub fn file(target: &TargetId) -> String {
+    let kind = match target.kind {
+        TargetKind::Distribution => "distribution",
+        TargetKind::Tenant => "tenant",
+    };
+    format!("{kind}-{}.json", target.id)
 }
 
 /// The old certificate of a plan that has something to do.

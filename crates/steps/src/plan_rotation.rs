@@ -15,13 +15,13 @@ use rotation_core::bundle::Bundle;
 use rotation_core::finding::{Ending, Finding, listed};
 use rotation_core::ids::{CertificateId, Store};
 use rotation_core::new_certificate::{self, OldCertificate as Outlived};
-use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, lanes, outcome, targets};
-use rotation_core::request::{self, Request};
-use rotation_core::trust::TrustRoots;
+use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, outcome, targets, waves};
+use rotation_core::request::{self, OnFailure, Request};
 use rotation_core::{tags, target};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::claim::claim;
 use crate::error::StepError;
 use crate::fleet::{Fleet, distribution, look, serves, tenant, tenant_serves};
 use crate::payload::{
@@ -45,7 +45,7 @@ pub struct Input {
 ///
 /// # Errors
 /// `RequestInvalid`, `SourceUnreadable`, `CertificateNotFound`, `CertificateInvalid`,
-/// `AliasNotCovered`, `TargetNotRotatable` with all findings, and what AWS answers.
+/// `AliasNotCovered`, `TargetNotRotatable` with all findings, `AlreadyRunning`, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     let request = request::parse(&input.request).map_err(|findings| StepError::found(&findings))?;
     let folder = Folder::of(&context.settings.bucket, &input.execution);
@@ -70,6 +70,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
             return Err(StepError::found(&[unreadable, missing]));
         }
     };
+    // A dry run changes nothing that another rotation could mind.
+    if !request.dry_run {
+        claim(context, &input.execution, &old.id).await?;
+    }
     let store = request.store.unwrap_or(old.id.store());
     if let Some(finding) = store_of_partition(&old.id, store) {
         return Err(StepError::found(&[finding]));
@@ -86,11 +90,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         not_after: old.certificate.not_after(),
     };
     let mut findings =
-        new_certificate::check(&bundle, &outlived, store, &trust_roots(context)?, now);
+        new_certificate::check(&bundle, &outlived, store, &context.trust_roots()?, now);
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
     let planned = chosen.planned;
-    let lanes = lanes(&planned, request.concurrency);
+    let waves = waves(&planned, request.concurrency);
 
     let plan = Plan {
         outcome: outcome(&members, &planned, new.is_some(), request.delete_old, request.dry_run),
@@ -105,7 +109,14 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         new_certificate: planned_new(new, &bundle),
         targets: TargetList {
             key: folder.key("targets.json"),
-            lanes: (0..lanes.len()).map(|n| folder.key(&format!("lanes/{n}.json"))).collect(),
+            waves: waves
+                .iter()
+                .enumerate()
+                .map(|(wave, lanes)| {
+                    let key = |lane| folder.key(&format!("waves/{wave}/{lane}.json"));
+                    (0..lanes.len()).map(key).collect()
+                })
+                .collect(),
             total: planned.len(),
             to_move: planned.iter().filter(|member| member.serves == Serves::Old).count(),
             dedicated_ip: planned
@@ -116,10 +127,13 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         delete_old: request.delete_old,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
         poll_seconds: poll_seconds(context),
+        concurrency: request.concurrency,
+        verify_viewers: request.verify_viewers,
+        roll_back: request.on_failure == OnFailure::Rollback,
         notes: notes(&planned, &old.in_use_by, &request),
         folder,
     };
-    write(context, &plan, &lanes).await?;
+    write(context, &plan, &waves).await?;
     record(context, &input.request, &plan, &planned, &findings).await?;
     tracing::info!(
         outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
@@ -247,7 +261,7 @@ fn nothing_left(
         new_certificate: planned_new(Some(by), bundle),
         targets: TargetList {
             key: folder.key("targets.json"),
-            lanes: Vec::new(),
+            waves: Vec::new(),
             total: 0,
             to_move: 0,
             dedicated_ip: 0,
@@ -255,6 +269,9 @@ fn nothing_left(
         delete_old: request.delete_old,
         retain_seconds: 0,
         poll_seconds: poll_seconds(context),
+        concurrency: request.concurrency,
+        verify_viewers: request.verify_viewers,
+        roll_back: request.on_failure == OnFailure::Rollback,
         notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
         folder,
     }
@@ -283,14 +300,6 @@ fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
             "give \"store\": \"iam\"",
         )
     })
-}
-
-fn trust_roots(context: &Context) -> Result<TrustRoots, StepError> {
-    let Some(path) = &context.settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
-    let broken =
-        |error: String| StepError::Internal(format!("SSL_CERT_FILE {}: {error}", path.display()));
-    let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
-    TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
 }
 
 /// Of several copies of the new certificate, the one that most targets serve already.
@@ -409,15 +418,20 @@ fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<Str
 }
 
 /// The targets, all of them and lane by lane, for the steps and the Map.
-async fn write(context: &Context, plan: &Plan, lanes: &[Vec<&Member>]) -> Result<(), StepError> {
+async fn write(
+    context: &Context,
+    plan: &Plan,
+    waves: &[Vec<Vec<&Member>>],
+) -> Result<(), StepError> {
     let put = async |key: &str, members: &mut dyn Iterator<Item = &Member>| {
         let targets: Vec<Target> = members
             .map(|member| Target { target: member.target.clone(), serves: member.serves })
             .collect();
         s3::put_json(&context.aws.s3, &plan.folder.bucket, key, &targets).await
     };
-    put(&plan.targets.key, &mut lanes.iter().flatten().copied()).await?;
-    for (key, lane) in plan.targets.lanes.iter().zip(lanes) {
+    put(&plan.targets.key, &mut waves.iter().flatten().flatten().copied()).await?;
+    let lanes = plan.targets.waves.iter().flatten().zip(waves.iter().flatten());
+    for (key, lane) in lanes {
         put(key, &mut lane.iter().copied()).await?;
     }
     Ok(())

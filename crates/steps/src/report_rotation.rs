@@ -1,21 +1,32 @@
-//! Turns what happened into the contract's output, or into the closing error.
+//! Turns what happened into the contract's output or the closing error, and into the report.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 use rotation_aws::s3;
+use rotation_core::audit::{self, Certificate, Certificates, Planned, Report, TargetReport};
 use rotation_core::finding::Ending;
-use rotation_core::plan::Outcome;
+use rotation_core::ids::TargetId;
+use rotation_core::plan::{Outcome, Serves};
+use rotation_core::record::{Record, Way};
 use rotation_core::report::{Counts, NewCertificate, OldCertificate, Output as Rotation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Context;
 use crate::error::StepError;
-use crate::payload::{Execution, Folder, Imported, Plan};
+use crate::payload::{Execution, Folder, Imported, Plan, PlanFile, PlannedTarget};
+use crate::review_targets::{Next, Stand};
 use crate::{delete_certificate, review_targets};
 
 /// The whole state, as far as the rotation came.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
+    /// The input of the execution.
+    #[serde(default)]
+    pub request: Value,
     /// Which execution.
     pub execution: Execution,
     /// The plan, if it was made.
@@ -30,6 +41,11 @@ pub struct Input {
     pub deletion_failure: Option<Failure>,
     /// What another step failed with.
     pub failure: Option<Failure>,
+    /// What an earlier attempt to write the report failed with: then it is not tried again.
+    pub report_failure: Option<Failure>,
+    /// How often the execution has been redriven by now.
+    #[serde(default)]
+    pub redrive_count: u64,
 }
 
 /// What a Catch of the state machine puts into the state.
@@ -51,56 +67,225 @@ pub fn message(cause: &str) -> String {
         .unwrap_or_else(|| cause.to_owned())
 }
 
-/// What the state machine ends with.
+/// What the state machine ends with, unless it fails.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// Did the rotation reach its goal?
-    pub succeeded: bool,
-    /// The output of the execution, if it did.
+    /// Has the execution been redriven since its plan was made? Then it begins anew.
+    pub again: bool,
+    /// How often it has been redriven.
+    pub redrive_count: u64,
+    /// The output of the execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Rotation>,
-    /// One of the contract's names, if it did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What to do next, if it did not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
 }
 
-/// Concludes the rotation and leaves the conclusion in its folder as `report.json`.
+/// How the rotation ended.
+enum End {
+    Succeeded(Box<Rotation>),
+    Failed(Ending, String),
+}
+
+/// Concludes the rotation and leaves the report in its folder.
+///
+/// A rotation that failed fails here, with its ending, and not in a Fail state: a redrive of the
+/// execution goes on from the state that failed, and from here it can begin anew with a fresh plan (Step
+/// Functions Developer Guide, "Redriving executions"; a Fail state would only fail again).
 ///
 /// # Errors
-/// `Internal` when the state fits no ending, and what S3 answers.
-pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
-    let folder = input.plan.as_ref().map_or_else(
-        || Folder::of(&context.settings.bucket, &input.execution),
-        |p| p.folder.clone(),
-    );
-    let output = conclude(input)?;
-    s3::put_json(&context.aws.s3, &folder.bucket, &folder.key("report.json"), &output).await?;
-    tracing::info!(succeeded = output.succeeded, error = output.error, "report-rotation");
-    Ok(output)
-}
-
-fn failed(ending: Ending, cause: String) -> Output {
-    Output {
-        succeeded: false,
-        output: None,
-        error: Some(ending.name().to_owned()),
-        cause: Some(cause),
+/// Each ending, `Internal` when the state fits none, and what S3 answers.
+pub async fn step(context: &Context, state: Value) -> Result<Output, StepError> {
+    let retries = retries(&state);
+    let input: Input = serde_json::from_value(state)
+        .map_err(|error| StepError::Internal(format!("the state does not parse: {error}")))?;
+    let redrive_count = input.redrive_count;
+    if redrive_count > input.execution.redrive_count {
+        return Ok(Output { again: true, redrive_count, output: None });
+    }
+    let end = conclude(&input)?;
+    let end = match &input.report_failure {
+        Some(failure) => without_report(end, failure),
+        None => {
+            write(context, &input, &end, retries).await?;
+            end
+        }
+    };
+    match end {
+        End::Succeeded(output) => {
+            tracing::info!(outcome = output.outcome, "report-rotation");
+            Ok(Output { again: false, redrive_count, output: Some(*output) })
+        }
+        End::Failed(ending, cause) => {
+            tracing::error!(ending = ending.name(), cause, "report-rotation");
+            Err(StepError::Ends { ending, cause })
+        }
     }
 }
 
-fn conclude(input: Input) -> Result<Output, StepError> {
-    let Input { plan, new_certificate, review, deletion, deletion_failure, failure, .. } = input;
-    if let Some(cause) = review.as_ref().and_then(|review| review.cause.clone()) {
-        return Ok(failed(Ending::RotationIncomplete, cause));
+/// Collects what the steps left in the folder, and leaves the report there.
+async fn write(
+    context: &Context,
+    input: &Input,
+    end: &End,
+    retries: BTreeMap<String, u64>,
+) -> Result<(), StepError> {
+    let folder = Folder::of(&context.settings.bucket, &input.execution);
+    let (s3, bucket) = (&context.aws.s3, &folder.bucket);
+    let files: Vec<PlanFile> = s3::list_json(s3, bucket, &folder.key("plan.json")).await?;
+    let stands: Vec<Vec<Stand>> = s3::list_json(s3, bucket, &folder.key("review.json")).await?;
+    let stands: BTreeMap<TargetId, Serves> =
+        stands.into_iter().flatten().map(|stand| (stand.target, stand.serves)).collect();
+    let records = async |way| -> Result<BTreeMap<TargetId, Record>, StepError> {
+        let records: Vec<Record> = s3::list_json(s3, bucket, &folder.records(way)).await?;
+        Ok(records.into_iter().map(|record| (record.target.clone(), record)).collect())
+    };
+    let (mut forward, mut back) = (records(Way::Forward).await?, records(Way::Back).await?);
+    let planned = files.into_iter().flat_map(|file| file.targets);
+    let targets: Vec<TargetReport> = planned
+        .map(|PlannedTarget { target, serves, names }| TargetReport {
+            serves: stands.get(&target).copied(),
+            forward: forward.remove(&target),
+            back: back.remove(&target),
+            planned: serves,
+            target,
+            names,
+        })
+        .collect();
+    let report = Report { retries, ..report(input, end, targets, (context.now)()) };
+    let page = audit::page(&report)
+        .map_err(|error| StepError::Internal(format!("the report's page: {error}")))?;
+    s3::put_json(s3, bucket, &folder.key("report.json"), &report).await?;
+    s3::put_html(s3, bucket, &folder.key("report.html"), page).await?;
+    Ok(())
+}
+
+fn report(input: &Input, end: &End, targets: Vec<TargetReport>, ended_at: Timestamp) -> Report {
+    let Input { request, execution, plan, new_certificate, deletion, deletion_failure, .. } = input;
+    let old_not_after = plan.as_ref().and_then(|plan| plan.old_certificate.not_after);
+    let (output, error, cause) = match end {
+        End::Succeeded(output) => (Some((**output).clone()), None, None),
+        End::Failed(ending, cause) => (None, Some(ending.name().to_owned()), Some(cause.clone())),
+    };
+    Report {
+        succeeded: output.is_some(),
+        output,
+        error,
+        cause,
+        rotation: audit::Rotation {
+            name: execution.name.clone(),
+            id: execution.id.clone(),
+            started_at: execution.start_time,
+            ended_at,
+            redrives: execution.redrive_count,
+        },
+        // It is refused with a key in it, and shall not be passed on either.
+        request: match request.to_string().contains("-----BEGIN") {
+            true => "It held a certificate or a key, and is not shown.".into(),
+            false => request.clone(),
+        },
+        certificates: plan.as_ref().map(|plan| {
+            let id = new_certificate.as_ref().map(|imported| &imported.id);
+            Certificates {
+                old: Certificate {
+                    id: Some(plan.old_certificate.given.clone()),
+                    fingerprint: plan.old_certificate.fingerprint.clone(),
+                    not_after: plan.old_certificate.not_after,
+                },
+                new: Certificate {
+                    id: id.or(plan.new_certificate.id.as_ref()).map(|id| id.id().to_owned()),
+                    fingerprint: Some(plan.new_certificate.fingerprint.clone()),
+                    not_after: Some(plan.new_certificate.not_after),
+                },
+            }
+        }),
+        plan: plan.as_ref().map(|plan| Planned {
+            total: plan.targets.total,
+            to_move: plan.targets.to_move,
+            concurrency: plan.concurrency,
+            verify_viewers: plan.verify_viewers,
+            roll_back: plan.roll_back,
+            notes: plan.notes.clone(),
+            location: location(plan),
+        }),
+        risk: audit::risk(&targets, old_not_after, ended_at),
+        targets,
+        retries: BTreeMap::new(),
+        deletion: match (deletion, deletion_failure) {
+            (Some(one), _) => Some(audit::Deletion {
+                deleted: one.deleted,
+                reason: one.reason.clone(),
+                evidence: one.evidence.clone(),
+            }),
+            (None, Some(failure)) => Some(audit::Deletion {
+                deleted: false,
+                reason: Some(message(&failure.cause)),
+                evidence: None,
+            }),
+            (None, None) => None,
+        },
     }
-    if let Some(failure) = failure {
-        return Ok(broken_off(&failure, plan.is_some(), new_certificate.as_ref()));
+}
+
+/// How often the steps around the targets were retried: what `attempt` has put into their results.
+fn retries(state: &Value) -> BTreeMap<String, u64> {
+    let results = [
+        ("PlanRotation", "plan"),
+        ("CheckQuota", "quota"),
+        ("ImportCertificate", "newCertificate"),
+        ("ReviewTargets", "review"),
+        ("DeleteCertificate", "deletion"),
+    ];
+    let count = |(name, field): (&str, &str)| {
+        Some((name.to_owned(), state.get(field)?.get("retries")?.as_u64()?))
+    };
+    results.into_iter().filter_map(count).collect()
+}
+
+/// Where the plan lies.
+fn location(plan: &Plan) -> String {
+    format!("s3://{}/{}", plan.folder.bucket, plan.folder.key("plan.json"))
+}
+
+/// A rotation without a report is not complete, whatever it has reached.
+fn without_report(end: End, failure: &Failure) -> End {
+    let Failure { error, cause } = failure;
+    let why = format!("The report could not be written: {error}: {}", message(cause));
+    match end {
+        End::Failed(ending, cause) => End::Failed(ending, format!("{cause}\n{why}")),
+        End::Succeeded(output) => End::Failed(
+            Ending::RotationIncomplete,
+            format!(
+                "The rotation reached its goal ({}). {why}\nCure that, then start a rotation with the \
+                 same input, or redrive this one: it looks whether anything is left to do.",
+                output.outcome
+            ),
+        ),
+    }
+}
+
+fn conclude(input: &Input) -> Result<End, StepError> {
+    let Input { plan, new_certificate, review, deletion, deletion_failure, failure, .. } =
+        input.clone();
+    match review.as_ref().map(|review| (review.next, review.cause.clone().unwrap_or_default())) {
+        Some((Next::RolledBack, cause)) => return Ok(End::Failed(Ending::RolledBack, cause)),
+        Some((Next::RollBack | Next::Incomplete, mut cause)) => {
+            if let Some(failure) = failure {
+                cause.push_str(&format!("\n{}: {}", failure.error, message(&failure.cause)));
+            }
+            return Ok(End::Failed(Ending::RotationIncomplete, cause));
+        }
+        Some((Next::Complete, _)) => {}
+        None => {
+            if let Some(failure) = failure {
+                let (ending, cause) =
+                    broken_off(&failure, plan.is_some(), new_certificate.as_ref());
+                return Ok(End::Failed(ending, cause));
+            }
+        }
     }
     let plan = plan
         .ok_or_else(|| StepError::Internal("a rotation ended without a plan or an error".into()))?;
+    let location = location(&plan);
     let (outcome, counts) = match (plan.outcome, review) {
         (Outcome::NothingToDo, _) => ("nothingToDo", standing(&plan)),
         (Outcome::Planned, _) => ("planned", standing(&plan)),
@@ -112,39 +297,34 @@ fn conclude(input: Input) -> Result<Output, StepError> {
     let reason = deletion_failure
         .map(|failure| message(&failure.cause))
         .or_else(|| deletion.as_ref().and_then(|deletion| deletion.reason.clone()));
-    Ok(Output {
-        succeeded: true,
-        output: Some(Rotation {
-            outcome: outcome.to_owned(),
-            old_certificate: OldCertificate {
-                id: plan
-                    .old_certificate
-                    .id
-                    .as_ref()
-                    .map_or(plan.old_certificate.given, |id| id.id().to_owned()),
-                fingerprint: plan.old_certificate.fingerprint,
-                not_after: plan.old_certificate.not_after,
-                deleted: plan.old_certificate.id.is_none()
-                    || deletion.is_some_and(|deletion| deletion.deleted),
-                reason,
-            },
-            new_certificate: NewCertificate {
-                id: new_certificate
-                    .as_ref()
-                    .map(|imported| &imported.id)
-                    .or(plan.new_certificate.id.as_ref())
-                    .map(|id| id.id().to_owned()),
-                fingerprint: plan.new_certificate.fingerprint,
-                not_after: plan.new_certificate.not_after,
-                imported: new_certificate.is_some_and(|imported| imported.imported),
-            },
-            targets: counts,
-            plan: format!("s3://{}/{}", plan.folder.bucket, plan.folder.key("plan.json")),
-            notes: plan.notes,
-        }),
-        error: None,
-        cause: None,
-    })
+    Ok(End::Succeeded(Box::new(Rotation {
+        outcome: outcome.to_owned(),
+        old_certificate: OldCertificate {
+            id: plan
+                .old_certificate
+                .id
+                .as_ref()
+                .map_or(plan.old_certificate.given, |id| id.id().to_owned()),
+            fingerprint: plan.old_certificate.fingerprint,
+            not_after: plan.old_certificate.not_after,
+            deleted: plan.old_certificate.id.is_none()
+                || deletion.is_some_and(|deletion| deletion.deleted),
+            reason,
+        },
+        new_certificate: NewCertificate {
+            id: new_certificate
+                .as_ref()
+                .map(|imported| &imported.id)
+                .or(plan.new_certificate.id.as_ref())
+                .map(|id| id.id().to_owned()),
+            fingerprint: plan.new_certificate.fingerprint,
+            not_after: plan.new_certificate.not_after,
+            imported: new_certificate.is_some_and(|imported| imported.imported),
+        },
+        targets: counts,
+        plan: location,
+        notes: plan.notes,
+    })))
 }
 
 /// The counts of a rotation that moved nothing: what is on the new certificate already.
@@ -158,10 +338,10 @@ fn standing(plan: &Plan) -> Counts {
 
 /// A step failed. Its own name stands if it is one of the contract's; anything else is a rotation that
 /// did not get to its end.
-fn broken_off(failure: &Failure, planned: bool, imported: Option<&Imported>) -> Output {
+fn broken_off(failure: &Failure, planned: bool, imported: Option<&Imported>) -> (Ending, String) {
     let said = message(&failure.cause);
     if let Some(ending) = Ending::named(&failure.error) {
-        return failed(ending, said);
+        return (ending, said);
     }
     let state = match imported {
         None if !planned => "Nothing was changed.".to_owned(),
@@ -171,7 +351,7 @@ fn broken_off(failure: &Failure, planned: bool, imported: Option<&Imported>) -> 
             imported.id
         ),
     };
-    failed(
+    (
         Ending::RotationIncomplete,
         format!(
             "{}: {said}\n{state} Cure the cause, then start a rotation with the same input: it goes on with what is left.",

@@ -1,0 +1,8 @@
+//! The Lambda function `record-target`.
+
+use rotation_steps::{record_target, run};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(record_target::step).await
+}

@@ -1,0 +1,8 @@
+//! The Lambda function `verify-viewers`.
+
+use rotation_steps::{run, verify_viewers};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run(verify_viewers::step).await
+}

@@ -1,0 +1,62 @@
+//! Claims the old certificate for one execution: see [`rotation_core::claim`].
+
+use rotation_aws::{s3, states};
+use rotation_core::claim::{Decision, Holder, decide};
+use rotation_core::finding::{Ending, Finding};
+use rotation_core::ids::CertificateId;
+
+use crate::Context;
+use crate::error::StepError;
+use crate::payload::Execution;
+
+/// Writes this execution down as the one that moves `old`, unless another one that runs is there.
+///
+/// # Errors
+/// `AlreadyRunning` with the name of the other, `Unavailable` while it cannot be said, and what AWS
+/// answers.
+pub async fn claim(
+    context: &Context,
+    execution: &Execution,
+    old: &CertificateId,
+) -> Result<(), StepError> {
+    let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
+    let key = key(old);
+    let own = Holder {
+        execution: execution.id.clone(),
+        name: execution.name.clone(),
+        claimed_at: (context.now)(),
+    };
+    if s3::put_json_over(s3, bucket, &key, &own, None).await? {
+        return Ok(());
+    }
+    let Some((holder, etag)) = s3::find_json::<Holder>(s3, bucket, &key).await? else {
+        return Err(StepError::ClaimUnsettled(format!("{key} was there and is gone")));
+    };
+    // An earlier attempt of this step, or this execution before it was redriven.
+    if holder.execution == own.execution {
+        return Ok(());
+    }
+    let liveness = states::liveness(&context.aws.states, &holder.execution).await?;
+    match decide(&holder, liveness, own.claimed_at) {
+        Decision::Refuse => Err(StepError::found(&[Finding::new(
+            Ending::AlreadyRunning,
+            format!("execution {}", holder.name),
+            format!("is moving {old} since {}", holder.claimed_at),
+            "wait for its end or stop it, then start this rotation again; nothing was changed",
+        )])),
+        Decision::TryLater => Err(StepError::ClaimUnsettled(format!(
+            "execution {} has claimed it and is not known to Step Functions yet",
+            holder.name
+        ))),
+        Decision::TakeOver => match s3::put_json_over(s3, bucket, &key, &own, etag).await? {
+            true => Ok(()),
+            false => Err(StepError::ClaimUnsettled("somebody else was faster".into())),
+        },
+    }
+}
+
+/// One object for each certificate.
+fn key(old: &CertificateId) -> String {
+    let id = old.id();
+    format!("claims/{}.json", id.rsplit('/').next().unwrap_or(id))
+}

@@ -1,0 +1,76 @@
+//! Writes down what one target came to. A failure on the way forward is also a note that stops the others:
+//! `update-distribution` begins no target while there is one.
+
+use rotation_aws::s3;
+use rotation_core::ids::CertificateId;
+use rotation_core::record::{self, Deployment, Record, Update, Verification, Way};
+use rotation_core::report::Halt;
+use serde::{Deserialize, Serialize};
+
+use crate::Context;
+use crate::error::StepError;
+use crate::payload::{Folder, Target, file};
+use crate::report_rotation::{Failure, message};
+
+/// A target at the end of its way, with what its steps returned.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    /// Which target.
+    pub target: Target,
+    /// The certificate it was moved from.
+    pub from: CertificateId,
+    /// The certificate it was moved to.
+    pub to: CertificateId,
+    /// Forward, or back.
+    pub way: Way,
+    /// Of a rollback.
+    pub round: u64,
+    /// Where the record goes.
+    pub folder: Folder,
+    /// Of `update-distribution`.
+    pub update: Option<Update>,
+    /// Of `poll-deployment`.
+    pub deployment: Option<Deployment>,
+    /// Of `verify-viewers`.
+    pub verification: Option<Verification>,
+    /// What the state machine caught.
+    pub failure: Option<Failure>,
+}
+
+/// Nothing: the record is in the folder, and 10,000 results stay small.
+#[derive(Debug, Serialize)]
+pub struct Output {}
+
+/// Writes the note, if it failed, and the record; the same ones however often it runs.
+///
+/// # Errors
+/// What S3 answers.
+pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
+    let Input { target: Target { target, .. }, from, to, way, round, folder, .. } = input;
+    let failure = input
+        .failure
+        .map(|failure| record::Failure { cause: message(&failure.cause), error: failure.error });
+    if let Some(record::Failure { error, cause }) = &failure {
+        tracing::error!(%target, ?way, error, cause, "record-target");
+    }
+    let (s3, bucket) = (&context.aws.s3, &folder.bucket);
+    if let (Way::Forward, Some(record::Failure { error, cause })) = (way, failure.clone()) {
+        let halt = Halt { target: target.clone(), error, cause };
+        s3::put_json(s3, bucket, &format!("{}{}", folder.halts(), file(&target)), &halt).await?;
+    }
+    let key = format!("{}{}", folder.records(way), file(&target));
+    let record = Record {
+        target,
+        way,
+        round,
+        from: from.id().to_owned(),
+        to: to.id().to_owned(),
+        update: input.update,
+        deployment: input.deployment,
+        verification: input.verification,
+        failure,
+        at: (context.now)(),
+    };
+    s3::put_json(s3, bucket, &key, &record).await?;
+    Ok(Output {})
+}

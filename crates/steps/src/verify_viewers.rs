@@ -1,0 +1,170 @@
+//! Shakes hands with the edges of one target as its viewers do: each name is served the certificate that
+//! the target was given, and a viewer trusts it.
+
+use futures_util::{StreamExt, stream};
+use rotation_aws::cloudfront::{Entrance, Entrances, entrances};
+use rotation_core::finding::listed;
+use rotation_core::ids::{CertificateId, TargetId};
+use rotation_core::plan::Serves;
+use rotation_core::record::{Verification, VerificationStatus};
+use rotation_core::trust::TrustRoots;
+use rotation_core::viewer::{Fault, Handshake, handshakes, judge};
+use rotation_viewer::ViewerError;
+use serde::Deserialize;
+
+use crate::Context;
+use crate::error::StepError;
+use crate::fleet::serves;
+use crate::payload::Target;
+
+/// How many handshakes are made side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// After so many faults nobody needs more of them.
+const ENOUGH: usize = 10;
+
+/// A target that is `Deployed`.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    /// Which target.
+    pub target: Target,
+    /// The certificate it was moved from.
+    pub from: CertificateId,
+    /// The certificate it was moved to.
+    pub to: CertificateId,
+    /// Of the leaf it was moved to.
+    pub fingerprint: String,
+}
+
+/// A handshake that did not end as it should.
+enum Trouble {
+    Wrong(String, Fault),
+    Unreachable(String, ViewerError),
+}
+
+/// Makes every handshake and judges what was served.
+///
+/// # Errors
+/// `WrongCertificateServed`, `EdgeUnreachable`, and what AWS answers.
+pub async fn step(context: &Context, input: Input) -> Result<Verification, StepError> {
+    let Input { target: Target { target, .. }, from, to, fingerprint } = input;
+    let at = (context.now)();
+    let skipped = |reason: &str| Verification {
+        status: VerificationStatus::Skipped,
+        at,
+        names: 0,
+        handshakes: 0,
+        notes: vec![reason.to_owned()],
+        retries: 0,
+    };
+    let with_hosts = !context.edges.are_one();
+    let Some(reached) = entrances(&context.aws.cloudfront, &target, with_hosts).await? else {
+        return Ok(skipped("It no longer exists."));
+    };
+    let Entrances { certificate, enabled, entrances } = reached;
+    if serves(certificate.as_ref(), &from, Some(&to)) != Serves::New {
+        return Ok(skipped("Somebody has given it another certificate meanwhile."));
+    }
+    if !enabled {
+        return Ok(skipped("It is disabled, so no viewer reaches it."));
+    }
+    let names: usize = entrances.iter().map(|entrance| entrance.names.len()).sum();
+    if names == 0 {
+        return Ok(skipped(
+            "No alias and no tenant's domain leads to its certificate, so no viewer meets it.",
+        ));
+    }
+
+    let roots = context.trust_roots()?;
+    let mut verification = Verification {
+        status: VerificationStatus::Verified,
+        at,
+        names: names as u64,
+        handshakes: 0,
+        notes: Vec::new(),
+        retries: 0,
+    };
+    let mut trouble = Vec::new();
+    for entrance in &entrances {
+        let room = ENOUGH.saturating_sub(trouble.len());
+        trouble
+            .extend(visit(context, entrance, &fingerprint, &roots, room, &mut verification).await);
+    }
+    verification.notes.dedup();
+    tracing::info!(
+        %target, handshakes = verification.handshakes, faults = trouble.len(), "verify-viewers"
+    );
+    conclude(target, trouble).map(|()| verification)
+}
+
+/// All handshakes at one edge name; returns what was wrong, `room` things at most.
+async fn visit(
+    context: &Context,
+    entrance: &Entrance,
+    fingerprint: &str,
+    roots: &TrustRoots,
+    room: usize,
+    verification: &mut Verification,
+) -> Vec<Trouble> {
+    let Entrance { host, names, without_sni } = entrance;
+    let addresses = match context.edges.addresses(host).await {
+        Ok(addresses) => addresses,
+        Err(error) => return vec![Trouble::Unreachable(host.clone(), error)],
+    };
+    let has_ipv4 = addresses.iter().any(std::net::SocketAddr::is_ipv4);
+    let mut trouble = Vec::new();
+    let without_sni = *without_sni && !context.edges.are_one();
+    let mut met = stream::iter(handshakes(names, &addresses, without_sni))
+        .map(async |handshake: Handshake| {
+            let sni = handshake.sni.then_some(handshake.name.as_str());
+            let served = context.edges.shake_hands(host, handshake.address, sni).await;
+            (handshake, served)
+        })
+        .buffered(SIDE_BY_SIDE);
+    while let Some((Handshake { name, address, .. }, served)) = met.next().await {
+        match served {
+            Ok(chain) => {
+                verification.handshakes += 1;
+                let verdict = judge(&chain, fingerprint, &name, roots, (context.now)());
+                trouble.extend(
+                    verdict.err().map(|fault| {
+                        Trouble::Wrong(format!("{name} at {address} of {host}"), fault)
+                    }),
+                );
+            }
+            // Functions have no way to IPv6 unless they are given one.
+            Err(ViewerError::Connect { .. }) if address.is_ipv6() && has_ipv4 => {
+                verification
+                    .notes
+                    .push("IPv6 was not tried: this function has no connection to it.".to_owned());
+            }
+            Err(error) => {
+                trouble.push(Trouble::Unreachable(format!("{name} of {host}"), error));
+            }
+        }
+        if trouble.len() >= room {
+            break;
+        }
+    }
+    trouble
+}
+
+fn conclude(target: TargetId, trouble: Vec<Trouble>) -> Result<(), StepError> {
+    let is_wrong = trouble.iter().any(|one| matches!(one, Trouble::Wrong(..)));
+    let faults: Vec<String> = trouble
+        .iter()
+        .filter(|one| !is_wrong || matches!(one, Trouble::Wrong(..)))
+        .map(|one| match one {
+            Trouble::Wrong(whom, fault) => format!("{whom}: {fault}"),
+            Trouble::Unreachable(whom, error) => format!("{whom}: {error}"),
+        })
+        .collect();
+    let faults = match faults.as_slice() {
+        [] => return Ok(()),
+        faults => listed(faults),
+    };
+    Err(if is_wrong {
+        StepError::WrongCertificateServed { target, faults }
+    } else {
+        StepError::EdgeUnreachable { target, faults }
+    })
+}
