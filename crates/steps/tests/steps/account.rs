@@ -1,6 +1,6 @@
 //! What an AWS account holds, as far as a rotation can see it; compared before and after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rcgen::KeyPair;
@@ -40,6 +40,8 @@ pub(crate) struct Account {
     /// Applied value and default, by quota code.
     pub(crate) quotas: BTreeMap<String, (Option<f64>, Option<f64>)>,
     pub(crate) quota_requests: Vec<QuotaRequest>,
+    /// Is every increase granted at once?
+    pub(crate) quotas_granted: bool,
     /// By bucket and key.
     pub(crate) objects: BTreeMap<String, String>,
     pub(crate) secrets: BTreeMap<String, String>,
@@ -56,10 +58,27 @@ pub(crate) struct Account {
     pub(crate) iam_list_lags: bool,
     /// Somebody edits a distribution right after its configuration is read next.
     pub(crate) edited_meanwhile: bool,
+    /// Statuses of executions of the state machine, by ARN.
+    pub(crate) executions: BTreeMap<String, String>,
+    /// Does the network have a way to IPv6?
+    pub(crate) has_ipv6: bool,
+    /// What edges do, by the name that is asked for; all others serve what is propagated.
+    pub(crate) odd_edges: BTreeMap<String, OddEdge>,
     /// How many certificates were deleted.
     pub(crate) deletions: u32,
     /// How many certificates were ever put into a store.
     issued: u32,
+}
+
+/// What an edge does instead of serving what is propagated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum OddEdge {
+    /// Serves this PEM chain, with this key.
+    Serves { chain: String, key: String },
+    /// Ends the connection.
+    HangsUp,
+    /// Cannot be connected to.
+    Unreachable,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -199,6 +218,7 @@ impl Default for Account {
             tenants: BTreeMap::new(),
             quotas: BTreeMap::new(),
             quota_requests: Vec::new(),
+            quotas_granted: false,
             objects: [(OBJECT.to_owned(), source.clone())].into(),
             secrets: [(SECRET.to_owned(), source.clone())].into(),
             parameters: [(PARAMETER.to_owned(), ("SecureString".to_owned(), source))].into(),
@@ -209,6 +229,9 @@ impl Default for Account {
             list_backwards: false,
             iam_list_lags: false,
             edited_meanwhile: false,
+            executions: BTreeMap::new(),
+            has_ipv6: false,
+            odd_edges: BTreeMap::new(),
             deletions: 0,
             issued: 0,
         }
@@ -312,6 +335,63 @@ impl Account {
         serving.map(|(id, _)| Self::distribution_arn(id)).collect()
     }
 
+    /// How often a target is read before it is `Deployed`.
+    pub(crate) fn reads_left(&mut self, id: &str) -> &mut u32 {
+        let distribution = self.distributions.get_mut(id).map(|one| &mut one.reads_until_deployed);
+        let tenant = self.tenants.get_mut(id).map(|one| &mut one.reads_until_deployed);
+        distribution.or(tenant).expect("a target")
+    }
+
+    /// The certificate that each target has itself, by id.
+    pub(crate) fn serving(&self) -> BTreeMap<String, String> {
+        let id = |document: &str| {
+            ["<ACMCertificateArn>", "<IAMCertificateId>", "<Certificate><Arn>"]
+                .iter()
+                .find_map(|tag| between(document, tag))
+                .map(str::to_owned)
+        };
+        let distributions = self.distributions.iter().map(|(name, one)| (name, id(&one.config)));
+        let tenants = self.tenants.iter().map(|(name, one)| (name, id(&one.body)));
+        distributions.chain(tenants).filter_map(|(name, has)| Some((name.clone(), has?))).collect()
+    }
+
+    /// What lies in the stores, by what CloudFront calls it.
+    pub(crate) fn certificates(&self) -> BTreeSet<String> {
+        self.acm.keys().cloned().chain(self.iam.values().map(|one| one.id.clone())).collect()
+    }
+
+    /// The certificate that viewers meet who ask for this name: of the tenant or the distribution that has
+    /// it, or else of the one that has its wildcard. Without a name it is that of dedicated IP addresses.
+    pub(crate) fn served_under(&self, name: &str) -> Option<&StoredCertificate> {
+        let wildcard = format!("*.{}", name.split_once('.').map_or("", |(_, domain)| domain));
+        for wanted in [name, &wildcard] {
+            for tenant in self.tenants.values() {
+                if tenant.body.contains(&format!("<Domain>{wanted}</Domain>")) {
+                    let template = between(&tenant.body, "<DistributionId>");
+                    return self
+                        .certificate_in(&tenant.body)
+                        .or_else(|| self.certificate_in(&self.distributions[template?].config));
+                }
+            }
+            for distribution in self.distributions.values() {
+                let bare = name.is_empty() && distribution.config.contains(DEDICATED_IP);
+                if bare || distribution.config.contains(&format!("<CNAME>{wanted}</CNAME>")) {
+                    return self.certificate_in(&distribution.config);
+                }
+            }
+        }
+        None
+    }
+
+    fn certificate_in(&self, document: &str) -> Option<&StoredCertificate> {
+        let arn = between(document, "<ACMCertificateArn>")
+            .or_else(|| between(document, "<Certificate><Arn>"));
+        match (arn, between(document, "<IAMCertificateId>")) {
+            (Some(arn), _) => self.acm.get(arn),
+            (None, id) => self.iam.values().find(|one| Some(one.id.as_str()) == id),
+        }
+    }
+
     /// ACM's `InUseBy`.
     pub(crate) fn acm_in_use_by(&self, arn: &str) -> Vec<String> {
         let id = CertificateId::Acm { arn: arn.to_owned() };
@@ -333,6 +413,11 @@ impl Account {
     pub(crate) fn folder(&self) -> impl Iterator<Item = (&String, &String)> {
         self.objects.iter().filter(|(key, _)| key.starts_with(BUCKET))
     }
+}
+
+/// What follows an opening tag.
+fn between<'a>(document: &'a str, tag: &str) -> Option<&'a str> {
+    document.split_once(tag).and_then(|(_, rest)| rest.split('<').next())
 }
 
 fn stored(material: &Material, tags: &[(&str, &str)]) -> StoredCertificate {

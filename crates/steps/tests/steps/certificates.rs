@@ -8,6 +8,8 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
+use rotation_core::certificate::Certificate;
+
 /// A certificate with its chain and its key, as PEM.
 #[derive(Debug)]
 pub(crate) struct Material {
@@ -36,6 +38,17 @@ pub(crate) struct Certificates {
     pub(crate) narrow: Material,
     /// Expired, untrusted, and the key is somebody else's.
     pub(crate) bad: Material,
+}
+
+impl Certificates {
+    /// The key of one of these.
+    pub(crate) fn key_of(&self, pem: &str) -> Option<&str> {
+        let all = [&self.old, &self.new, &self.other, &self.narrow];
+        // Adapters write PEM in their own way, so certificates are compared and not texts.
+        let der = Certificate::from_pem(pem).ok()?;
+        let is_it = |one: &&&Material| Certificate::from_pem(&one.pem).is_ok_and(|it| it == der);
+        all.iter().find(is_it).map(|one| one.key.as_str())
+    }
 }
 
 pub(crate) fn certificates() -> &'static Certificates {

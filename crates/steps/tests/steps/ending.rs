@@ -3,7 +3,7 @@
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::account::{ACCOUNT, Account};
+use crate::account::{ACCOUNT, Account, now};
 use crate::certificates::certificates;
 use crate::fake_aws::Kind;
 use crate::rig::{Rig, child, id, start};
@@ -26,7 +26,7 @@ async fn every_target_arrived() {
     let review = rig.succeed("review-targets", &state).await;
     assert_eq!(
         review,
-        json!({"complete": true, "counts": {"total": 5, "updated": 4, "alreadyCurrent": 1, "drifted": 0, "gone": 0, "failed": 0}})
+        json!({"next": "complete", "counts": {"total": 5, "updated": 4, "alreadyCurrent": 1, "drifted": 0, "gone": 0, "failed": 0}})
     );
 }
 
@@ -53,14 +53,14 @@ async fn where_targets_can_stand() {
         account.distributions.remove("E2");
     });
     let (now, review) = counts(&rig, &state).await;
-    assert_eq!((now, review["complete"].as_bool()), ([1, 2, 1, 0], Some(true)));
+    assert_eq!((now, &review["next"]), ([1, 2, 1, 0], &json!("complete")));
 
     let rig = Rig::new(Account::with_tenants().0).await;
-    let state = rig.imported(json!({})).await;
+    let state = rig.imported(json!({"onFailure": "stop"})).await;
     let target = json!({"kind": "distribution", "id": "E1", "serves": "old"});
     rig.succeed("update-distribution", &child(&state, &target)).await;
     let (now, review) = counts(&rig, &state).await;
-    assert_eq!((now, review["complete"].as_bool()), ([1, 0, 0, 3], Some(false)));
+    assert_eq!((now, &review["next"]), ([1, 0, 0, 3], &json!("incomplete")));
     let cause = review["cause"].as_str().unwrap();
     assert!(cause.contains("1 of 4 targets serve the new certificate"), "{cause}");
     assert!(cause.contains("Still on the old certificate: distribution E2"), "{cause}");
@@ -68,7 +68,7 @@ async fn where_targets_can_stand() {
     // One that failed has failed, whatever it serves, and its words are passed on.
     let mut failed = child(&state, &target);
     failed["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
-    rig.succeed("halt-rotation", &failed).await;
+    rig.succeed("record-target", &failed).await;
     let (now, review) = counts(&rig, &state).await;
     assert_eq!(now, [0, 0, 0, 4]);
     let cause = review["cause"].as_str().unwrap();
@@ -84,7 +84,7 @@ async fn a_map_that_failed_is_not_complete() {
     state["failure"] =
         json!({"Error": "States.ExceedToleratedFailureThreshold", "Cause": "too many"});
     let review = rig.succeed("review-targets", &state).await;
-    assert_eq!(review["complete"], false);
+    assert_eq!(review["next"], "rollBack");
     let cause = review["cause"].as_str().unwrap();
     assert!(cause.contains("ExceedToleratedFailureThreshold: too many"), "{cause}");
 }
@@ -96,7 +96,11 @@ async fn the_old_certificate_is_deleted_once_nothing_uses_it() {
         let (rig, state) = moved(account).await;
         for _ in 0..2 {
             let output = rig.succeed("delete-certificate", &state).await;
-            assert_eq!(output, json!({"deleted": true}));
+            let evidence = json!({
+                "at": now(), "distributions": 3, "tenants": 0, "serving": [], "deploying": [],
+                "inUseBy": [],
+            });
+            assert_eq!(output, json!({"deleted": true, "evidence": evidence}));
         }
         let after = rig.account();
         assert!(!after.has(&old));
@@ -169,9 +173,21 @@ async fn the_store_has_the_last_word() {
     }
 }
 
+/// What the folder says of the end, which is what the execution ends with.
 async fn report(rig: &Rig, state: &Value) -> Value {
-    let report = rig.succeed("report-rotation", state).await;
-    assert_eq!(rig.object("rotations/autumn/20261123T110000Z/report.json"), report);
+    let ended = rig.step("report-rotation", state).await;
+    let report = rig.object("rotations/autumn/20261123T110000Z/report.json");
+    match ended {
+        Ok(output) => {
+            assert_eq!((&output["again"], &report["succeeded"]), (&json!(false), &json!(true)));
+            assert_eq!(report["output"], output["output"]);
+        }
+        Err(error) => {
+            assert_eq!(report["succeeded"], false);
+            assert_eq!(report["error"], error.name());
+            assert_eq!(report["cause"], error.to_string());
+        }
+    }
     report
 }
 
@@ -198,8 +214,8 @@ async fn a_rotation_that_did_its_work() {
     state["deletion"] = rig.succeed("delete-certificate", &state).await;
     let plan = &state["plan"];
     assert_eq!(
-        report(&rig, &state).await,
-        json!({"succeeded": true, "output": {
+        report(&rig, &state).await["output"],
+        json!({
             "outcome": "rotated",
             "oldCertificate": {
                 "id": old.id(), "deleted": true,
@@ -212,7 +228,7 @@ async fn a_rotation_that_did_its_work() {
             "targets": {"total": 2, "updated": 2, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0},
             "plan": "s3://rotation-bucket/rotations/autumn/20261123T110000Z/plan.json",
             "notes": [],
-        }})
+        })
     );
     // The same input again: nothing is left to do.
     let again = rig.planned(json!({})).await;
@@ -236,7 +252,7 @@ async fn a_dry_run() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_that_failed() {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
-    let imported = rig.imported(json!({})).await;
+    let imported = rig.imported(json!({"onFailure": "stop"})).await;
     let mut planned = imported.clone();
     planned.as_object_mut().unwrap().remove("newCertificate");
     let begun = start(json!({}));

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod asl;
 mod certificates;
+mod driver;
 mod fake_aws;
+mod invariants;
 mod rig;
 
 mod check_quota;
@@ -14,3 +17,5 @@ mod import_certificate;
 mod plan_rotation;
 mod rotations;
 mod targets;
+mod viewers;
+mod whole_rotations;

@@ -7,7 +7,7 @@ use crate::account::{
 };
 use crate::certificates::certificates;
 use crate::fake_aws::Kind;
-use crate::rig::{Rig, id, start};
+use crate::rig::{EXECUTION, Rig, id, start};
 
 const ELB: &str =
     "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/www/50dc6c495c0c9188";
@@ -33,14 +33,16 @@ async fn everything_that_serves_the_old_certificate_in_lanes() {
     let mut all = targets(&rig, &state);
     all.sort();
     assert_eq!(all, ["E1 old", "E2 old", "E4 old", "dt_1 old"]);
-    let lanes: Vec<Value> = plan["targets"]["lanes"]
-        .as_array()
-        .unwrap()
+    let waves = plan["targets"]["waves"].as_array().unwrap();
+    let lanes: Vec<Value> = waves
         .iter()
+        .flat_map(|lanes| lanes.as_array().unwrap())
         .map(|key| rig.object(key.as_str().unwrap()))
         .collect();
-    assert_eq!(lanes.iter().map(|lane| lane.as_array().unwrap().len()).max(), Some(2));
-    assert_eq!(lanes.len(), 3);
+    // One goes alone, then three at once.
+    let sizes: Vec<usize> = waves.iter().map(|lanes| lanes.as_array().unwrap().len()).collect();
+    assert_eq!(sizes, [1, 3]);
+    assert!(lanes.iter().all(|lane| lane.as_array().unwrap().len() == 1));
     let dealt: Vec<Value> =
         lanes.iter().flat_map(|lane| lane.as_array().unwrap().clone()).collect();
     assert_eq!(dealt, rig.targets(&state));
@@ -95,7 +97,7 @@ async fn replaced_and_deleted_by_an_earlier_rotation() {
         let rig = Rig::new(account).await;
         let state = rig.moved(json!({})).await;
         let deletion = rig.succeed("delete-certificate", &state).await;
-        assert_eq!(deletion, json!({"deleted": true}));
+        assert_eq!(deletion["deleted"], true);
         for request in
             [json!({}), json!({"oldCertificate": old.arn()}), json!({"oldCertificate": old.id()})]
         {
@@ -391,4 +393,53 @@ async fn ten_thousand_distributions() {
     rig.reset(&account);
     assert_eq!(rig.planned(request).await, state);
     assert_eq!(rig.targets(&state), targets);
+}
+
+/// One rotation of a certificate at a time: see `rotation_core::claim`.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let rig = Rig::new(account).await;
+    let key = format!("claims/{}.json", old.id().rsplit('/').next().unwrap());
+    let other = format!("{EXECUTION}-2");
+    let second = |request: Value| {
+        let mut state = start(request);
+        state["execution"]["id"] = other.clone().into();
+        state["execution"]["name"] = "autumn-2".into();
+        state
+    };
+    rig.planned(json!({})).await;
+    assert_eq!(rig.object(&key)["execution"], EXECUTION);
+    let running = |status: &str| {
+        rig.change(|account| {
+            account.executions.insert(EXECUTION.to_owned(), status.to_owned());
+        });
+    };
+    // Step Functions does not know it yet, then it runs: nothing is changed by the second.
+    let before = rig.account();
+    let (name, told) = rig.refuse("plan-rotation", &second(json!({}))).await;
+    assert_eq!(name, "Unavailable");
+    assert!(told.contains("autumn has claimed it and is not known"), "{told}");
+    assert_same(&before, &rig.account(), "not known");
+    for status in ["RUNNING", "PENDING_REDRIVE"] {
+        running(status);
+        let before = rig.account();
+        let (name, told) = rig.refuse("plan-rotation", &second(json!({}))).await;
+        assert_eq!(name, "AlreadyRunning");
+        assert!(told.starts_with("execution autumn: is moving arn:aws:acm"), "{told}");
+        assert_same(&before, &rig.account(), status);
+    }
+    // A dry run may look on, and the holder itself may plan again.
+    assert_eq!(
+        rig.succeed("plan-rotation", &second(json!({"dryRun": true}))).await["outcome"],
+        "planned"
+    );
+    rig.planned(json!({})).await;
+    // However it ended, its claim is worth nothing.
+    for status in ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"] {
+        rig.reset(&before);
+        running(status);
+        rig.succeed("plan-rotation", &second(json!({}))).await;
+        assert_eq!(rig.object(&key)["execution"], other);
+    }
 }

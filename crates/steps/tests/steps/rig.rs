@@ -4,11 +4,10 @@ use rotation_aws::Aws;
 use rotation_core::ids::CertificateId;
 use rotation_steps::error::StepError;
 use rotation_steps::{
-    Context, Settings, check_quota, delete_certificate, halt_rotation, import_certificate,
-    plan_rotation, poll_deployment, report_rotation, review_targets, update_distribution,
+    Context, Settings, attempt, check_quota, delete_certificate, import_certificate, plan_rotation,
+    poll_deployment, record_target, report_rotation, review_targets, update_distribution,
+    verify_viewers,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::account::{Account, BUCKET, SECRET, now};
@@ -25,12 +24,14 @@ impl Rig {
         let fake = FakeAws::default();
         let context = Context {
             aws: unlimited(Aws::with_http_client(fake.http_client()).await),
+            edges: fake.edges(),
             settings: Settings {
                 bucket: BUCKET.into(),
                 poll_seconds: 30,
                 deployment_deadline_minutes: 90,
                 quota_deadline_hours: 48,
                 extra_roots: Some(certificates().root_file.clone()),
+                viewer_edge: None,
             },
             now,
         };
@@ -72,19 +73,25 @@ impl Rig {
         self.fake.with(|world| world.fault = Some(Fault { at, kind, attempts: usize::MAX }));
     }
 
-    /// One attempt of a step.
+    /// The first attempt of a step.
     pub(crate) async fn step(&self, name: &str, input: &Value) -> Result<Value, StepError> {
+        self.event(name, json!({"state": input, "retries": 0})).await
+    }
+
+    /// An attempt of a step, with the event that the state machine makes.
+    pub(crate) async fn event(&self, name: &str, event: Value) -> Result<Value, StepError> {
         let Self { context, .. } = self;
         match name {
-            "plan-rotation" => run(context, plan_rotation::step, input).await,
-            "check-quota" => run(context, check_quota::step, input).await,
-            "import-certificate" => run(context, import_certificate::step, input).await,
-            "update-distribution" => run(context, update_distribution::step, input).await,
-            "poll-deployment" => run(context, poll_deployment::step, input).await,
-            "halt-rotation" => run(context, halt_rotation::step, input).await,
-            "review-targets" => run(context, review_targets::step, input).await,
-            "delete-certificate" => run(context, delete_certificate::step, input).await,
-            "report-rotation" => run(context, report_rotation::step, input).await,
+            "plan-rotation" => attempt(context, plan_rotation::step, event).await,
+            "check-quota" => attempt(context, check_quota::step, event).await,
+            "import-certificate" => attempt(context, import_certificate::step, event).await,
+            "update-distribution" => attempt(context, update_distribution::step, event).await,
+            "poll-deployment" => attempt(context, poll_deployment::step, event).await,
+            "verify-viewers" => attempt(context, verify_viewers::step, event).await,
+            "record-target" => attempt(context, record_target::step, event).await,
+            "review-targets" => attempt(context, review_targets::step, event).await,
+            "delete-certificate" => attempt(context, delete_certificate::step, event).await,
+            "report-rotation" => attempt(context, report_rotation::step, event).await,
             other => panic!("no step {other}"),
         }
     }
@@ -113,6 +120,7 @@ impl Rig {
     pub(crate) async fn imported(&self, request: Value) -> Value {
         let mut state = self.planned(request).await;
         state["newCertificate"] = self.succeed("import-certificate", &state).await;
+        state["move"] = forward(&state);
         state
     }
 
@@ -141,16 +149,6 @@ impl Rig {
     }
 }
 
-/// As `rotation_steps::run` does it.
-async fn run<I: DeserializeOwned, O: Serialize>(
-    context: &Context,
-    step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
-    input: &Value,
-) -> Result<Value, StepError> {
-    let input = serde_json::from_value(input.clone()).expect("an input of this step");
-    Box::pin(step(context, input)).await.map(|output| serde_json::to_value(output).unwrap())
-}
-
 /// The SDK counts failures over all clients of a process and stops retrying after some; here each
 /// test shall see every retry.
 fn unlimited(mut aws: Aws) -> Aws {
@@ -164,10 +162,14 @@ fn unlimited(mut aws: Aws) -> Aws {
         )*};
     }
     unlimited!(
-        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, iam aws_sdk_iam, quotas aws_sdk_servicequotas, s3 aws_sdk_s3
+        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, iam aws_sdk_iam, quotas aws_sdk_servicequotas, s3 aws_sdk_s3, states aws_sdk_sfn
     );
     aws
 }
+
+/// The rotation of all tests.
+pub(crate) const EXECUTION: &str =
+    "arn:aws:states:us-east-1:111122223333:execution:rotation:autumn";
 
 /// The state after ReceiveRequest; of fields that are not given, the source is the secret.
 pub(crate) fn start(mut request: Value) -> Value {
@@ -176,18 +178,51 @@ pub(crate) fn start(mut request: Value) -> Value {
     }
     json!({
         "request": request,
-        "execution": {"name": "autumn", "startTime": "2026-11-23T11:00:00.123Z"},
+        "execution": {
+            "id": EXECUTION, "name": "autumn", "startTime": "2026-11-23T11:00:00.123Z",
+            "redriveCount": 0,
+        },
+    })
+}
+
+/// What MoveForward adds to the state.
+pub(crate) fn forward(state: &Value) -> Value {
+    json!({
+        "way": "forward",
+        "round": 0,
+        "from": state["plan"]["oldCertificate"]["id"],
+        "to": state["newCertificate"]["id"],
+        "fingerprint": state["plan"]["newCertificate"]["fingerprint"],
+        "waves": state["plan"]["targets"]["waves"],
+    })
+}
+
+/// What MoveBack adds to the state in place of it.
+pub(crate) fn back(state: &Value, round: u64) -> Value {
+    json!({
+        "way": "back",
+        "round": round,
+        "from": state["newCertificate"]["id"],
+        "to": state["plan"]["oldCertificate"]["id"],
+        "fingerprint": state["plan"]["oldCertificate"]["fingerprint"],
+        "waves": state["review"]["waves"],
     })
 }
 
 /// The input of a child of RotateLane.
 pub(crate) fn child(state: &Value, target: &Value) -> Value {
+    let forward = forward(state);
+    let moved = state.get("move").unwrap_or(&forward);
     json!({
         "target": target,
-        "from": state["plan"]["oldCertificate"]["id"],
-        "to": state["newCertificate"]["id"],
+        "way": moved["way"],
+        "round": moved["round"],
+        "from": moved["from"],
+        "to": moved["to"],
+        "fingerprint": moved["fingerprint"],
         "folder": state["plan"]["folder"],
         "pollSeconds": state["plan"]["pollSeconds"],
+        "verifyViewers": state["plan"]["verifyViewers"],
     })
 }
 

@@ -3,9 +3,10 @@
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::account::{Account, DEDICATED_IP, POLICY};
+use crate::account::{Account, BUCKET, DEDICATED_IP, POLICY, now};
+use crate::certificates::certificates;
 use crate::fake_aws::Call;
-use crate::rig::{Rig, child};
+use crate::rig::{EXECUTION, Rig, back, child, forward};
 
 /// A step that did its work undisturbed.
 #[derive(Debug)]
@@ -54,9 +55,68 @@ impl Record {
     }
 }
 
+impl Record {
+    /// A child of RotateLane, to its end.
+    async fn target(&mut self, state: &Value, target: &Value) {
+        let mut child = child(state, target);
+        child["update"] = self.step("update-distribution", &child).await;
+        self.rig.change(|account| {
+            let id = target["id"].as_str().unwrap();
+            let distribution = account.distributions.get_mut(id);
+            let tenant = account.tenants.get_mut(id);
+            let reads = distribution.map(|one| &mut one.reads_until_deployed);
+            *reads.or(tenant.map(|one| &mut one.reads_until_deployed)).unwrap() = 1;
+        });
+        child["deployment"] = self.step("poll-deployment", &child).await;
+        while child["deployment"]["status"] == "InProgress" {
+            child["deployment"] = self.step("poll-deployment", &child).await;
+        }
+        child["verification"] = self.step("verify-viewers", &child).await;
+        self.step("record-target", &child).await;
+    }
+
+    /// What happens when this target, which was moved, turns out to have failed.
+    async fn fail_and_roll_back(&mut self, state: &Value, target: &Value) {
+        let mut state = state.clone();
+        // Nothing has failed yet, and each target that is not where it should be is asked for.
+        self.step("review-targets", &state).await;
+        let mut failed = child(&state, target);
+        failed["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
+        self.step("record-target", &failed).await;
+        self.step("update-distribution", &failed).await;
+        state["review"] = self.step("review-targets", &state).await;
+        assert_eq!(state["review"]["next"], "rollBack");
+        state["move"] = back(&state, 1);
+        let lane = state["review"]["waves"][0][0].as_str().unwrap().to_owned();
+        for target in self.rig.object(&lane).as_array().unwrap() {
+            self.target(&state, target).await;
+        }
+        state["review"] = self.step("review-targets", &state).await;
+        assert_eq!(state["review"]["next"], "rolledBack");
+    }
+}
+
+/// The key of the claim on the old certificate, which comes first in its store.
+fn claim_of(account: &Account) -> String {
+    let old = certificates().old.pem.as_str();
+    let arn = account.acm.iter().find(|(_, one)| one.pem == old).map(|(arn, _)| arn.as_str());
+    let id = account.iam.values().find(|one| one.pem == old).map(|one| one.id.as_str());
+    let id = arn.or(id).expect("an old certificate");
+    format!("claims/{}.json", id.rsplit('/').next().unwrap())
+}
+
 /// Rotates as the state machine does, and for the record lets a target fail in between.
 pub(crate) async fn rotate(account: Account, request: Value) -> Vec<Done> {
     let mut record = Record { rig: Rig::new(account).await, done: Vec::new() };
+    // Somebody else's claim of long ago counts for nothing.
+    let (left_by, status) = (format!("{EXECUTION}-before"), "FAILED".to_owned());
+    record.rig.change(|account| {
+        account.executions.insert(left_by.clone(), status);
+        account.objects.insert(
+            format!("{BUCKET}/{}", claim_of(account)),
+            json!({"execution": left_by, "name": "before", "claimedAt": now()}).to_string(),
+        );
+    });
     let mut state = crate::rig::start(request);
     state["plan"] = record.step("plan-rotation", &state).await;
     while record.step("check-quota", &state).await["status"] == "pending" {
@@ -68,29 +128,19 @@ pub(crate) async fn rotate(account: Account, request: Value) -> Vec<Done> {
         });
     }
     state["newCertificate"] = record.step("import-certificate", &state).await;
+    state["move"] = forward(&state);
     for target in record.rig.targets(&state) {
-        let mut child = child(&state, &target);
-        child["update"] = record.step("update-distribution", &child).await;
-        record.rig.change(|account| {
-            let id = target["id"].as_str().unwrap();
-            let distribution = account.distributions.get_mut(id);
-            let tenant = account.tenants.get_mut(id);
-            let reads = distribution.map(|one| &mut one.reads_until_deployed);
-            *reads.or(tenant.map(|one| &mut one.reads_until_deployed)).unwrap() = 1;
-        });
-        while record.step("poll-deployment", &child).await["status"] == "InProgress" {}
+        record.target(&state, &target).await;
         if target["id"] == "E1" {
             let undisturbed = record.rig.account();
-            record.step("review-targets", &state).await;
-            child["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
-            record.step("halt-rotation", &child).await;
-            record.step("update-distribution", &child).await;
-            record.step("review-targets", &state).await;
+            record.fail_and_roll_back(&state, &target).await;
             record.rig.reset(&undisturbed);
         }
     }
     state["review"] = record.step("review-targets", &state).await;
     state["deletion"] = record.step("delete-certificate", &state).await;
+    // As after a lost answer.
+    record.step("delete-certificate", &state).await;
     let report = record.step("report-rotation", &state).await;
     assert_eq!(report["output"]["outcome"], "rotated");
     assert_eq!(report["output"]["oldCertificate"]["deleted"], true);

@@ -172,9 +172,9 @@ async fn after_a_failure_no_target_is_begun() {
             "Error": "DeploymentStalled",
             "Cause": json!({"errorType": "DeploymentStalled", "errorMessage": "not in time"}).to_string(),
         });
-        assert_eq!(rig.succeed("halt-rotation", &failed).await, json!({}));
+        assert_eq!(rig.succeed("record-target", &failed).await, json!({}));
         let once = rig.account();
-        assert_eq!(rig.succeed("halt-rotation", &failed).await, json!({}));
+        assert_eq!(rig.succeed("record-target", &failed).await, json!({}));
         assert_same(&once, &rig.account(), "the same note");
     }
     let folder = state["plan"]["folder"]["prefix"].as_str().unwrap();

@@ -22,6 +22,7 @@ pub(super) fn operation(method: &str, request: &Request) -> (String, String) {
             "ListDistributionTenants",
             inner(&request.body, "DistributionId").expect("a distribution"),
         ),
+        ("POST", ["connection-groups"]) => ("ListConnectionGroups", "*"),
         ("GET", ["distribution-tenant", id]) => ("GetDistributionTenant", *id),
         ("PUT", ["distribution-tenant", id]) => ("UpdateDistributionTenant", *id),
         other => panic!("CloudFront has no {other:?} here"),
@@ -33,6 +34,7 @@ pub(super) fn answer(account: &mut Account, request: &Request) -> Answer {
     match request.operation.as_str() {
         "ListDistributions" => list(account, request),
         "ListContinuousDeploymentPolicies" => policies(account),
+        "ListConnectionGroups" => connection_groups(),
         "ListDistributionTenantsByCustomization" => tenants(account, request, |tenant, arn| {
             inner(&tenant.body, "Certificate").and_then(|own| inner(own, "Arn")) == Some(arn)
         }),
@@ -125,6 +127,19 @@ fn document(id: &str, distribution: &Distribution, status: &str) -> String {
     )
 }
 
+/// The default one, and one for those who name it.
+fn connection_groups() -> Answer {
+    let group = |id: &str, is_default: bool| {
+        format!(
+            "<ConnectionGroupSummary><Id>{id}</Id><Name>{id}</Name><Arn>arn:{id}</Arn><RoutingEndpoint>{id}.cloudfront.net</RoutingEndpoint><CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><ETag>E</ETag><IsDefault>{is_default}</IsDefault></ConnectionGroupSummary>"
+        )
+    };
+    let items = format!("{}{}", group("cg_other", false), group("cg_default", true));
+    Answer::ok(format!(
+        "<ListConnectionGroupsResult {NAMESPACE}><ConnectionGroups>{items}</ConnectionGroups></ListConnectionGroupsResult>"
+    ))
+}
+
 fn policies(account: &Account) -> Answer {
     let items: String = account
         .policies()
@@ -191,6 +206,9 @@ fn update(account: &mut Account, request: &Request) -> Answer {
             "IllegalUpdate",
             "Only one viewer certificate change may be in progress at a time",
         );
+    }
+    if config.contains("<WebACLId>gone</WebACLId>") {
+        return error(400, "InvalidWebACLId", "no such web ACL");
     }
     if is_changed && before.policy().is_some() {
         return error(

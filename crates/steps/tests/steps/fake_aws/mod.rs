@@ -3,9 +3,11 @@
 
 mod acm;
 mod cloudfront;
+mod edge;
 mod iam;
 mod others;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +21,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-use crate::account::Account;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::account::{Account, now};
 
 /// One call of the SDK, whatever number of attempts it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +52,27 @@ pub(crate) enum Kind {
     Malformed,
     /// It has happened, and there is never an answer.
     Timeout,
+    /// The function that calls dies before it has happened.
+    KilledBefore,
+    /// The function that calls dies after it has happened.
+    KilledAfter,
     /// This error, as the service words it, and nothing has happened.
     Answer(u16, &'static str, &'static str),
 }
 
 impl Kind {
+    /// Those that retries get over, wherever they strike.
+    const SURVIVABLE: [Self; 9] = [
+        Self::ErrorBefore,
+        Self::ErrorAfter,
+        Self::Throttled,
+        Self::ConnectionBefore,
+        Self::ConnectionAfter,
+        Self::Malformed,
+        Self::Timeout,
+        Self::KilledBefore,
+        Self::KilledAfter,
+    ];
     pub(crate) const ALL: [Self; 8] = [
         Self::ErrorBefore,
         Self::ErrorAfter,
@@ -77,15 +97,64 @@ pub(crate) struct Fault {
 pub(crate) enum At {
     Call(usize),
     Operation(&'static str),
+    /// This call, and for so many seconds from then on all with the same operation on the same thing.
+    Outage(usize, i64),
+    /// Any attempt of any call, with this probability in a thousand.
+    Chance(u64),
 }
 
-#[derive(Debug, Default)]
+/// What became of certificates and targets, and when: what the promises are checked against.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event {
+    /// A target was given another certificate, and has it everywhere at `until`.
+    Moved { at: Timestamp, until: Timestamp, target: String, from: String, to: String },
+    /// A certificate came into a store.
+    Imported { at: Timestamp },
+    /// A certificate left its store while these targets had it, or were deploying.
+    Deleted { at: Timestamp, id: String, used_by: Vec<String>, deploying: Vec<String> },
+}
+
+#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) account: Account,
     pub(crate) calls: Vec<Call>,
     pub(crate) fault: Option<Fault>,
     /// Whether the fault has met a call.
     pub(crate) struck: bool,
+    /// How many viewers came.
+    pub(crate) handshakes: usize,
+    /// The time.
+    pub(crate) clock: fn() -> Timestamp,
+    /// How many seconds a change takes to reach the edges; none: until it was read often enough.
+    pub(crate) propagation: Option<i64>,
+    /// What is on its way, and until when.
+    pub(crate) deploying: BTreeMap<String, Timestamp>,
+    pub(crate) journal: Vec<Event>,
+    /// Which function dies is told by the driver's own number of it.
+    pub(crate) killed: Arc<tokio::sync::Notify>,
+    /// The operation and resource of an outage, and until when.
+    outage: Option<(String, String, Timestamp)>,
+    /// The state of the dice.
+    pub(crate) random: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            account: Account::default(),
+            calls: Vec::new(),
+            fault: None,
+            struck: false,
+            handshakes: 0,
+            clock: now,
+            propagation: None,
+            deploying: BTreeMap::new(),
+            journal: Vec::new(),
+            killed: Arc::default(),
+            outage: None,
+            random: 1,
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -131,15 +200,10 @@ impl World {
         let service = request.service.as_str();
         let broken = |text: &str| HttpConnectorFuture::ready(Err(ConnectorError::io(text.into())));
         let attempt = self.log(request);
-        let fault = self.fault.filter(|fault| {
-            let is_here = match fault.at {
-                At::Call(number) => self.calls.len() == number + 1,
-                At::Operation(operation) => request.operation == operation,
-            };
-            is_here && attempt <= fault.attempts
-        });
-        self.struck |= fault.is_some();
-        match fault.map(|fault| fault.kind) {
+        self.propagate();
+        let kind = self.fault_of(request, attempt);
+        self.struck |= kind.is_some();
+        match kind {
             Some(Kind::ErrorBefore) => Answer::internal(service).future(),
             Some(Kind::Throttled) => Answer::throttled(service).future(),
             Some(Kind::AccessDenied) => {
@@ -149,8 +213,12 @@ impl World {
             Some(Kind::Answer(status, code, message)) => {
                 Answer::error(service, status, code, message).future()
             }
+            Some(Kind::KilledBefore) => {
+                self.killed.notify_one();
+                HttpConnectorFuture::new(std::future::pending())
+            }
             after => {
-                let answer = self.answer(request);
+                let answer = self.answer_and_note(request);
                 match after {
                     Some(Kind::ErrorAfter) => Answer::internal(service).future(),
                     Some(Kind::ConnectionAfter) => broken("connection reset"),
@@ -158,10 +226,109 @@ impl World {
                         Answer { body: "<cut {short".into(), ..answer }.future()
                     }
                     Some(Kind::Timeout) => HttpConnectorFuture::new(std::future::pending()),
+                    Some(Kind::KilledAfter) => {
+                        self.killed.notify_one();
+                        HttpConnectorFuture::new(std::future::pending())
+                    }
                     _ => answer.future(),
                 }
             }
         }
+    }
+
+    fn fault_of(&mut self, request: &Request, attempt: usize) -> Option<Kind> {
+        let Fault { at, kind, attempts } = self.fault?;
+        let number = self.calls.len();
+        let now = (self.clock)();
+        match at {
+            At::Call(index) => (number == index + 1 && attempt <= attempts).then_some(kind),
+            At::Operation(operation) => {
+                (request.operation == operation && attempt <= attempts).then_some(kind)
+            }
+            At::Outage(index, seconds) => {
+                if number == index + 1 && self.outage.is_none() {
+                    let until = now + SignedDuration::from_secs(seconds);
+                    self.outage =
+                        Some((request.operation.clone(), request.resource.clone(), until));
+                }
+                let (operation, resource, until) = self.outage.as_ref()?;
+                let is_out = *operation == request.operation
+                    && *resource == request.resource
+                    && now < *until;
+                is_out.then_some(kind)
+            }
+            At::Chance(per_mille) => {
+                if self.roll() % 1_000 >= per_mille {
+                    return None;
+                }
+                let kinds = Kind::SURVIVABLE;
+                Some(kinds[self.roll() as usize % kinds.len()])
+            }
+        }
+    }
+
+    /// A number that is the same for the same seed (xorshift).
+    fn roll(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random >> 8
+    }
+
+    /// Another fault, or none.
+    pub(crate) fn disturb(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+        self.outage = None;
+    }
+
+    /// After the end: what is on its way arrives.
+    pub(crate) fn settle(&mut self) {
+        for (id, _) in std::mem::take(&mut self.deploying) {
+            *self.account.reads_left(&id) = 0;
+        }
+    }
+
+    /// What has been on its way for long enough has arrived.
+    fn propagate(&mut self) {
+        let now = (self.clock)();
+        let account = &mut self.account;
+        self.deploying.retain(|id, until| {
+            let has_arrived = *until <= now;
+            *account.reads_left(id) = if has_arrived { 0 } else { 1_000 };
+            !has_arrived
+        });
+    }
+
+    /// Answers, and writes down what that has changed.
+    fn answer_and_note(&mut self, request: &Request) -> Answer {
+        let at = (self.clock)();
+        let served = |account: &Account| account.serving();
+        let before = (served(&self.account), self.account.certificates());
+        let answer = self.answer(request);
+        let after = (served(&self.account), self.account.certificates());
+        for (target, to) in &after.0 {
+            let Some(from) = before.0.get(target).filter(|from| *from != to) else { continue };
+            let until = at + SignedDuration::from_secs(self.propagation.unwrap_or(0));
+            if self.propagation.is_some() {
+                self.deploying.insert(target.clone(), until);
+                *self.account.reads_left(target) = 1_000;
+            }
+            let (target, from, to) = (target.clone(), from.clone(), to.clone());
+            self.journal.push(Event::Moved { at, until, target, from, to });
+        }
+        for id in before.1.difference(&after.1) {
+            let used_by = after.0.iter().filter(|(_, has)| *has == id);
+            self.journal.push(Event::Deleted {
+                at,
+                id: id.clone(),
+                used_by: used_by.map(|(target, _)| target.clone()).collect(),
+                deploying: self.deploying.keys().cloned().collect(),
+            });
+        }
+        for _ in after.1.difference(&before.1) {
+            self.journal.push(Event::Imported { at });
+        }
+        answer
     }
 
     /// The number of this attempt, from 1.
@@ -190,6 +357,7 @@ impl World {
             "secretsmanager" => others::secrets_manager(account, request),
             "ssm" => others::ssm(account, request),
             "servicequotas" => others::service_quotas(account, request),
+            "states" => others::states(account, request),
             service => panic!("no service {service} here"),
         }
     }
@@ -207,6 +375,7 @@ struct Request {
     /// The query, or the form that is the body of IAM's requests.
     form: Vec<(String, String)>,
     if_match: Option<String>,
+    if_none_match: Option<String>,
     body: String,
     invocation: String,
 }
@@ -233,6 +402,7 @@ impl Request {
             path: decoded(path),
             form: form_urlencoded::parse(form.as_bytes()).into_owned().collect(),
             if_match: header("if-match"),
+            if_none_match: header("if-none-match"),
             body,
             invocation: header("amz-sdk-invocation-id").expect("an invocation id"),
         };

@@ -1,4 +1,4 @@
-//! S3, and what speaks JSON besides ACM: Secrets Manager, Systems Manager, Service Quotas.
+//! S3, and what speaks JSON besides ACM: Secrets Manager, Systems Manager, Service Quotas, Step Functions.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::account::{Account, QuotaRequest, now};
 pub(super) fn json_operation(target: &str, request: &Request) -> (String, String) {
     let operation = target.split('.').nth(1).expect("a target with an operation");
     let input = request.json();
-    let resource = ["CertificateArn", "QuotaCode", "SecretId", "Name"]
+    let resource = ["CertificateArn", "QuotaCode", "SecretId", "Name", "executionArn"]
         .iter()
         .find_map(|name| input[*name].as_str())
         .unwrap_or("*");
@@ -33,10 +33,15 @@ pub(super) fn s3(account: &mut Account, request: &Request) -> Answer {
     let key = request.resource.clone();
     match request.operation.as_str() {
         "GetObject" => match account.objects.get(&key) {
-            Some(content) => Answer::ok(content.as_str()),
+            Some(content) => Answer { etag: Some(etag(content)), ..Answer::ok(content.as_str()) },
             None => Answer::error("s3", 404, "NoSuchKey", "no such key"),
         },
         "PutObject" => {
+            let there = account.objects.get(&key).map(|content| etag(content));
+            let is_stale = request.if_match.is_some() && request.if_match != there;
+            if is_stale || request.if_none_match.is_some() && there.is_some() {
+                return Answer::error("s3", 412, "PreconditionFailed", "a condition does not hold");
+            }
             account.objects.insert(key, request.body.clone());
             Answer::ok("")
         }
@@ -56,6 +61,24 @@ pub(super) fn s3(account: &mut Account, request: &Request) -> Answer {
             ))
         }
         other => panic!("S3 has no {other} here"),
+    }
+}
+
+fn etag(content: &str) -> String {
+    format!(
+        "\"{:x}\"",
+        content.bytes().fold(content.len(), |sum, byte| sum * 31 % 65_521 + usize::from(byte))
+    )
+}
+
+pub(super) fn states(account: &mut Account, request: &Request) -> Answer {
+    assert_eq!(request.operation, "DescribeExecution");
+    match account.executions.get(&request.resource) {
+        Some(status) => Answer::json(json!({
+            "executionArn": request.resource, "stateMachineArn": "arn", "name": "n",
+            "status": status, "startDate": now().as_second(),
+        })),
+        None => Answer::error("states", 400, "ExecutionDoesNotExist", "no such execution"),
     }
 }
 
@@ -113,6 +136,9 @@ pub(super) fn service_quotas(account: &mut Account, request: &Request) -> Answer
                 created: now(),
             };
             account.quota_requests.push(request.clone());
+            if account.quotas_granted {
+                account.quotas.insert(request.code.clone(), (Some(request.desired), None));
+            }
             Answer::json(json!({ "RequestedQuota": change(&request) }))
         }
         other => panic!("Service Quotas has no {other} here"),

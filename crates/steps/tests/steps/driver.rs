@@ -1,0 +1,176 @@
+//! Whole rotations: the state machine as it is deployed, the steps as they are deployed, an AWS in memory,
+//! and a clock that jumps.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+use jiff::{SignedDuration, Timestamp};
+use lambda_runtime::Diagnostic;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::account::{Account, now};
+use crate::asl::{self, Execution, Failure};
+use crate::fake_aws::{Call, Event, Fault};
+use crate::rig::Rig;
+
+thread_local! {
+    /// When this thread's clock began, in tokio's time, which is virtual.
+    static BEGAN: RefCell<Option<Instant>> = const { RefCell::new(None) };
+}
+
+/// The tests' noon, and what has passed since.
+fn clock() -> Timestamp {
+    let began = BEGAN.with_borrow_mut(|began| *began.get_or_insert_with(Instant::now));
+    let passed = Instant::now().saturating_duration_since(began);
+    now() + SignedDuration::try_from(passed).expect("not that long")
+}
+
+/// The state machine as it is deployed.
+pub(crate) fn definition() -> &'static Value {
+    static DEFINITION: OnceLock<Value> = OnceLock::new();
+    DEFINITION.get_or_init(|| {
+        let text = include_str!("../../../../statemachine/rotation.asl.json");
+        serde_json::from_str(text).expect("JSON")
+    })
+}
+
+/// How long a change takes to reach the edges, in seconds.
+pub(crate) const PROPAGATION: i64 = 75;
+
+/// An account and whatever runs on it.
+pub(crate) struct Driver {
+    pub(crate) rig: Rig,
+    killed: Arc<Notify>,
+    names: RefCell<usize>,
+}
+
+/// What came of a rotation.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) result: Result<Value, Failure>,
+    pub(crate) after: Account,
+    pub(crate) journal: Vec<Event>,
+    /// Did the fault meet a call?
+    pub(crate) struck: bool,
+    pub(crate) events: usize,
+    pub(crate) largest: usize,
+    pub(crate) calls: Vec<Call>,
+    /// Every payload and error, for those who look for keys.
+    pub(crate) texts: Vec<String>,
+}
+
+impl Driver {
+    pub(crate) async fn new(account: Account) -> Self {
+        let mut rig = Rig::new(account).await;
+        rig.context.now = clock;
+        let killed = rig.fake.with(|world| {
+            world.clock = clock;
+            world.propagation = Some(PROPAGATION);
+            Arc::clone(&world.killed)
+        });
+        Self { rig, killed, names: RefCell::new(0) }
+    }
+
+    /// A rotation under this fault, to its end.
+    pub(crate) async fn rotate(&self, request: &Value, fault: Option<Fault>, seed: u64) -> Ran {
+        let (ran, _) = self.begin(request, fault, seed).await;
+        ran
+    }
+
+    /// The same; and the execution, so that it can be redriven.
+    pub(crate) async fn begin<'a>(
+        &'a self,
+        request: &Value,
+        fault: Option<Fault>,
+        seed: u64,
+    ) -> (Ran, Execution<'a, Self>) {
+        let name = {
+            let mut names = self.names.borrow_mut();
+            *names += 1;
+            format!("rotation-{names}")
+        };
+        self.disturb(fault, seed);
+        let mut execution = Execution::new(definition(), self, &name, request.clone(), seed);
+        self.mark(&name, "RUNNING");
+        let result = execution.run().await;
+        let ran = self.ended(&execution, &name, result);
+        (ran, execution)
+    }
+
+    /// Redrives a failed execution, undisturbed.
+    pub(crate) async fn redrive(&self, execution: &mut Execution<'_, Self>) -> Ran {
+        self.disturb(None, 1);
+        let name = execution.name();
+        self.mark(&name, "RUNNING");
+        let result = execution.redrive().await;
+        self.ended(execution, &name, result)
+    }
+
+    fn disturb(&self, fault: Option<Fault>, seed: u64) {
+        self.rig.fake.with(|world| {
+            world.calls.clear();
+            world.journal.clear();
+            world.struck = false;
+            world.random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            world.disturb(fault);
+        });
+    }
+
+    fn mark(&self, name: &str, status: &str) {
+        let arn = format!("arn:aws:states:us-east-1:111122223333:execution:rotation:{name}");
+        self.rig.change(|account| drop(account.executions.insert(arn, status.into())));
+    }
+
+    fn ended(
+        &self,
+        execution: &Execution<'_, Self>,
+        name: &str,
+        result: Result<Value, Failure>,
+    ) -> Ran {
+        self.mark(name, if result.is_ok() { "SUCCEEDED" } else { "FAILED" });
+        let mut texts = execution.payloads.take();
+        texts.extend(result.as_ref().err().map(|failure| failure.cause.clone()));
+        self.rig.fake.with(|world| {
+            world.disturb(None);
+            world.settle();
+            Ran {
+                result,
+                after: world.account.clone(),
+                journal: std::mem::take(&mut world.journal),
+                struck: world.struck,
+                events: execution.events.get(),
+                largest: execution.largest.get(),
+                calls: std::mem::take(&mut world.calls),
+                texts,
+            }
+        })
+    }
+}
+
+impl asl::World for Driver {
+    async fn invoke(&self, step: &str, event: Value) -> Result<Value, Failure> {
+        let attempt = Box::pin(self.rig.event(step, event));
+        let result = tokio::select! {
+            // A function that dies says nothing.
+            () = self.killed.notified() => return Err(Failure::new("Lambda.Unknown", "")),
+            result = attempt => result,
+        };
+        result.map_err(|error| {
+            let Diagnostic { error_type, error_message } = Diagnostic::from(error);
+            let cause = json!({"errorType": error_type, "errorMessage": error_message});
+            Failure::new(&error_type, cause.to_string())
+        })
+    }
+
+    fn object(&self, bucket: &str, key: &str) -> Option<Value> {
+        let account = self.rig.account();
+        let text = account.objects.get(&format!("{bucket}/{key}"))?;
+        Some(serde_json::from_str(text).expect("JSON"))
+    }
+
+    fn now(&self) -> Timestamp {
+        clock()
+    }
+}
