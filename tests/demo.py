@@ -1,7 +1,8 @@
 """`make demo`: a certificate is rotated on the local AWS, with the real template and the real functions.
 
 Shows what each target is doing while the rotation runs, then a table read back from the local CloudFront, then what
-the contract promises and whether it was kept. Ends with 1 if anything was not.
+the contract promises and whether it was kept. All the while a viewer shakes hands with the local edges, for every name
+that a target serves. Ends with 1 if any promise was not kept.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from local_aws.pki import Leaf, key_pem
-from local_aws.platform import Execution, LocalAws, as_json
+from local_aws.platform import ROOT, Execution, LocalAws, as_json
+from local_aws.viewer import Viewer
 
 SECRET = "tls/www"
+TENANT_DOMAIN = "customer.example.com"
 POLICIES = ["TLSv1.2_2021", "TLSv1.2_2019", "TLSv1.3_2025"]
 
 
@@ -34,6 +37,7 @@ class Scene:
     old_leaf: Leaf
     new_leaf: Leaf
     targets: list[str]
+    names: list[str]
     bystander: str
     before: dict[str, Any] = field(default_factory=dict)
 
@@ -56,13 +60,15 @@ def main() -> int:
         scene = seed(aws, options.store, options.distributions)
         request = {"newCertificate": SECRET, "oldCertificate": scene.old}
         console.print(f"\nRotating with the input {json.dumps(request)}\n")
-        rotation = aws.start(request, name="demo")
-        watch(console, aws, scene, rotation)
-        return conclude(console, aws, scene, rotation)
+        with Viewer(aws, scene.names) as viewer:
+            rotation = aws.start(request, name="demo")
+            watch(console, aws, scene, rotation)
+        return conclude(console, aws, scene, rotation, viewer)
 
 
 def seed(aws: LocalAws, store: str, count: int) -> Scene:
-    """Distributions with the old certificate, one with another, and a secret with the new certificate."""
+    """Distributions with the old certificate, a tenant with its template in ACM's case, a distribution with another
+    certificate, and a secret with the new one."""
     names = ["www.example.com", "*.example.com", "*.shop.example.com"]
     day = dt.timedelta(days=1)
     now = dt.datetime.now(dt.UTC)
@@ -84,22 +90,40 @@ def seed(aws: LocalAws, store: str, count: int) -> Scene:
     ]
     wanted.append({"aliases": ["www.example.org"], "certificate": foreign, "comment": "Somebody else's"})
     *targets, bystander = aws.control("POST", "seed", wanted)["ids"]
+    served_names = [alias for some in aliases[:count] for alias in some]
+    # Multi-tenant distributions take certificates from ACM only.
+    if store == "acm":
+        targets += seed_tenant(aws, served)
+        served_names.append(TENANT_DOMAIN)
     aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=as_json(new))
     time.sleep(aws.propagation_seconds + 0.2)  # New distributions are InProgress too.
-    scene = Scene(served, old, new, targets, bystander)
+    scene = Scene(served, old, new, targets, served_names, bystander)
     scene.before = {target: configuration(aws, target) for target in [*targets, bystander]}
     return scene
 
 
+def seed_tenant(aws: LocalAws, certificate: str) -> list[str]:
+    """A multi-tenant distribution, the template, and a tenant of it that names the same certificate."""
+    wanted = {"certificate": certificate, "comment": "Demo template", "connection_mode": "tenant-only"}
+    [template] = aws.control("POST", "seed", [wanted])["ids"]
+    created = aws.client("cloudfront").create_distribution_tenant(
+        DistributionId=template,
+        Name="customer",
+        Domains=[{"Domain": TENANT_DOMAIN}],
+        Customizations={"Certificate": {"Arn": certificate}},
+        Parameters=[{"Name": "greeting", "Value": "hello"}],
+    )
+    return [template, created["DistributionTenant"]["Id"]]
+
+
 def configuration(aws: LocalAws, target: str) -> dict[str, Any]:
-    """A distribution's configuration, as boto3 reads it."""
-    config: dict[str, Any] = aws.client("cloudfront").get_distribution_config(Id=target)["DistributionConfig"]
+    """A distribution's or tenant's configuration, as boto3 reads it."""
+    cloudfront = aws.client("cloudfront")
+    if target.startswith("dt_"):
+        tenant = cloudfront.get_distribution_tenant(Identifier=target)["DistributionTenant"]
+        return {name: value for name, value in tenant.items() if name not in ("LastModifiedTime", "Status")}
+    config: dict[str, Any] = cloudfront.get_distribution_config(Id=target)["DistributionConfig"]
     return config
-
-
-def served_by(viewer: dict[str, Any]) -> str:
-    """The certificate of a viewer certificate, in either store."""
-    return str(viewer.get("ACMCertificateArn") or viewer.get("IAMCertificateId") or "CloudFront's own")
 
 
 def watch(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) -> None:
@@ -109,20 +133,18 @@ def watch(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) ->
 
     def look() -> Table:
         now = time.monotonic() - began
-        table = Table("target", "state", "since", "aliases", box=None)
-        for distribution in aws.state()["distributions"]:
-            target = distribution["id"]
-            if target not in scene.targets:
-                continue
-            moved = distribution["certificate"] != scene.old
-            state = distribution["status"] if moved else "waiting"
+        table = Table("target", "state", "since", "names", box=None)
+        resources = by_id(aws.state())
+        for target in scene.targets:
+            resource = resources[target]
+            moved = resource["certificate"] != scene.old
+            state = resource["status"] if moved else "waiting"
             if seen.get(target, ("",))[0] != state:
                 seen[target] = (state, now)
                 if not console.is_terminal:
                     console.print(f"{now:6.1f} s  {target}  {state}")
             style = {"waiting": "dim", "InProgress": "yellow", "Deployed": "green"}[state]
-            aliases = ", ".join(distribution["aliases"])
-            table.add_row(target, f"[{style}]{state}[/]", f"{seen[target][1]:.1f} s", aliases)
+            table.add_row(target, f"[{style}]{state}[/]", f"{seen[target][1]:.1f} s", names_of(resource))
         return table
 
     if console.is_terminal:
@@ -139,46 +161,68 @@ def watch(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) ->
     console.print(f"\nThe rotation took {time.monotonic() - began:.1f} s and ended {rotation.status}.")
 
 
-def conclude(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) -> int:
+def by_id(state: dict[str, Any]) -> dict[str, Any]:
+    """Distributions and tenants."""
+    return {one["id"]: one for one in state["distributions"] + state["tenants"]}
+
+
+def names_of(resource: dict[str, Any]) -> str:
+    """What a distribution or tenant serves; a template has no names of its own."""
+    return ", ".join(resource["domains"]) or "its tenants'"
+
+
+def conclude(console: Console, aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer) -> int:
     """The closing table, the output, and the promises of the contract, each kept or not."""
+    shaken, failed = viewer.handshakes.total(), len(viewer.failures)
+    console.print(f"Meanwhile a viewer shook hands {shaken} times for {len(scene.names)} names; {failed} failed.")
+    for failure in viewer.failures[:3]:
+        console.print(f"[red]{failure.name}[/]: {escape(failure.reason)}")
     if rotation.status != "SUCCEEDED":
         # Causes have brackets in them, which are markup to rich.
         console.print(f"[red]{rotation.error}[/]\n{escape(rotation.cause)}")
         return 1
     state = aws.state()
-    after = {distribution["id"]: distribution for distribution in state["distributions"]}
-    table = Table("target", "aliases", "certificate before", "certificate now", "TLS policy", "status")
+    after = by_id(state)
+    table = Table(
+        Column("target", no_wrap=True), "names", "certificate before", "certificate now", "TLS policy", "status"
+    )
     for target in [*scene.targets, scene.bystander]:
-        config = configuration(aws, target)
-        viewer = config["ViewerCertificate"]
-        was = served_by(scene.before[target]["ViewerCertificate"])
-        table.add_row(
-            target,
-            ", ".join(config["Aliases"].get("Items", [])),
-            short(was),
-            short(served_by(viewer)) if was != served_by(viewer) else "the same",
-            viewer["MinimumProtocolVersion"],
-            after[target]["status"],
-        )
+        resource = after[target]
+        was, now = resource["history"][0]["certificate"], resource["certificate"]
+        policy = resource.get("viewer_certificate", {}).get("minimum_protocol_version", "its template's")
+        changed = short(now) if was != now else "the same"
+        table.add_row(target, names_of(resource), short(was), changed, policy, resource["status"])
     console.print(table)
     console.print_json(json.dumps(rotation.output))
 
-    promises = kept(aws, scene, rotation, state)
+    report = keep_report(aws, rotation)
+    console.print(f"Its report, as a page: {report}\n")
+
+    promises = kept(aws, scene, rotation, viewer, state)
     for promise, is_kept in promises.items():
         console.print(f"[green]✓[/] {promise}" if is_kept else f"[red]✗ {promise}[/]")
     return 0 if all(promises.values()) else 1
 
 
-def kept(aws: LocalAws, scene: Scene, rotation: Execution, state: dict[str, Any]) -> dict[str, bool]:
+def keep_report(aws: LocalAws, rotation: Execution) -> str:
+    """Copies the rotation's report to where it can be opened when the local AWS is gone."""
+    bucket, _, plan = rotation.output["plan"].removeprefix("s3://").partition("/")
+    key = plan.replace("plan.json", "report.html")
+    path = ROOT / ".local" / "report.html"
+    path.write_bytes(aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    return str(path.relative_to(ROOT))
+
+
+def kept(aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer, state: dict[str, Any]) -> dict[str, bool]:
     """Each promise, and what the world says of it."""
-    output = rotation.output
-    after = {distribution["id"]: distribution for distribution in state["distributions"]}
+    output, after = rotation.output, by_id(state)
     new = output["newCertificate"]["id"]
     count = len(scene.targets)
     imports = [c for c in state["calls"] if c["operation"] in ("ImportCertificate", "UploadServerCertificate")]
     left = {one["CertificateArn"] for one in state["acm_certificates"]}
     left |= {one["ServerCertificateId"] for one in state["iam_certificates"]}
     moved_at = sorted(after[target]["history"][-1]["time"] for target in scene.targets)
+    the_two = {scene.old_leaf.fingerprint, scene.new_leaf.fingerprint}
     gaps = [later - earlier for earlier, later in zip(moved_at, moved_at[1:], strict=False)]
     counts = {"total": count, "updated": count, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0}
     return {
@@ -203,6 +247,9 @@ def kept(aws: LocalAws, scene: Scene, rotation: Execution, state: dict[str, Any]
         "Never more than one target was between update and Deployed": all(
             gap >= aws.propagation_seconds for gap in gaps
         ),
+        "No viewer met a failed handshake or a certificate that was neither of the two": (
+            not viewer.failures and all(met and set(met) <= the_two for met in viewer.met.values())
+        ),
         # Two were put there by the demo itself.
         "The new certificate was imported once": len(imports) == 3 and output["newCertificate"]["imported"],
         "The old certificate is deleted": output["oldCertificate"]["deleted"] and scene.old not in left,
@@ -212,6 +259,8 @@ def kept(aws: LocalAws, scene: Scene, rotation: Execution, state: dict[str, Any]
 
 def without_certificate(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration less what names the certificate; TLS policy and SSL method stay in."""
+    if "Customizations" in config:
+        return config | {"Customizations": config["Customizations"] | {"Certificate": None}}
     names = {
         "ACMCertificateArn",
         "IAMCertificateId",

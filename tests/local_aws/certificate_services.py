@@ -1,6 +1,6 @@
 """The certificate services of the local AWS: CloudFront, ACM, IAM, Service Quotas and the rest of moto on one port.
 
-    python -m local_aws.certificate_services --port 4567 [--propagation-seconds 2] [--in-use-lag-seconds 0]
+    python -m local_aws.certificate_services --port 4567 [--edge-port 4568] [--propagation-seconds 2]
 
 moto does the protocols and everything AWS-like it can; this package puts its own backends and responses in the place of
 moto's for what a rotation depends on. `local_aws.control` documents the API that steers it.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -32,6 +33,7 @@ from . import control
 from .acm import Acm, AcmResponse
 from .cloudfront import CloudFront
 from .cloudfront_wire import CloudFrontXmlResponse
+from .edge import Edge
 from .iam import Iam, IamCertificatesResponse
 from .quotas import QuotasResponse
 from .state import ACCOUNT, Settings, world
@@ -80,6 +82,7 @@ class QuietRequestHandler(MotoRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--edge-port", type=int, help="CloudFront's edges listen here; 0 takes a free one")
     parser.add_argument("--propagation-seconds", type=float, default=0.0, help="from InProgress to Deployed")
     parser.add_argument("--in-use-lag-seconds", type=float, default=0.0, help="a released certificate stays in use")
     arguments = parser.parse_args()
@@ -88,6 +91,10 @@ def main() -> None:
     world.start_with(Settings(arguments.propagation_seconds, arguments.in_use_lag_seconds))
     server = make_server("127.0.0.1", arguments.port, Application(), threaded=True, request_handler=QuietRequestHandler)
     print(f"certificate services on http://127.0.0.1:{server.server_port}", flush=True)
+    if arguments.edge_port is not None:
+        edge = Edge(arguments.edge_port)
+        threading.Thread(target=edge.serve_forever, daemon=True).start()
+        print(f"edges on 127.0.0.1:{edge.port}", flush=True)
     server.serve_forever()
 
 

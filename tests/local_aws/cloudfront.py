@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 
 from moto.cloudfront.models import CloudFrontBackend, cloudfront_backends
 
-from . import certificates, quotas, viewer_certificate
+from . import certificates, edge_certificates, quotas, viewer_certificate
 from .document import (
     build,
     copy_of,
@@ -95,6 +95,8 @@ class Resource:
     propagation_seconds: float | None = None
     # control commands, one to be carried out after each of the next reads
     on_read: list[dict[str, Any]] = field(default_factory=list)
+    # how the edges misbehave for this one: see `control_commands.apply`
+    edge: dict[str, Any] = field(default_factory=dict)
 
     def in_progress_since(self, moment: float) -> bool:
         seconds = self.propagation_seconds
@@ -114,10 +116,18 @@ class Resource:
     def arn(self) -> str:
         raise NotImplementedError
 
+    def certificates_on_edges(self) -> list[str]:
+        """The one that has arrived everywhere, and those on their way to take its place."""
+        stale = self.edge.get("stale_seconds", 0)
+        arrived = [n for n, change in enumerate(self.history) if not self.in_progress_since(change["time"] + stale)]
+        met = [change["certificate"] for change in self.history[arrived[-1] if arrived else 0 :]]
+        return met[:1] if stale else list(dict.fromkeys(met))
+
     def changed(self) -> None:
         self.changed_at = time.time()
         self.etag = random_id("E", 13)
         self.history.append({"time": self.changed_at, "etag": self.etag, "certificate": self.certificate})
+        edge_certificates.keep(self.certificate)
 
 
 @dataclass
@@ -276,6 +286,39 @@ class Tenant(Resource):
 
 
 @dataclass
+class ConnectionGroup:
+    """Where viewers of tenants connect: DNS records of tenants' domains point to its routing endpoint."""
+
+    name: str
+    enabled: bool = True
+    ipv6: bool = True
+    is_default: bool = False
+    id: str = field(default_factory=lambda: "cg_" + uuid.uuid4().hex[:27])
+    etag: str = field(default_factory=lambda: random_id("E", 13))
+    created_at: float = field(default_factory=time.time)
+    routing_endpoint: str = field(default_factory=lambda: random_id("d", 13).lower() + ".cloudfront.net")
+
+    def as_xml(self) -> Element:
+        return build("ConnectionGroup", self._members() | {"Ipv6Enabled": self.ipv6})
+
+    def summary(self) -> Element:
+        return build("ConnectionGroupSummary", self._members() | {"ETag": self.etag})
+
+    def _members(self) -> dict[str, Any]:
+        return {
+            "Id": self.id,
+            "Name": self.name,
+            "Arn": f"arn:aws:cloudfront::{ACCOUNT}:connection-group/{self.id}",
+            "RoutingEndpoint": self.routing_endpoint,
+            "CreatedTime": timestamp(self.created_at),
+            "LastModifiedTime": timestamp(self.created_at),
+            "Status": "Deployed",
+            "Enabled": self.enabled,
+            "IsDefault": self.is_default,
+        }
+
+
+@dataclass
 class ContinuousDeploymentPolicy:
     config: Element
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -308,8 +351,18 @@ class CloudFront(CloudFrontBackend):
         super().__init__(region_name, account_id)
         self.tenants: dict[str, Tenant] = {}
         self.policies: dict[str, ContinuousDeploymentPolicy] = {}
+        self.connection_groups: dict[str, ConnectionGroup] = {}
         # alias or tenant domain -> id of what serves it
         self._served_by: dict[str, str] = {}
+
+    def serving(self, name: str) -> Distribution | Tenant | None:
+        """What answers for a name: the most specific of all aliases and tenants' domains; a wildcard alias stands for
+        any number of labels (Developer Guide, "Use wildcards in alternate domain names")."""
+        labels = name.split(".")
+        for domain in (name, *("*." + ".".join(labels[n:]) for n in range(1, len(labels)))):
+            if served_by := self._served_by.get(domain):
+                return self.distributions.get(served_by) or self.tenants[served_by]
+        return None
 
     # Distributions
 
@@ -520,6 +573,8 @@ class CloudFront(CloudFrontBackend):
         if find(request, "Enabled") is None:
             request.append(build("Enabled", True))
         self._check_tenant(request, own_id="")
+        if find(request, "ConnectionGroupId") is None:
+            request.append(build("ConnectionGroupId", self._default_connection_group().id))
         tenant = Tenant("dt_" + uuid.uuid4().hex[:27], request, name=name)
         self.tenants[tenant.id] = tenant
         self._take_up(tenant)
@@ -564,8 +619,32 @@ class CloudFront(CloudFrontBackend):
         if not domains:
             raise AwsError("InvalidArgument", "A distribution tenant needs at least one domain.")
         self._check_domains_are_free(domains, own_id)
+        if group_id := text(document, "ConnectionGroupId"):
+            self.connection_group(group_id)
         if text(document, "Customizations/Certificate/Arn"):
             _check_tenant_certificate(document, template, domains)
+
+    # Connection groups
+
+    def connection_group(self, identifier: str) -> ConnectionGroup:
+        """By id or name."""
+        for group in self.connection_groups.values():
+            if identifier in (group.id, group.name):
+                return group
+        raise AwsError("EntityNotFound", "The specified connection group does not exist.")
+
+    def create_connection_group(self, group: ConnectionGroup) -> ConnectionGroup:
+        if any(group.name == other.name for other in self.connection_groups.values()):
+            raise AwsError("EntityAlreadyExists", f"A connection group named {group.name} already exists.")
+        self.connection_groups[group.id] = group
+        return group
+
+    def _default_connection_group(self) -> ConnectionGroup:
+        """Made for the first tenant that names none."""
+        for group in self.connection_groups.values():
+            if group.is_default:
+                return group
+        return self.create_connection_group(ConnectionGroup("default", is_default=True))
 
 
 def backend() -> CloudFront:

@@ -12,7 +12,7 @@ from moto.core.request import Request
 from moto.core.responses import ActionContext, ActionResult, EmptyResult
 
 from . import control_commands
-from .cloudfront import CloudFront, ContinuousDeploymentPolicy, Distribution, Resource, Tenant, page
+from .cloudfront import CloudFront, ConnectionGroup, ContinuousDeploymentPolicy, Distribution, Resource, Tenant, page
 from .document import build, find, find_all, parse, serialize, text
 from .errors import AwsError
 from .recorded import RecordedResponse
@@ -196,6 +196,32 @@ class CloudFrontXmlResponse(RecordedResponse, CloudFrontResponse):
             if all(arn in ("", text(tenant.document, path)) for path, arn in wanted.items())
         ]
         return self._tenant_page("ListDistributionTenantsByCustomizationResult", request, found)
+
+    # Connection groups
+
+    def create_connection_group(self) -> ActionResult:
+        request = parse(self.body, "CreateConnectionGroupRequest")
+        group = self.backend.create_connection_group(
+            ConnectionGroup(
+                text(request, "Name"),
+                enabled=text(request, "Enabled") != "false",
+                ipv6=text(request, "Ipv6Enabled") != "false",
+            )
+        )
+        return XmlResult(group.as_xml(), 201, ETag=group.etag)
+
+    def get_connection_group(self) -> ActionResult:
+        group = self.backend.connection_group(self._get_param("Identifier"))
+        return XmlResult(group.as_xml(), ETag=group.etag)
+
+    def list_connection_groups(self) -> ActionResult:
+        request = self._list_request()
+        size = min(int(text(request, "MaxItems") or _PAGE), _PAGE)
+        groups, next_marker = page(list(self.backend.connection_groups.values()), text(request, "Marker"), size)
+        summaries = [group.summary() for group in groups]
+        return XmlResult(
+            build("ListConnectionGroupsResult", {"NextMarker": next_marker, "ConnectionGroups": summaries})
+        )
 
     def _list_request(self) -> Element:
         # With nothing to ask for, an SDK sends no body at all.

@@ -1,7 +1,8 @@
 """The control API: what a test or the demo does that no AWS API offers. JSON over HTTP, on the server's own port.
 
 GET  /control/state                what there is: distributions, tenants, certificates, quotas and requests for more of
-                                   them, faults, and every call with service, operation, resource, status and time
+                                   them, faults, every call with service, operation, resource, status and time, and how
+                                   often the edges served which certificate for which name
 POST /control/reset                an empty account, the settings the server was started with
 POST /control/settings             {"propagation_seconds": n, "in_use_lag_seconds": n,
                                     "quotas": {CODE: value | null | "absent"},
@@ -33,8 +34,8 @@ from xml.etree.ElementTree import Element
 from flask import Flask, jsonify, request
 from moto.core.base_backend import BackendDict
 
-from . import acm, cloudfront, control_commands, iam
-from .cloudfront import Distribution, Resource, Tenant
+from . import acm, cloudfront, control_commands, edge_certificates, iam
+from .cloudfront import Distribution, Tenant
 from .document import build, items, serialize, text
 from .errors import AwsError
 from .quotas import QUOTAS, ledger
@@ -82,10 +83,14 @@ def state() -> Any:
             settings=as_json(world.settings),
             faults=[as_json(fault) for fault in world.faults],
             calls=[as_json(call) for call in world.calls],
+            handshakes=[
+                {"name": name, "fingerprint": fingerprint, "count": count}
+                for (name, fingerprint), count in world.handshakes.items()
+            ],
         )
 
 
-def _resource(resource: Resource) -> dict[str, Any]:
+def _resource(resource: Distribution | Tenant) -> dict[str, Any]:
     return {
         "id": resource.id,
         "arn": resource.arn,
@@ -94,6 +99,8 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "certificate": resource.certificate,
         "versions": len(resource.history),
         "history": resource.history,
+        "domains": resource.domains,
+        "edge": resource.edge,
     }
 
 
@@ -114,7 +121,6 @@ def _tenant(tenant: Tenant) -> dict[str, Any]:
     return _resource(tenant) | {
         "name": tenant.name,
         "distribution_id": tenant.distribution_id,
-        "domains": tenant.domains,
     }
 
 
@@ -124,6 +130,7 @@ def reset() -> Any:
         BackendDict.reset()
         ledger.reset()
         world.reset()
+        edge_certificates.forget()
     return jsonify({})
 
 

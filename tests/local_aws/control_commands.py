@@ -7,11 +7,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from . import edge_certificates
 from .cloudfront import CloudFront, Distribution, Resource, Tenant
 from .document import build, find, find_all, parse, put, remove, text
 
 _edits = itertools.count(1)
 _CERTIFICATE_FIELDS = ("CloudFrontDefaultCertificate", "ACMCertificateArn", "IAMCertificateId")
+_EDGE_ORDERS = {"serve", "stale_seconds", "refuse"}
 
 
 def apply(backend: CloudFront, resource: Resource, command: dict[str, Any]) -> None:
@@ -26,6 +28,10 @@ def apply(backend: CloudFront, resource: Resource, command: dict[str, Any]) -> N
     {"edit_on_read": n}, {"drift_on_read": {...}}, {"vanish_on_read": true}
                                    the same, right after the next reads of GetDistributionConfig
                                    or GetDistributionTenant
+    {"edge": {...}}                the edges misbehave for this one until they are told otherwise; null undoes it
+        {"serve": ARN or id}       they serve this certificate, whatever was propagated
+        {"stale_seconds": n}       they serve the certificate before until n seconds after Deployed
+        {"refuse": true}           they hang up before the handshake has ended
     """
     if unknown := command.keys() - _COMMANDS.keys():
         raise ValueError(f"unknown command {', '.join(sorted(unknown))}")
@@ -83,6 +89,15 @@ def _set_propagation(backend: CloudFront, resource: Resource, seconds: float | N
     resource.propagation_seconds = seconds
 
 
+def _direct_edge(backend: CloudFront, resource: Resource, orders: dict[str, Any] | None) -> None:
+    orders = orders or {}
+    if unknown := orders.keys() - _EDGE_ORDERS:
+        raise ValueError(f"unknown order to the edges {', '.join(sorted(unknown))}")
+    if "serve" in orders and edge_certificates.keep(orders["serve"]) is None:
+        raise ValueError(f"there is no certificate {orders['serve']}")
+    resource.edge = orders
+
+
 def _edit_on_read(backend: CloudFront, resource: Resource, times: int) -> None:
     resource.on_read += [{"edit": True}] * times
 
@@ -102,6 +117,7 @@ _COMMANDS: dict[str, Callable[[CloudFront, Any, Any], None]] = {
     "inject_xml": _inject,
     "vanish": _vanish,
     "propagation_seconds": _set_propagation,
+    "edge": _direct_edge,
     "edit_on_read": _edit_on_read,
     "vanish_on_read": _vanish_on_read,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,8 @@ class World:
     settings: Settings = field(default_factory=Settings)
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    # (name asked for, fingerprint served) -> how often; without a name None, without a certificate None
+    handshakes: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
     # certificate (ACM ARN or IAM id) -> ARN of its user -> when that user let go of it, None while it holds it
     _users: dict[str, dict[str, float | None]] = field(default_factory=dict)
     # the same for users outside this system: API Gateway, Cognito, another account's distribution
@@ -82,6 +85,7 @@ class World:
         self.settings = Settings(**vars(self.initial))
         self.faults.clear()
         self.calls.clear()
+        self.handshakes.clear()
         self._users.clear()
         self.other_users.clear()
 
