@@ -27,26 +27,43 @@ from typing import Any
 import boto3
 
 from . import pki
+from .faults import CONTROL, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 STACK = "rotation"
 # The services that moto has and ministack has not, or not as AWS does: see docs/local-aws.md.
 CERTIFICATE_SERVICES = {"acm": "ACM", "cloudfront": "CLOUDFRONT", "iam": "IAM", "service-quotas": "SERVICE_QUOTAS"}
+# The services of the platform that functions call.
+PLATFORM_SERVICES = ("S3", "SECRETS_MANAGER", "SSM", "SFN")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class LocalAws:
-    """The platform (ministack) and the certificate services (moto), on free ports of 127.0.0.1."""
+    """The platform (ministack) and the certificate services (moto), on free ports of 127.0.0.1.
 
-    def __init__(self, propagation_seconds: float = 1, wait_scale: float = 0.02) -> None:
+    `services_only` leaves the platform out: for tests that run no function. With `faults`, what the functions call in
+    either goes through a proxy that `proxy` controls; nobody else's calls do.
+    """
+
+    def __init__(
+        self,
+        propagation_seconds: float = 1,
+        wait_scale: float = 0.02,
+        services_only: bool = False,
+        faults: bool = False,
+    ) -> None:
         self.propagation_seconds = propagation_seconds
         self.wait_scale = wait_scale
+        self.services_only = services_only
         self.directory = Path(tempfile.mkdtemp(prefix="local-aws-"))
         self.logs = self.directory / "logs"
-        self.platform_port, self.services_port = free_port(), free_port()
+        self.platform_port, self.services_port, self.edge_port = free_port(), free_port(), free_port()
         self.platform = f"http://127.0.0.1:{self.platform_port}"
         self.services = f"http://127.0.0.1:{self.services_port}"
+        # By upstream; without faults the functions call the halves themselves.
+        self.proxies = {url: f"http://127.0.0.1:{free_port()}" for url in (self.services, self.platform) if faults}
+        self.proxy = Proxy(*self.proxies.values())
         self.authority = pki.Authority.root()
         self.intermediate = self.authority.intermediate()
         self.outputs: dict[str, str] = {}
@@ -91,13 +108,24 @@ class LocalAws:
             "certificate-services",
             [
                 *(sys.executable, "-m", "local_aws.certificate_services", "--port", str(self.services_port)),
-                *("--propagation-seconds", str(self.propagation_seconds)),
+                *("--edge-port", str(self.edge_port), "--propagation-seconds", str(self.propagation_seconds)),
             ],
             environment | {"PYTHONPATH": str(ROOT / "tests")},
         )
+        up = [f"{self.services}/control/state"]
+        if not self.services_only:
+            self._spawn_platform(environment, roots)
+            up += [f"{self.platform}/_ministack/health", *(f"{url}{CONTROL}/health" for url in self.proxies.values())]
+        for process, url in zip(self._processes, up, strict=True):
+            wait_until_it_answers(process, url)
+
+    def _spawn_platform(self, environment: dict[str, str], roots: Path) -> None:
         # The functions inherit ministack's environment: this is how they find the local AWS.
-        functions = {f"AWS_ENDPOINT_URL_{name}": self.services for name in CERTIFICATE_SERVICES.values()}
+        upstreams = dict.fromkeys(CERTIFICATE_SERVICES.values(), self.services)
+        upstreams |= dict.fromkeys(PLATFORM_SERVICES, self.platform)
+        functions = {f"AWS_ENDPOINT_URL_{name}": self.proxies.get(url, url) for name, url in upstreams.items()}
         functions |= {"AWS_ENDPOINT_URL": self.platform, "SSL_CERT_FILE": str(roots)}
+        functions["VIEWER_EDGE"] = f"127.0.0.1:{self.edge_port}"
         own = {
             "GATEWAY_PORT": str(self.platform_port),
             "BIND_HOST": "127.0.0.1",
@@ -107,10 +135,10 @@ class LocalAws:
             "TMPDIR": str(self.directory),
         }
         self._spawn("platform", [str(Path(sys.executable).parent / "ministack")], environment | functions | own)
-        for process, url in zip(
-            self._processes, (f"{self.services}/control/state", f"{self.platform}/_ministack/health"), strict=True
-        ):
-            wait_until_it_answers(process, url)
+        for name, (upstream, url) in zip(("services-proxy", "platform-proxy"), self.proxies.items(), strict=False):
+            command = [sys.executable, "-m", "local_aws.fault_proxy", "--upstream", upstream]
+            port = url.rpartition(":")[2]
+            self._spawn(name, [*command, "--port", port], environment | {"PYTHONPATH": str(ROOT / "tests")})
 
     def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         with (self.logs / f"{name}.log").open("wb") as log:
@@ -219,7 +247,7 @@ class Execution:
         """Asks how it stands."""
         answer = self.aws.client("stepfunctions").describe_execution(executionArn=self.arn)
         self.status = answer["status"]
-        self.error, self.cause = answer.get("error", ""), answer.get("cause", "")
+        self.error, self.cause = answer.get("error", ""), said(answer.get("cause", ""))
         if self.status == "SUCCEEDED":
             self.output = json.loads(answer["output"])
         return self.status == "RUNNING"
@@ -232,6 +260,11 @@ class Execution:
                 raise TimeoutError(f"{self.arn} still runs after {seconds} s")
             time.sleep(0.05)
         return self
+
+
+def said(cause: str) -> str:
+    """The words in a cause: a function's error reaches Step Functions as JSON."""
+    return str(json.loads(cause)["errorMessage"]) if cause.startswith("{") else cause
 
 
 def as_json(leaf: pki.Leaf) -> str:
