@@ -129,7 +129,7 @@ class Account:
 
     def most_in_progress(self) -> int:
         """The most distributions that were between update and Deployed at the same time."""
-        changed = [one["history"][-1]["time"] for one in self.distributions().values() if one["versions"] > 1]
+        changed = [change["time"] for one in self.distributions().values() for change in one["history"][1:]]
         lasts = self.aws.propagation_seconds
         return max((sum(start <= at < start + lasts for start in changed) for at in changed), default=0)
 

@@ -14,6 +14,10 @@ Every test looks at the world afterwards, not only at what the execution says of
     the new certificate exceeds the dedicated-IP limit                  test_dedicated_ip_quota
     a failed target is swallowed and the run called a success           test_a_failure_stops_the_rotation
     what was begun elsewhere goes on after a failure                    test_a_failure_stops_all_lanes
+    a failure leaves half the distributions on a bad certificate        test_a_failure_is_rolled_back
+    "Deployed" is believed whatever viewers meet                        test_a_wrong_certificate_is_rolled_back
+    two runs at once undo each other's work                             test_one_rotation_of_a_certificate_at_a_time
+    a lock is left behind by a run that died                    test_a_claim_of_a_dead_execution_is_worth_nothing
     a lost answer leaves things half done, or done twice                test_the_answer_to_every_call_is_lost_once
 """
 
@@ -505,11 +509,30 @@ def test_a_lost_answer_to_an_update(account: Account) -> None:
     assert [account.distributions()[target]["versions"] for target in targets] == [2, 2, 2]
 
 
-def test_a_failure_stops_the_rotation(account: Account) -> None:
+def test_a_failure_is_rolled_back(account: Account) -> None:
     old, new = account.old(), account.new()
     targets = sorted(account.targets(old))
     account.fault("UpdateDistribution", code="InvalidWebACLId", message="no such ACL", resource=targets[1], times=99)
     execution = account.rotate(new, old)
+    assert (execution.status, execution.error) == ("FAILED", "RolledBack")
+    for word in (targets[1], "InvalidWebACLId", "no such ACL", "start a rotation with the same input"):
+        assert word in execution.cause
+    assert account.serving(*targets) == [old] * 3
+    after = account.distributions()
+    assert [after[target]["versions"] for target in targets] == [3, 1, 1], "there and back, and no further one is begun"
+    assert {one["status"] for one in after.values()} == {"Deployed"}
+    assert len(account.certificates()) == 2, "the new one waits in its store"
+    # The cause is cured; the same input finds the certificate that was imported.
+    account.aws.control("DELETE", "faults")
+    output = rotated(account.rotate(new, old), updated=3)
+    assert output["newCertificate"]["imported"] is False
+
+
+def test_a_failure_stops_the_rotation(account: Account) -> None:
+    old, new = account.old(), account.new()
+    targets = sorted(account.targets(old))
+    account.fault("UpdateDistribution", code="InvalidWebACLId", message="no such ACL", resource=targets[1], times=99)
+    execution = account.rotate(new, old, onFailure="stop")
     assert (execution.status, execution.error) == ("FAILED", "RotationIncomplete")
     for word in (targets[1], "InvalidWebACLId", "no such ACL", targets[2], "start a rotation with the same input"):
         assert word in execution.cause
@@ -524,16 +547,97 @@ def test_a_failure_stops_the_rotation(account: Account) -> None:
     assert output["newCertificate"]["id"] == serving[0]
 
 
-def test_a_failure_stops_all_lanes(account: Account) -> None:
+@pytest.mark.parametrize("on_failure", ["rollback", "stop"])
+def test_a_bad_certificate_meets_one_distribution(account: Account, on_failure: str) -> None:
     old = account.old()
     targets = account.targets(old, 9)
-    # Of three lanes the first begins with the first target; what the other two began they bring to its end.
     account.fault("UpdateDistribution", code="InvalidWebACLId", resource=min(targets), times=99)
-    execution = account.rotate(account.new(), old, concurrency=3)
-    assert (execution.error, "2 of 9 targets serve the new" in execution.cause) == ("RotationIncomplete", True)
+    execution = account.rotate(account.new(), old, concurrency=3, onFailure=on_failure)
+    assert execution.error == {"rollback": "RolledBack", "stop": "RotationIncomplete"}[on_failure]
+    assert {one["versions"] for one in account.distributions().values()} == {1}, "no other was begun"
+
+
+def test_a_failure_stops_all_lanes(account: Account) -> None:
+    old = account.old()
+    targets = sorted(account.targets(old, 9))
+    # The first goes alone; of three lanes the first begins with the second one, and what the other two begin they
+    # bring to its end.
+    account.fault("UpdateDistribution", code="InvalidWebACLId", resource=targets[1], times=99)
+    execution = account.rotate(account.new(), old, concurrency=3, onFailure="stop")
+    assert (execution.error, "3 of 9 targets serve the new" in execution.cause) == ("RotationIncomplete", True)
     after = account.distributions()
-    assert [after[target]["versions"] for target in sorted(targets)] == [1, 2, 2, 1, 1, 1, 1, 1, 1]
+    assert [after[target]["versions"] for target in targets] == [2, 1, 2, 2, 1, 1, 1, 1, 1]
     assert {one["status"] for one in after.values()} == {"Deployed"}
+
+
+def test_a_rollback_keeps_to_the_concurrency(account: Account) -> None:
+    old = account.old()
+    targets = sorted(account.targets(old, 8))
+    account.fault("UpdateDistribution", code="InvalidWebACLId", resource=targets[-1], times=99)
+    assert account.rotate(account.new(), old, concurrency=3).error == "RolledBack"
+    assert account.serving(*targets) == [old] * 8
+    assert account.most_in_progress() == 3
+
+
+def test_a_wrong_certificate_is_rolled_back(account: Account) -> None:
+    old, other = account.old(), account.old()
+    targets = sorted(account.targets(old))
+    account.command(targets[1], edge={"serve": other})
+    execution = account.rotate(account.new(), old)
+    # The odd edge serves the wrong one on the way back, too, so that target cannot be verified.
+    assert execution.error == "RotationIncomplete"
+    for word in ("WrongCertificateServed", targets[1], "could not be verified", "site"):
+        assert word in execution.cause, execution.cause
+    assert account.serving(*targets) == [old] * 3
+
+    account.command(targets[1], edge=None)
+    rotated(account.rotate(account.new(), old), updated=3)
+
+
+def test_a_late_edge_is_waited_for(account: Account) -> None:
+    old = account.old()
+    targets = account.targets(old)
+    account.command(targets[0], edge={"stale_seconds": 0.5})
+    rotated(account.rotate(account.new(), old), updated=3)
+
+
+def test_without_verification_nobody_asks_the_edge(account: Account) -> None:
+    old, other = account.old(), account.old()
+    targets = account.targets(old)
+    for target in targets:
+        account.command(target, edge={"serve": other})
+    rotated(account.rotate(account.new(), old, verifyViewers=False), updated=3)
+
+
+def test_one_rotation_of_a_certificate_at_a_time(account: Account) -> None:
+    old = account.old()
+    targets = account.targets(old, 4)
+    first = account.begin(account.new(), old)
+    until(lambda: old != account.serving(*targets)[0])
+    second = account.rotate(account.new(days=150), old)
+    assert second.error == "AlreadyRunning"
+    assert first.arn.rsplit(":", 1)[-1] in second.cause, "by the name of the first"
+    rotated(first.wait(), updated=4)
+    # Another certificate is another matter.
+    one, two = account.old(), account.old()
+    account.seed(
+        {"aliases": ["one.example.com"], "certificate": one}, {"aliases": ["two.example.com"], "certificate": two}
+    )
+    both = [account.begin(account.new(), certificate) for certificate in (one, two)]
+    for execution in both:
+        rotated(execution.wait(), updated=1)
+
+
+def test_a_claim_of_a_dead_execution_is_worth_nothing(account: Account) -> None:
+    old, new = account.old(), account.new()
+    targets = account.targets(old, 4)
+    first = account.begin(new, old)
+    until(lambda: old != account.serving(*targets)[0])
+    account.aws.client("stepfunctions").stop_execution(executionArn=first.arn)
+    account.settle()
+    output = account.rotate(new, old).output
+    assert (output["outcome"], output["newCertificate"]["imported"]) == ("rotated", False)
+    assert account.serving(*targets) == [output["newCertificate"]["id"]] * 4
 
 
 @pytest.mark.parametrize("store", ["acm", "iam"])

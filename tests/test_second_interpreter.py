@@ -129,6 +129,10 @@ def the_second_target_fails(account: Account) -> Any:
     return {"newCertificate": account.new(), "oldCertificate": old}
 
 
+def the_second_target_fails_and_that_is_all(account: Account) -> Any:
+    return the_second_target_fails(account) | {"onFailure": "stop"}
+
+
 def the_old_one_is_still_used(account: Account) -> Any:
     old = account.old()
     account.targets(old, 1)
@@ -158,7 +162,8 @@ def a_dry_run(account: Account) -> Any:
         (a_dry_run, "planned"),
         (an_alias_is_not_covered, "AliasNotCovered"),
         (the_input_is_no_object, "RequestInvalid"),
-        (the_second_target_fails, "RotationIncomplete"),
+        (the_second_target_fails, "RolledBack"),
+        (the_second_target_fails_and_that_is_all, "RotationIncomplete"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

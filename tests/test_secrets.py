@@ -117,7 +117,7 @@ def test_no_key_is_left_behind(account: Account) -> None:
         account.fault("ImportCertificate", service="acm", code="InvalidParameterException", message="not taken")
         account.fault("UpdateDistribution", code="InvalidWebACLId", resource=second, times=1)
         assert account.rotate(source, old).error == "CertificateInvalid"
-        assert account.rotate(source, old).error == "RotationIncomplete"
+        assert account.rotate(source, old).error == "RolledBack"
         output = account.rotate(source, old).output
         assert output["outcome"] == "rotated"
         old = output["newCertificate"]["id"]
