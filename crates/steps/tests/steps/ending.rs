@@ -89,6 +89,46 @@ async fn a_map_that_failed_is_not_complete() {
     assert!(cause.contains("ExceedToleratedFailureThreshold: too many"), "{cause}");
 }
 
+/// A target that failed, with another one moved before it.
+async fn failed_after_a_move(request: Value) -> (Rig, Value) {
+    let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
+    let state = rig.imported(request).await;
+    let target = |id| json!({"kind": "distribution", "id": id, "serves": "old"});
+    let moved = child(&state, &target("E1"));
+    rig.succeed("update-distribution", &moved).await;
+    rig.succeed("record-target", &moved).await;
+    let mut failed = child(&state, &target("E2"));
+    failed["failure"] = json!({"Error": "Refused", "Cause": "no"});
+    rig.succeed("record-target", &failed).await;
+    (rig, state)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_from_a_failure() {
+    let (rig, state) = failed_after_a_move(json!({})).await;
+    let review = rig.succeed("review-targets", &state).await;
+    assert_eq!(review["next"], "rollBack");
+    let lane = rig.object(review["waves"][0][0].as_str().unwrap());
+    assert_eq!(lane, json!([{"kind": "distribution", "id": "E1", "serves": "new"}]));
+
+    let (rig, state) = failed_after_a_move(json!({"onFailure": "stop"})).await;
+    let review = rig.succeed("review-targets", &state).await;
+    assert_eq!((&review["next"], &review["waves"]), (&json!("incomplete"), &Value::Null));
+    assert!(review["cause"].as_str().unwrap().contains("as onFailure says"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_put_back_to_a_certificate_that_has_expired() {
+    let (mut rig, state) = failed_after_a_move(json!({})).await;
+    rig.context.now = || "2026-12-15T00:00:00Z".parse().unwrap();
+    let review = rig.succeed("review-targets", &state).await;
+    assert_eq!((&review["next"], &review["waves"]), (&json!("incomplete"), &Value::Null));
+    let cause = review["cause"].as_str().unwrap();
+    assert!(cause.contains("the old certificate has expired"), "{cause}");
+    rig.context.now = || "2026-12-14T23:59:59Z".parse().unwrap();
+    assert_eq!(rig.succeed("review-targets", &state).await["next"], "rollBack");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_old_certificate_is_deleted_once_nothing_uses_it() {
     for store in [Store::Acm, Store::Iam] {

@@ -191,6 +191,27 @@ async fn every_scene_ends_as_it_should() {
     }
 }
 
+/// What travels does not grow with the number of targets, and neither does any history.
+#[tokio::test(start_paused = true)]
+async fn many_targets_leave_small_payloads_and_histories() {
+    let mut sizes = Vec::new();
+    for count in [30, 300] {
+        let scene = Scene::new("many", Store::Acm, json!({"concurrency": 40}), |account, _| {
+            more_targets(account, count - 2);
+        });
+        let driver = Driver::new(scene.account.clone()).await;
+        let stakes = Stakes::of(&scene.account, &scene.old);
+        let ran = driver.rotate(&scene.request, None, 2).await;
+        check(&scene.account, &stakes, &scene.request, &ran, scene.name);
+        assert_eq!(ran.result.as_ref().unwrap()["targets"]["updated"], count);
+        println!("{count} targets: {} events at most, {} bytes at most", ran.events, ran.largest);
+        sizes.push((ran.events, ran.largest));
+    }
+    let (few, many) = (sizes[0], sizes[1]);
+    // Lanes are what there may be more of: 29 and 40.
+    assert!(many.0 < few.0 * 3 / 2 && many.1 < few.1 * 3 / 2, "{few:?} and {many:?}");
+}
+
 /// The longest outage: nothing gets through to the end of any rotation.
 const FOR_EVER: i64 = 30 * 24 * 3_600;
 /// An outage that outlasts the retries of every step, and ends before a rollback gives up.
