@@ -129,7 +129,12 @@ class Account:
 
     def most_in_progress(self) -> int:
         """The most distributions that were between update and Deployed at the same time."""
-        changed = [change["time"] for one in self.distributions().values() for change in one["history"][1:]]
+        changed = [
+            after["time"]
+            for one in self.distributions().values()
+            for before, after in itertools.pairwise(one["history"])
+            if before["certificate"] != after["certificate"]
+        ]
         lasts = self.aws.propagation_seconds
         return max((sum(start <= at < start + lasts for start in changed) for at in changed), default=0)
 
