@@ -70,8 +70,9 @@ audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs
 # Stable Rust has what the fuzzer needs, but keeps it behind a name.
 fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz what reads input from outside [FUZZ_SECONDS=60]; needs a C++ compiler
 	for target in bundle request; do \
+	  mkdir -p .local/fuzz/corpus/$$target; \
 	  RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/.local/fuzz/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
-	    cargo fuzz run $$target --sanitizer none -- -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -print_final_stats=1 || exit 1; \
+	    cargo fuzz run $$target --sanitizer none .local/fuzz/corpus/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -print_final_stats=1 || exit 1; \
 	done
 
 .local/fuzz/bin/cargo-fuzz:

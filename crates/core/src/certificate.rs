@@ -14,6 +14,13 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
+/// A name of X.509 as a message may have it: an authority may put anything into one, a line break too, and
+/// any amount of it.
+fn shown(name: &str) -> String {
+    let plain = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    plain.take(200).collect()
+}
+
 /// The SHA-256 digest of a certificate's DER, written `sha256:` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -239,8 +246,8 @@ impl Certificate {
             not_before: timestamp(x509.validity().not_before.timestamp()),
             not_after: timestamp(x509.validity().not_after.timestamp()),
             serial: serial(x509.raw_serial()),
-            subject: x509.subject().to_string(),
-            issuer: x509.issuer().to_string(),
+            subject: shown(&x509.subject().to_string()),
+            issuer: shown(&x509.issuer().to_string()),
             subject_der: x509.subject().as_raw().to_vec(),
             issuer_der: x509.issuer().as_raw().to_vec(),
             subject_key_id,
@@ -510,6 +517,13 @@ mod tests {
         };
         assert_eq!(named(&["a.example", "b.example"]).name(), "a.example");
         assert!(named(&[]).name().starts_with("sha256:"));
+        let mut forged = leaf_params(&["a.example"]);
+        forged
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, format!("a\nerror: {}", "b".repeat(500)));
+        let forged = certificate(&Authority::root("Root").sign(&forged, &p256()));
+        assert!(forged.name().starts_with("CN=a\u{fffd}error: bbb"), "{}", forged.name());
+        assert_eq!(forged.name().chars().count(), 200);
     }
 
     #[test]

@@ -417,7 +417,9 @@ fn holds(rule: &Value, input: &Value) -> bool {
     tests.fold(true, |all, (name, wanted)| {
         all && match name.as_str() {
             "StringEquals" | "BooleanEquals" => value == *wanted,
-            "NumericLessThan" => value.as_f64() < wanted.as_f64(),
+            "NumericLessThan" => {
+                value.as_f64().zip(wanted.as_f64()).is_some_and(|(value, limit)| value < limit)
+            }
             other => panic!("no {other} here"),
         }
     })

@@ -47,7 +47,7 @@ pub(crate) struct Driver {
 }
 
 /// What came of a rotation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ran {
     pub(crate) result: Result<Value, Failure>,
     pub(crate) after: Account,

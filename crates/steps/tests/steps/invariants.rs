@@ -2,15 +2,20 @@
 //! happened in it, not at what the code says of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 
 use jiff::Timestamp;
 use rotation_core::finding::Ending;
-use serde_json::Value;
+use rotation_core::ids::Store;
+use serde_json::{Value, json};
 
-use crate::account::{Account, leaf_of};
-use crate::driver::Ran;
+use crate::account::{Account, BUCKET, leaf_of};
+use crate::asl::Failure;
+use crate::certificates::certificates;
+use crate::driver::{Driver, Ran};
 use crate::every_step::assert_no_key;
 use crate::fake_aws::Event;
+use crate::rig::start;
 
 /// Which certificate is replaced, and which targets have it.
 #[derive(Debug)]
@@ -40,6 +45,7 @@ pub(crate) fn check(before: &Account, stakes: &Stakes, request: &Value, ran: &Ra
     every_target_serves_what_is_valid_and_there(stakes, ran, when);
     at_most_one_import(ran, when);
     the_ending_is_true(stakes, request, ran, when);
+    what_was_asked_was_done(request, ran, when);
     assert!(ran.largest < 262_144 && ran.events < 25_000, "{when}: {} {}", ran.largest, ran.events);
 }
 
@@ -225,4 +231,86 @@ fn the_ending_is_true(stakes: &Stakes, request: &Value, ran: &Ran, when: &str) {
             );
         }
     }
+}
+
+fn what_was_asked_was_done(request: &Value, ran: &Ran, when: &str) {
+    let deleted = ran.journal.iter().any(|event| matches!(event, Event::Deleted { .. }));
+    assert!(!deleted || request["deleteOld"] != false, "{when}: deleted, and nobody asked for it");
+    let new = leaf_of(&certificates().new.pem);
+    for (_, _, target, _, to) in moves(ran) {
+        let iam = ran.after.iam.values().find(|one| one.id == *to);
+        if let Some(stored) = ran.after.acm.get(to).or(iam) {
+            let leaf = leaf_of(&stored.pem);
+            let old = leaf_of(&certificates().old.pem);
+            assert!(leaf == new || leaf == old, "{when}: {target} was given a third certificate");
+        }
+    }
+}
+
+/// The checks themselves: an outcome that was spoiled in any one way is noticed.
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_is_noticed() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let stakes = Stakes::of(&account, old.id());
+    let request = start(json!({}))["request"].clone();
+    let driver = Driver::new(account.clone()).await;
+    let ran = driver.rotate(&request, None, 2).await;
+    check(&account, &stakes, &request, &ran, "as it should be");
+    let spoiled = |name: &str, request: &Value, spoil: &dyn Fn(&mut Ran)| {
+        let mut ran = ran.clone();
+        spoil(&mut ran);
+        let checked = AssertUnwindSafe(|| check(&account, &stakes, request, &ran, name));
+        assert!(std::panic::catch_unwind(checked).is_err(), "{name} was not noticed");
+    };
+    let moved = |ran: &Ran| ran.journal.iter().position(|one| matches!(one, Event::Moved { .. }));
+    let key = certificates().new.key.lines().nth(1).unwrap();
+    spoiled("a key in a payload", &request, &|ran| ran.texts.push(format!("x{key}x")));
+    spoiled("a key in an object", &request, &|ran| {
+        ran.after.objects.insert(format!("{BUCKET}/rotations/x"), key.to_owned());
+    });
+    spoiled("an error of its own", &request, &|ran| {
+        ran.result = Err(Failure::new("States.Runtime", "x"))
+    });
+    spoiled("another setting", &request, &|ran| {
+        ran.after.distribution("E1").config.push_str("<A/>")
+    });
+    spoiled("a bystander", &request, &|ran| ran.after.distribution("E3").version += 1);
+    spoiled("two at once", &request, &|ran| {
+        if let Some(Event::Moved { until, .. }) = moved(ran).and_then(|n| ran.journal.get_mut(n)) {
+            *until += jiff::SignedDuration::from_hours(9);
+        }
+    });
+    spoiled("no target of its", &request, &|ran| {
+        if let Some(Event::Moved { target, .. }) = moved(ran).and_then(|n| ran.journal.get_mut(n)) {
+            *target = "E3".into();
+        }
+    });
+    spoiled("from a third one", &request, &|ran| {
+        if let Some(Event::Moved { from, .. }) = moved(ran).and_then(|n| ran.journal.get_mut(n)) {
+            *from = "arn:third".into();
+        }
+    });
+    for spoil in [
+        |used: &mut Vec<String>, _: &mut Vec<String>| used.push("E2".into()),
+        |_: &mut Vec<String>, deploying: &mut Vec<String>| deploying.push("E2".into()),
+    ] {
+        spoiled("deleted in use", &request, &|ran| {
+            let is_it = |one: &&mut Event| matches!(one, Event::Deleted { .. });
+            let event = ran.journal.iter_mut().find(is_it);
+            let Some(Event::Deleted { used_by, deploying, .. }) = event else {
+                panic!("a deletion")
+            };
+            spoil(used_by, deploying);
+        });
+    }
+    spoiled("imported twice", &request, &|ran| ran.journal.push(ran.journal[0].clone()));
+    spoiled("in no store", &request, &|ran| ran.after.acm.clear());
+    spoiled("somebody else's certificate is gone", &request, &|ran| {
+        ran.after.acm.retain(|_, one| one.pem != certificates().other.pem);
+    });
+    spoiled("not rolled back", &request, &|ran| ran.result = Err(Failure::new("RolledBack", "x")));
+    spoiled("not begun", &request, &|ran| ran.result = Err(Failure::new("QuotaDenied", "x")));
+    spoiled("deleted unasked", &json!({"deleteOld": false}), &|_| {});
+    spoiled("too large", &request, &|ran| ran.largest = 262_145);
+    spoiled("too long", &request, &|ran| ran.events = 25_000);
 }
