@@ -63,6 +63,8 @@ pub(crate) struct Ran {
 
 impl Driver {
     pub(crate) async fn new(account: Account) -> Self {
+        // Each begins at noon: otherwise the outages before it would add up until certificates expire.
+        BEGAN.set(Some(Instant::now()));
         let mut rig = Rig::new(account).await;
         rig.context.now = clock;
         let killed = rig.fake.with(|world| {
