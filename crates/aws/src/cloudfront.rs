@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_cloudfront::Client;
 use aws_sdk_cloudfront::types::{
-    ConnectionMode, DistributionSummary, DistributionTenantAssociationFilter,
-    DistributionTenantSummary, DomainResult, DomainStatus, SslSupportMethod, ViewerCertificate,
+    ConnectionMode, Distribution, DistributionSummary, DistributionTenant,
+    DistributionTenantAssociationFilter, DistributionTenantSummary, DomainResult, DomainStatus,
+    SslSupportMethod, ViewerCertificate,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -230,33 +231,43 @@ pub async fn list_tenants_of(
     Ok(tenants)
 }
 
+/// A distribution as it is now; none if it is gone.
+async fn get_distribution(client: &Client, id: &str) -> Result<Option<Distribution>, AwsError> {
+    const OPERATION: &str = "GetDistribution";
+    match client.get_distribution().id(id).send().await.during(OPERATION, id) {
+        Err(error) if error.is("NoSuchDistribution") => Ok(None),
+        answer => match answer?.distribution {
+            Some(distribution) => Ok(Some(distribution)),
+            None => Err(AwsError::malformed(OPERATION, id, "no Distribution")),
+        },
+    }
+}
+
+/// A tenant as it is now; none if it is gone.
+async fn get_tenant(client: &Client, id: &str) -> Result<Option<DistributionTenant>, AwsError> {
+    const OPERATION: &str = "GetDistributionTenant";
+    let answer = client.get_distribution_tenant().identifier(id).send().await;
+    match answer.during(OPERATION, id) {
+        Err(error) if error.is("EntityNotFound") => Ok(None),
+        answer => match answer?.distribution_tenant {
+            Some(tenant) => Ok(Some(tenant)),
+            None => Err(AwsError::malformed(OPERATION, id, "no DistributionTenant")),
+        },
+    }
+}
+
 /// A target's status and certificate; none if it is gone.
 pub async fn status(client: &Client, target: &TargetId) -> Result<Option<TargetStatus>, AwsError> {
     let TargetId { kind, id } = target;
     let (status, certificate) = match kind {
         TargetKind::Distribution => {
-            const OPERATION: &str = "GetDistribution";
-            let answer = match client.get_distribution().id(id).send().await.during(OPERATION, id) {
-                Err(error) if error.is("NoSuchDistribution") => return Ok(None),
-                answer => answer?,
-            };
-            let distribution = answer
-                .distribution
-                .ok_or_else(|| AwsError::malformed(OPERATION, id, "no Distribution"))?;
+            let Some(distribution) = get_distribution(client, id).await? else { return Ok(None) };
             let certificate =
                 distribution.distribution_config.and_then(|config| config.viewer_certificate);
             (distribution.status, certificate.as_ref().and_then(certificate_ref))
         }
         TargetKind::Tenant => {
-            const OPERATION: &str = "GetDistributionTenant";
-            let answer = client.get_distribution_tenant().identifier(id).send().await;
-            let answer = match answer.during(OPERATION, id) {
-                Err(error) if error.is("EntityNotFound") => return Ok(None),
-                answer => answer?,
-            };
-            let tenant = answer
-                .distribution_tenant
-                .ok_or_else(|| AwsError::malformed(OPERATION, id, "no DistributionTenant"))?;
+            let Some(tenant) = get_tenant(client, id).await? else { return Ok(None) };
             let arn = tenant.customizations.and_then(|all| all.certificate).map(|own| own.arn);
             (tenant.status.unwrap_or_default(), arn.map(ViewerCertificateRef::Acm))
         }
@@ -274,16 +285,10 @@ pub async fn entrances(
     let TargetId { kind, id } = target;
     match kind {
         TargetKind::Distribution => {
-            const OPERATION: &str = "GetDistribution";
-            let malformed = |what: &str| AwsError::malformed(OPERATION, id, what);
-            let answer = match client.get_distribution().id(id).send().await.during(OPERATION, id) {
-                Err(error) if error.is("NoSuchDistribution") => return Ok(None),
-                answer => answer?,
-            };
-            let distribution = answer.distribution.ok_or_else(|| malformed("no Distribution"))?;
-            let config = distribution
-                .distribution_config
-                .ok_or_else(|| malformed("no DistributionConfig"))?;
+            let Some(distribution) = get_distribution(client, id).await? else { return Ok(None) };
+            let config = distribution.distribution_config.ok_or_else(|| {
+                AwsError::malformed("GetDistribution", id, "no DistributionConfig")
+            })?;
             let viewer = config.viewer_certificate.as_ref();
             let entrances = if config.connection_mode == Some(ConnectionMode::TenantOnly) {
                 let tenants = list_tenants_of(client, id).await?;
@@ -302,15 +307,7 @@ pub async fn entrances(
             Ok(Some(Entrances { certificate, enabled: config.enabled, entrances }))
         }
         TargetKind::Tenant => {
-            const OPERATION: &str = "GetDistributionTenant";
-            let answer = client.get_distribution_tenant().identifier(id).send().await;
-            let answer = match answer.during(OPERATION, id) {
-                Err(error) if error.is("EntityNotFound") => return Ok(None),
-                answer => answer?,
-            };
-            let tenant = answer
-                .distribution_tenant
-                .ok_or_else(|| AwsError::malformed(OPERATION, id, "no DistributionTenant"))?;
+            let Some(tenant) = get_tenant(client, id).await? else { return Ok(None) };
             let domains = tenant.domains.unwrap_or_default();
             let facts = TenantFacts {
                 id: id.clone(),

@@ -270,6 +270,15 @@ fn is_deployed(record: &Record) -> bool {
     record.deployment.as_ref().is_some_and(|one| one.status == DeploymentStatus::Deployed)
 }
 
+/// An input as a report may have it: one with a certificate or a key in it is refused, and shall not be
+/// passed on either.
+pub fn shown(request: &Value) -> Value {
+    match request.to_string().contains("-----BEGIN") {
+        true => "It held a certificate or a key, and is not shown.".into(),
+        false => request.clone(),
+    }
+}
+
 /// The report as a page: whole in itself, no script, nothing from elsewhere.
 ///
 /// # Errors
@@ -310,13 +319,7 @@ impl Page<'_> {
     }
 
     fn request(&self) -> String {
-        let text = serde_json::to_string_pretty(&self.report.request).unwrap_or_default();
-        // An input like this is refused, and must not be passed on either.
-        if text.contains("-----BEGIN") {
-            "It held a certificate or a key, and is not shown.".to_owned()
-        } else {
-            text
-        }
+        serde_json::to_string_pretty(&shown(&self.report.request)).unwrap_or_default()
     }
 
     fn retries(&self, record: &Record) -> u64 {

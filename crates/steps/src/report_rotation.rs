@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-
 use rotation_aws::s3;
 use rotation_core::audit::{self, Certificate, Certificates, Planned, Report, TargetReport};
 use rotation_core::finding::Ending;
@@ -178,11 +177,7 @@ fn report(input: &Input, end: &End, targets: Vec<TargetReport>, ended_at: Timest
             ended_at,
             redrives: execution.redrive_count,
         },
-        // It is refused with a key in it, and shall not be passed on either.
-        request: match request.to_string().contains("-----BEGIN") {
-            true => "It held a certificate or a key, and is not shown.".into(),
-            false => request.clone(),
-        },
+        request: audit::shown(request),
         certificates: plan.as_ref().map(|plan| {
             let id = new_certificate.as_ref().map(|imported| &imported.id);
             Certificates {
