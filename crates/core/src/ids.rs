@@ -58,6 +58,11 @@ impl CertificateId {
         }
     }
 
+    /// The last part of the id: unique in its account, and fit for a key in S3.
+    pub fn segment(&self) -> &str {
+        self.id().rsplit('/').next().unwrap_or_default()
+    }
+
     /// The ARN, in either store.
     pub fn arn(&self) -> &str {
         match self {

@@ -11,7 +11,10 @@ pub mod deletion;
 pub mod finding;
 pub mod ids;
 pub mod key;
+pub mod managed;
+pub mod metrics;
 pub mod new_certificate;
+pub mod notice;
 pub mod plan;
 pub mod quota;
 pub mod record;
@@ -19,8 +22,10 @@ pub mod report;
 pub mod request;
 pub mod tags;
 pub mod target;
+pub mod trigger;
 pub mod trust;
 pub mod viewer;
+pub mod watch;
 
 #[cfg(test)]
 mod test_authority;

@@ -46,6 +46,40 @@ pub enum SourceRef {
     },
 }
 
+impl SourceRef {
+    /// May this be the same source as `other`, however either is named? Two names of one secret can only be
+    /// told apart from two secrets by Secrets Manager, so a doubt counts as yes.
+    pub fn may_be(&self, other: &Self) -> bool {
+        let anywhere = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        };
+        match (self, other) {
+            (Self::Secret { id: a, region: ra }, Self::Secret { id: b, region: rb }) => {
+                let (a, b) = (secret_names(a), secret_names(b));
+                anywhere(ra, rb) && a.iter().flatten().any(|a| b.contains(&Some(a)))
+            }
+            (Self::Parameter { name: a, region: ra }, Self::Parameter { name: b, region: rb }) => {
+                anywhere(ra, rb) && a == b
+            }
+            (Self::Object { .. }, Self::Object { .. }) => self == other,
+            _ => false,
+        }
+    }
+}
+
+/// The names that a secret may have: its ARN ends with a hyphen and six characters of Secrets Manager's own,
+/// unless it was written down without them.
+fn secret_names(id: &str) -> [Option<&str>; 2] {
+    match id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:")) {
+        Some((_, name)) => {
+            let own = name.len().checked_sub(7).filter(|at| name[*at..].starts_with('-'));
+            [Some(name), own.map(|at| &name[..at])]
+        }
+        None => [Some(id), None],
+    }
+}
+
 /// How the input names the old certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OldRef {
@@ -592,5 +626,29 @@ mod tests {
         assert!(
             faults(json!({"newCertificate": "tls/www", "targets": []}))[0].contains("is empty")
         );
+    }
+
+    #[test]
+    fn one_source_by_several_names() {
+        const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
+        const BARE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www";
+        const PARAMETER: &str = "arn:aws:ssm:us-east-1:111122223333:parameter/tls/www";
+        let check = |a: &str, b: &str, expected: bool| {
+            let (a, b) = (source_ref(a).expect(a), source_ref(b).expect(b));
+            assert_eq!(a.may_be(&b), expected, "{a:?} {b:?}");
+            assert_eq!(b.may_be(&a), expected, "{b:?} {a:?}");
+        };
+        check("tls/www", "tls/www", true);
+        check("tls/www", ARN, true);
+        check("tls/www", BARE, true);
+        check(BARE, ARN, true);
+        check("tls/www2", ARN, false);
+        check("tls/ww", ARN, false);
+        check(&ARN.replace("us-east-1", "eu-west-1"), ARN, false);
+        check("ssm:/tls/www", PARAMETER, true);
+        check("ssm:/tls/www", &PARAMETER.replace("www", "shop"), false);
+        check("ssm:/tls/www", "tls/www", false);
+        check("s3://bucket/a.pem", "s3://bucket/a.pem", true);
+        check("s3://bucket/a.pem", "s3://bucket/b.pem", false);
     }
 }

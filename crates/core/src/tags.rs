@@ -1,5 +1,7 @@
 //! The tags by which certificates are found again and pass on what they know.
 
+/// What the keys of all tags of this system begin with.
+pub const PREFIX: &str = "cert-rotation:";
 /// On a managed certificate: where its replacement is found, as a `newCertificate` value.
 pub const SOURCE: &str = "cert-rotation:source";
 /// On a certificate this system imported: the fingerprint of its leaf.

@@ -57,6 +57,5 @@ pub async fn claim(
 
 /// One object for each certificate.
 fn key(old: &CertificateId) -> String {
-    let id = old.id();
-    format!("claims/{}.json", id.rsplit('/').next().unwrap_or(id))
+    format!("claims/{}.json", old.segment())
 }

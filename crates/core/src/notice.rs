@@ -1,0 +1,263 @@
+//! Notices: what a person reads on a phone, and a machine in an event.
+//!
+//! A notice has a name, and one of that name is sent once: the name says which certificate, what about it,
+//! and at which of its moments.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::certificate::Certificate;
+use crate::finding::{Finding, listed};
+use crate::ids::{CertificateId, TargetId};
+use crate::watch::days_left;
+
+/// What a notice is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Kind {
+    /// It is time for a certificate, and no other one is there yet.
+    ReplacementMissing,
+    /// What lies in the source cannot take its place.
+    ReplacementUnusable,
+    /// The tags of a certificate cannot be followed.
+    SettingsInvalid,
+    /// A rotation has failed.
+    RotationFailed,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::ReplacementMissing,
+        Self::ReplacementUnusable,
+        Self::SettingsInvalid,
+        Self::RotationFailed,
+    ];
+
+    /// Its name, written out so that renaming a variant cannot change it silently.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReplacementMissing => "ReplacementMissing",
+            Self::ReplacementUnusable => "ReplacementUnusable",
+            Self::SettingsInvalid => "SettingsInvalid",
+            Self::RotationFailed => "RotationFailed",
+        }
+    }
+}
+
+/// A notice, ready to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What it is about.
+    pub kind: Kind,
+    /// Under this name it is sent once; it can be part of a key in S3.
+    pub name: String,
+    /// One line: at most 100 characters, ASCII, as SNS wants it (`Publish`, parameter `Subject`).
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The same for machines.
+    pub detail: Value,
+}
+
+/// The certificate that a notice is about, and what it serves.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// What CloudFront calls it.
+    pub id: &'a CertificateId,
+    /// The leaf.
+    pub certificate: &'a Certificate,
+    /// Its tag `cert-rotation:source`.
+    pub source: &'a str,
+    /// What serves it.
+    pub targets: &'a [TargetId],
+    /// Which of the moments has come: days left; none before the first.
+    pub moment: Option<u16>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl About<'_> {
+    /// No replacement: what lies in the source is the certificate itself, or one valid until `found`, which is
+    /// no longer.
+    pub fn missing(&self, found: Option<Timestamp>) -> Notice {
+        let found = match found {
+            None => "The certificate that lies there now is the one that is served.".to_owned(),
+            Some(until) => format!(
+                "The certificate that lies there now is valid until {}, which is no longer.",
+                day(until)
+            ),
+        };
+        let text = format!(
+            "The certificate of {} {}, and there is no replacement yet.\n\n\
+             Put the new certificate, its chain and its key into\n{}\n\
+             and the rotation starts by itself.\n\n{found}\n{}",
+            self.certificate.name(),
+            self.end(),
+            self.source,
+            self.serves()
+        );
+        let subject = format!("{}: no replacement yet", self.subject());
+        self.notice(Kind::ReplacementMissing, None, subject, text, &[])
+    }
+
+    /// A replacement that these findings speak against.
+    pub fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
+        let text = format!(
+            "What lies in\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
+             Once this is mended, the rotation starts by itself.\n{}",
+            self.source,
+            self.certificate.name(),
+            self.end(),
+            bullets(findings),
+            self.serves()
+        );
+        let subject = format!("{}: its replacement cannot be used", self.subject());
+        // What was found may be worded differently from day to day; about what it was, is not.
+        let mut about: Vec<String> = findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.ending.name(), finding.subject))
+            .collect();
+        about.sort();
+        about.extend(replacement.map(|leaf| leaf.fingerprint().to_string()));
+        self.notice(Kind::ReplacementUnusable, Some(&about), subject, text, findings)
+    }
+
+    /// Tags that cannot be followed.
+    pub fn settings(&self, findings: &[Finding]) -> Notice {
+        let text = format!(
+            "The tags of the certificate of {}, which {}, cannot be followed. Until they are corrected, \
+             nothing is rotated.\n\n{}\n{}",
+            self.certificate.name(),
+            self.end(),
+            bullets(findings),
+            self.serves()
+        );
+        let subject = format!("{}: its tags cannot be followed", self.subject());
+        let about: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        self.notice(Kind::SettingsInvalid, Some(&about), subject, text, findings)
+    }
+
+    fn notice(
+        &self,
+        kind: Kind,
+        about: Option<&[String]>,
+        subject: String,
+        text: String,
+        findings: &[Finding],
+    ) -> Notice {
+        let moment = self.moment.map_or_else(|| "early".to_owned(), |days| days.to_string());
+        let digest = about.map(|about| format!("-{}", digest(&about.join("\n")))).unwrap_or_default();
+        let name = format!("{}/{}-{moment}{digest}", self.id.segment(), kind.name());
+        let detail = json!({
+            "kind": kind,
+            "name": name,
+            "certificate": {
+                "id": self.id.id(),
+                "arn": self.id.arn(),
+                "fingerprint": self.certificate.fingerprint(),
+                "notAfter": self.certificate.not_after(),
+                "daysLeft": days_left(self.certificate, self.now),
+                "names": first(self.certificate.dns_names()),
+            },
+            "source": self.source,
+            "targets": {"total": self.targets.len(), "first": first(self.targets)},
+            "findings": first(findings),
+            "text": text,
+        });
+        Notice { kind, name, subject: line(&subject), text, detail }
+    }
+
+    fn subject(&self) -> String {
+        let name = self.certificate.name();
+        match days_left(self.certificate, self.now) {
+            ..0 => format!("{name} has EXPIRED"),
+            0 => format!("{name} expires TODAY"),
+            1 => format!("{name} expires in 1 day"),
+            days => format!("{name} expires in {days} days"),
+        }
+    }
+
+    fn end(&self) -> String {
+        let on = day(self.certificate.not_after());
+        match days_left(self.certificate, self.now) {
+            ..0 => format!("EXPIRED on {on}"),
+            0 => format!("expires in less than a day, on {on}"),
+            1 => format!("expires in 1 day, on {on}"),
+            days => format!("expires in {days} days, on {on}"),
+        }
+    }
+
+    fn serves(&self) -> String {
+        let targets = match self.targets {
+            [] => "nothing".to_owned(),
+            targets => format!("{}: {}", targets.len(), listed(targets)),
+        };
+        format!(
+            "\nNames: {}\nServed by {targets}\nCertificate: {}",
+            listed(self.certificate.dns_names()),
+            self.id.arn()
+        )
+    }
+}
+
+/// A rotation that failed: its name, the error it ended with, and the cause.
+pub fn failed(execution: &str, stopped: &str, error: &str, cause: &str, input: &Value) -> Notice {
+    let rotation = execution.rsplit(':').next().unwrap_or(execution);
+    let of = |field: &str| input[field].as_str().unwrap_or("not named in its input");
+    let text = format!(
+        "The rotation {rotation} has failed: {error}.\n\n{cause}\n\n\
+         What to do is in docs/runbook.md under {error}.\n\n\
+         Old certificate: {}\nNew certificate: {}\nExecution: {execution}",
+        of("oldCertificate"),
+        of("newCertificate")
+    );
+    let name = format!("executions/{}", digest(&format!("{execution} {stopped}")));
+    let detail = json!({
+        "kind": Kind::RotationFailed,
+        "name": name,
+        "execution": execution,
+        "rotation": rotation,
+        "error": error,
+        "cause": cause,
+        "text": text,
+    });
+    let subject = line(&format!("Rotation failed ({error}): {rotation}"));
+    Notice { kind: Kind::RotationFailed, name, subject, text, detail }
+}
+
+/// Events have room for 256 KB, and a certificate may have a thousand names.
+fn first<T>(items: &[T]) -> &[T] {
+    &items[..items.len().min(100)]
+}
+
+fn bullets(findings: &[Finding]) -> String {
+    const SHOWN: usize = 10;
+    let mut lines: Vec<String> =
+        findings.iter().take(SHOWN).map(|finding| format!("- {finding}")).collect();
+    if findings.len() > SHOWN {
+        lines.push(format!("- and {} more", findings.len() - SHOWN));
+    }
+    lines.join("\n")
+}
+
+fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d at %H:%M UTC").to_string()
+}
+
+/// Names of certificates are written by whoever issued them.
+fn line(text: &str) -> String {
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let line: String = text.chars().map(printable).collect();
+    match line.char_indices().nth(97) {
+        Some((at, _)) if line.len() > 100 => format!("{}...", &line[..at]),
+        _ => line,
+    }
+}
+
+/// Enough of a digest to tell notices apart.
+pub(crate) fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,428 @@
+//! What an event asks for: which certificates are to be looked at, and whether somebody is waiting.
+//!
+//! The forms are those of the EventBridge events reference ("Amazon ACM events", "CloudWatch events",
+//! "Step Functions events", "Systems Manager events", "Amazon S3 events", "AWS service events delivered via
+//! CloudTrail"), of an alarm that calls a function itself (CloudWatch User Guide, "Using Amazon CloudWatch
+//! alarms"), and one of our own for people and schedules: `{"look": "all"}`.
+
+use serde_json::Value;
+
+use crate::finding::{Ending, Finding};
+use crate::request::{OldRef, SourceRef, old_ref, source_ref};
+
+/// The source of our own events.
+pub const EVENT_SOURCE: &str = "cloudfront-certificate-rotation";
+/// The detail type of our notices.
+pub const NOTICE: &str = "Certificate Rotation Notice";
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Look at certificates.
+    Look(Look),
+    /// Tell that an execution has failed.
+    Failed {
+        /// Its ARN.
+        execution: String,
+        /// When it ended, as the event has it: a redriven one fails again.
+        stopped: String,
+    },
+    /// Nothing: an event that was let through and concerns nobody, and why.
+    Nothing(&'static str),
+}
+
+/// At what to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// At which certificates.
+    pub at: At,
+    /// Does somebody wait for it? Then a fit replacement is taken even before it is time.
+    pub asked: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// Which certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// All managed ones.
+    All,
+    /// These, if they are managed.
+    Certificates(Vec<OldRef>),
+    /// All whose replacement waits in this source.
+    Source(SourceRef),
+}
+
+/// What an event is, by what AWS calls it.
+#[derive(Clone, Copy)]
+enum Form {
+    Look,
+    Schedule,
+    Expiry,
+    Alarm,
+    Secret,
+    Parameter,
+    Object,
+    Execution,
+}
+
+/// Understands an event.
+///
+/// # Errors
+/// `RequestInvalid` for one that is none of those above.
+pub fn parse(event: &Value) -> Result<Trigger, Finding> {
+    let form = form(event).ok_or_else(|| {
+        unknown(
+            "is none that this function knows",
+            "send it {\"look\": \"all\"}, or an event that a rule of the template lets through",
+        )
+    })?;
+    match form {
+        Form::Look => look(event),
+        Form::Schedule => Ok(all(false)),
+        Form::Expiry => Ok(certificates(strings(&event["resources"]), false)),
+        Form::Alarm => Ok(alarm(event)),
+        Form::Secret => Ok(secret(&event["detail"])),
+        Form::Parameter => Ok(parameter(&event["detail"])),
+        Form::Object => Ok(object(&event["detail"])),
+        Form::Execution => execution(&event["detail"]),
+    }
+}
+
+fn form(event: &Value) -> Option<Form> {
+    if event.get("look").is_some() {
+        return Some(Form::Look);
+    }
+    if event.get("alarmData").is_some() {
+        return Some(Form::Alarm);
+    }
+    match (event["source"].as_str()?, event["detail-type"].as_str()?) {
+        ("aws.scheduler" | "aws.events", "Scheduled Event") => Some(Form::Schedule),
+        ("aws.acm", "ACM Certificate Approaching Expiration" | "ACM Certificate Expired") => {
+            Some(Form::Expiry)
+        }
+        ("aws.cloudwatch", "CloudWatch Alarm State Change") => Some(Form::Alarm),
+        ("aws.secretsmanager", "AWS API Call via CloudTrail" | "AWS Service Event via CloudTrail") => {
+            Some(Form::Secret)
+        }
+        ("aws.ssm", "Parameter Store Change") => Some(Form::Parameter),
+        ("aws.s3", "Object Created") => Some(Form::Object),
+        ("aws.states", "Step Functions Execution Status Change") => Some(Form::Execution),
+        _ => None,
+    }
+}
+
+/// `{"look": "all"}`, or an ARN or id, or an array of those; and `"dryRun": true`.
+fn look(event: &Value) -> Result<Trigger, Finding> {
+    const CURE: &str =
+        "give \"all\", the ARN or id of a certificate, or an array of those, and dryRun true or false";
+    let unknown_field = event
+        .as_object()
+        .is_some_and(|fields| fields.keys().any(|field| field != "look" && field != "dryRun"));
+    let dry_run = match &event["dryRun"] {
+        Value::Null => false,
+        Value::Bool(dry_run) => *dry_run,
+        _ => return Err(unknown("has a dryRun that is neither true nor false", CURE)),
+    };
+    if unknown_field {
+        return Err(unknown("has a field that is neither look nor dryRun", CURE));
+    }
+    let at = match &event["look"] {
+        Value::String(all) if all == "all" => At::All,
+        given => {
+            let names = match given {
+                Value::String(one) => vec![one.as_str()],
+                given => strings(given),
+            };
+            let parsed: Result<Vec<OldRef>, _> = names.into_iter().map(old_ref).collect();
+            match parsed {
+                Ok(certificates) if !certificates.is_empty() => At::Certificates(certificates),
+                Ok(_) => return Err(unknown("has a look at nothing", CURE)),
+                Err((problem, cure)) => return Err(unknown(problem, cure)),
+            }
+        }
+    };
+    Ok(Trigger::Look(Look { at, asked: false, dry_run }))
+}
+
+fn unknown(problem: &str, cure: &str) -> Finding {
+    Finding::new(Ending::RequestInvalid, "event", problem, cure)
+}
+
+fn all(asked: bool) -> Trigger {
+    Trigger::Look(Look { at: At::All, asked, dry_run: false })
+}
+
+fn certificates(names: Vec<&str>, asked: bool) -> Trigger {
+    // What is no certificate that CloudFront can serve is of another region, say.
+    let certificates: Vec<OldRef> = names.into_iter().filter_map(|name| old_ref(name).ok()).collect();
+    if certificates.is_empty() {
+        return Trigger::Nothing("it names no certificate that CloudFront can serve");
+    }
+    Trigger::Look(Look { at: At::Certificates(certificates), asked, dry_run: false })
+}
+
+/// An alarm tells which certificates by the dimensions of its metrics. One on the lowest of all has none.
+fn alarm(event: &Value) -> Trigger {
+    let data = event.get("alarmData").unwrap_or(&event["detail"]);
+    if data["state"]["value"] != "ALARM" {
+        return Trigger::Nothing("the alarm is over, or has no data");
+    }
+    let metrics = data["configuration"]["metrics"].as_array();
+    let named: Vec<&str> = metrics
+        .into_iter()
+        .flatten()
+        .filter_map(|metric| metric["metricStat"]["metric"]["dimensions"]["CertificateArn"].as_str())
+        .collect();
+    if named.is_empty() { all(true) } else { certificates(named, true) }
+}
+
+/// A value that was put, or a stage that was moved to another version; a rotation function's success is an
+/// event of the service.
+fn secret(detail: &Value) -> Trigger {
+    if detail.get("errorCode").is_some_and(|code| !code.is_null()) {
+        return Trigger::Nothing("the call to Secrets Manager failed");
+    }
+    let name = detail["requestParameters"]["secretId"]
+        .as_str()
+        .or_else(|| detail["responseElements"]["arn"].as_str())
+        .or_else(|| detail["requestParameters"]["name"].as_str())
+        .or_else(|| detail["additionalEventData"]["SecretId"].as_str());
+    changed(name.map(str::to_owned))
+}
+
+fn parameter(detail: &Value) -> Trigger {
+    changed(detail["name"].as_str().map(|name| format!("ssm:{name}")))
+}
+
+fn object(detail: &Value) -> Trigger {
+    let bucket = detail["bucket"]["name"].as_str();
+    let key = detail["object"]["key"].as_str();
+    changed(bucket.zip(key).map(|(bucket, key)| format!("s3://{bucket}/{key}")))
+}
+
+fn changed(source: Option<String>) -> Trigger {
+    match source.as_deref().map(source_ref) {
+        Some(Ok(source)) => {
+            Trigger::Look(Look { at: At::Source(source), asked: true, dry_run: false })
+        }
+        _ => Trigger::Nothing("what has changed can be no source"),
+    }
+}
+
+fn execution(detail: &Value) -> Result<Trigger, Finding> {
+    if !matches!(detail["status"].as_str(), Some("FAILED" | "TIMED_OUT" | "ABORTED")) {
+        return Ok(Trigger::Nothing("the execution has not failed"));
+    }
+    let execution = detail["executionArn"].as_str().ok_or_else(|| {
+        unknown("tells of an execution and does not say which", "send it as Step Functions does")
+    })?;
+    Ok(Trigger::Failed { execution: execution.into(), stopped: detail["stopDate"].to_string() })
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ACM: &str = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b";
+    const IAM: &str = "arn:aws:iam::111122223333:server-certificate/cloudfront/www";
+
+    fn look_at(at: At, asked: bool) -> Trigger {
+        Trigger::Look(Look { at, asked, dry_run: false })
+    }
+
+    fn acm() -> OldRef {
+        OldRef::AcmArn(ACM.into())
+    }
+
+    #[track_caller]
+    fn check(event: &Value, expected: Trigger) {
+        assert_eq!(parse(event).expect("an event"), expected);
+    }
+
+    #[test]
+    fn people_and_schedules() {
+        check(&json!({"look": "all"}), look_at(At::All, false));
+        check(&json!({"look": ACM}), look_at(At::Certificates(vec![acm()]), false));
+        check(
+            &json!({"look": [ACM, IAM], "dryRun": true}),
+            Trigger::Look(Look {
+                at: At::Certificates(vec![acm(), OldRef::IamArn(IAM.into())]),
+                asked: false,
+                dry_run: true,
+            }),
+        );
+        check(
+            &json!({
+                "version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event",
+                "time": "2026-11-24T05:23:00Z", "resources": [], "detail": "{}",
+            }),
+            look_at(At::All, false),
+        );
+    }
+
+    #[test]
+    fn an_expiry_event_names_its_certificate_and_does_not_hurry() {
+        let event = |detail_type: &str, arn: &str| {
+            json!({
+                "version": "0", "id": "9c95e8e4-96a4-ef3f-b739-b6aa5b193afb",
+                "detail-type": detail_type, "source": "aws.acm", "account": "111122223333",
+                "time": "2020-09-30T06:51:08Z", "region": "us-east-1", "resources": [arn],
+                "detail": {"DaysToExpiry": 31, "CommonName": "example.com"},
+            })
+        };
+        let expected = || look_at(At::Certificates(vec![acm()]), false);
+        check(&event("ACM Certificate Approaching Expiration", ACM), expected());
+        check(&event("ACM Certificate Expired", ACM), expected());
+        let elsewhere = ACM.replace("us-east-1", "eu-west-1");
+        assert!(matches!(
+            parse(&event("ACM Certificate Expired", &elsewhere)),
+            Ok(Trigger::Nothing(_))
+        ));
+    }
+
+    fn alarm_data(value: &str, metrics: &Value) -> Value {
+        json!({
+            "alarmName": "expiry",
+            "state": {"value": value, "timestamp": "2019-10-02T17:04:40.989+0000"},
+            "configuration": {"metrics": metrics},
+        })
+    }
+
+    #[test]
+    fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
+        let metric = |dimensions: &Value| {
+            json!({
+                "id": "m", "returnData": true,
+                "metricStat": {
+                    "metric": {
+                        "namespace": "AWS/CertificateManager", "name": "DaysToExpiry",
+                        "dimensions": dimensions,
+                    },
+                    "period": 86_400, "stat": "Minimum",
+                },
+            })
+        };
+        let wrap = |detail: Value| {
+            json!({
+                "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change",
+                "resources": ["arn:aws:cloudwatch:us-east-1:111122223333:alarm:expiry"],
+                "detail": detail,
+            })
+        };
+        let of_one = json!([{"id": "e", "expression": "m - 1"}, metric(&json!({"CertificateArn": ACM}))]);
+        let expected = || look_at(At::Certificates(vec![acm()]), true);
+        check(&wrap(alarm_data("ALARM", &of_one)), expected());
+        // The alarm calls the function itself.
+        check(
+            &json!({
+                "source": "aws.cloudwatch", "alarmArn": "arn:…", "accountId": "111122223333",
+                "time": "2026-11-24T06:00:00.000+0000", "region": "us-east-1",
+                "alarmData": alarm_data("ALARM", &of_one),
+            }),
+            expected(),
+        );
+        check(&wrap(alarm_data("ALARM", &json!([metric(&json!({}))]))), look_at(At::All, true));
+        for value in ["OK", "INSUFFICIENT_DATA"] {
+            let event = wrap(alarm_data(value, &of_one));
+            assert!(matches!(parse(&event), Ok(Trigger::Nothing(_))), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_changed_source_hurries() {
+        let secret = |detail: Value| {
+            json!({
+                "source": "aws.secretsmanager", "detail-type": "AWS API Call via CloudTrail",
+                "region": "us-east-1", "detail": detail,
+            })
+        };
+        let expected = |name: &str| look_at(At::Source(source_ref(name).expect(name)), true);
+        const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
+        for name in ["tls/www", ARN] {
+            let put = json!({
+                "eventSource": "secretsmanager.amazonaws.com", "eventName": "PutSecretValue",
+                "requestParameters": {"secretId": name, "clientRequestToken": "t"},
+                "responseElements": {"arn": ARN},
+            });
+            check(&secret(put), expected(name));
+        }
+        let created = json!({
+            "eventName": "CreateSecret", "requestParameters": {"name": "tls/www"},
+            "responseElements": {"arn": ARN},
+        });
+        check(&secret(created), expected(ARN));
+        let rotated = json!({
+            "eventName": "RotationSucceeded", "additionalEventData": {"SecretId": ARN},
+        });
+        check(&secret(rotated), expected(ARN));
+        let denied = json!({
+            "eventName": "PutSecretValue", "errorCode": "AccessDenied",
+            "requestParameters": {"secretId": ARN},
+        });
+        assert!(matches!(parse(&secret(denied)), Ok(Trigger::Nothing(_))));
+        check(
+            &json!({
+                "source": "aws.ssm", "detail-type": "Parameter Store Change",
+                "detail": {"operation": "Update", "name": "/tls/www", "type": "SecureString"},
+            }),
+            expected("ssm:/tls/www"),
+        );
+        check(
+            &json!({
+                "source": "aws.s3", "detail-type": "Object Created",
+                "detail": {"bucket": {"name": "sources"}, "object": {"key": "a b/www.pem"}},
+            }),
+            expected("s3://sources/a b/www.pem"),
+        );
+    }
+
+    #[test]
+    fn a_failed_execution_is_told_of() {
+        let event = |status: &str| {
+            json!({
+                "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+                "detail": {
+                    "executionArn": "arn:aws:states:us-east-1:111122223333:execution:rotation:a",
+                    "status": status, "stopDate": 1_551_225_271_984_u64,
+                },
+            })
+        };
+        for status in ["FAILED", "TIMED_OUT", "ABORTED"] {
+            check(
+                &event(status),
+                Trigger::Failed {
+                    execution: "arn:aws:states:us-east-1:111122223333:execution:rotation:a".into(),
+                    stopped: "1551225271984".into(),
+                },
+            );
+        }
+        for status in ["RUNNING", "SUCCEEDED"] {
+            assert!(matches!(parse(&event(status)), Ok(Trigger::Nothing(_))), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_these_is_refused() {
+        for event in [
+            json!({}),
+            json!(null),
+            json!("look"),
+            json!({"look": "everything"}),
+            json!({"look": []}),
+            json!({"look": "all", "dryRun": "yes"}),
+            json!({"look": "all", "dryrun": true}),
+            json!({"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification"}),
+        ] {
+            let finding = parse(&event).expect_err("none of these");
+            assert_eq!(finding.ending, Ending::RequestInvalid);
+            assert!(finding.subject == "event" && !finding.cure.is_empty(), "{finding}");
+        }
+    }
+}
