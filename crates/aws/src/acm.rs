@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use rotation_core::bundle::Bundle;
 use rotation_core::certificate::Certificate;
 use rotation_core::ids::CertificateId;
-use rotation_core::tags::Tag;
+use rotation_core::tags::{self, Tag};
 
 use crate::error::{AwsError, Context, ErrorKind};
 
@@ -114,17 +114,18 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
-/// The certificates that carry this tag.
+/// The imported certificates that carry a tag of this key, with its value.
 pub async fn list_tagged(
     client: &Client,
     key: &str,
-    value: &str,
-) -> Result<Vec<CertificateId>, AwsError> {
+) -> Result<Vec<(CertificateId, String)>, AwsError> {
     let mut found = Vec::new();
     for summary in list(client).await? {
-        let Some(arn) = summary.certificate_arn else { continue };
-        if tags(client, &arn).await?.iter().any(|(k, v)| k == key && v == value) {
-            found.push(CertificateId::Acm { arn });
+        let imported = summary.r#type == Some(CertificateType::Imported);
+        let Some(arn) = summary.certificate_arn.filter(|_| imported) else { continue };
+        let tags = tags(client, &arn).await?;
+        if let Some(value) = tags::value(&tags, key) {
+            found.push((CertificateId::Acm { arn }, value.to_owned()));
         }
     }
     Ok(found)

@@ -6,7 +6,7 @@ use aws_sdk_iam::types::{ServerCertificateMetadata, SummaryKeyType, Tag as IamTa
 use rotation_core::bundle::Bundle;
 use rotation_core::certificate::Certificate;
 use rotation_core::ids::CertificateId;
-use rotation_core::tags::Tag;
+use rotation_core::tags::{self, Tag};
 
 use crate::acm::{Deletion, ImportError};
 use crate::error::{AwsError, Context, ErrorKind};
@@ -89,19 +89,15 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
-/// The server certificates that carry this tag.
+/// The server certificates that carry a tag of this key, with its value.
 pub async fn list_tagged(
     client: &Client,
     key: &str,
-    value: &str,
-) -> Result<Vec<CertificateId>, AwsError> {
+) -> Result<Vec<(CertificateId, String)>, AwsError> {
     let mut found = Vec::new();
     for metadata in list(client).await? {
         let one = find_by_name(client, &metadata.server_certificate_name).await?;
-        found.extend(
-            one.filter(|one| one.tags.iter().any(|(k, v)| k == key && v == value))
-                .map(|one| one.id),
-        );
+        found.extend(one.and_then(|one| Some((one.id, tags::value(&one.tags, key)?.to_owned()))));
     }
     Ok(found)
 }

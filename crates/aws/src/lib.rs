@@ -5,6 +5,7 @@ pub mod cloudfront;
 pub mod config_document;
 pub mod error;
 pub mod iam;
+pub mod notices;
 pub mod quotas;
 pub mod s3;
 pub mod source;
@@ -29,12 +30,16 @@ pub struct Aws {
     pub acm: aws_sdk_acm::Client,
     /// CloudFront.
     pub cloudfront: aws_sdk_cloudfront::Client,
+    /// EventBridge in the function's own region.
+    pub events: aws_sdk_eventbridge::Client,
     /// IAM.
     pub iam: aws_sdk_iam::Client,
     /// Service Quotas in us-east-1, which has those of the global services and of ACM there.
     pub quotas: aws_sdk_servicequotas::Client,
     /// S3 in the function's own region.
     pub s3: aws_sdk_s3::Client,
+    /// SNS in the function's own region.
+    pub sns: aws_sdk_sns::Client,
     /// Step Functions in the function's own region.
     pub states: aws_sdk_sfn::Client,
     config: SdkConfig,
@@ -72,6 +77,7 @@ impl Aws {
             iam: aws_sdk_iam::Client::from_conf(
                 aws_sdk_iam::config::Builder::from(&global).interceptor(WholeXml).build(),
             ),
+            events: aws_sdk_eventbridge::Client::new(config),
             quotas: aws_sdk_servicequotas::Client::new(&global),
             s3: aws_sdk_s3::Client::from_conf(
                 // Local implementations of S3 answer at one host for all buckets; on AWS it is as good.
@@ -80,6 +86,7 @@ impl Aws {
                     .interceptor(WholeXml)
                     .build(),
             ),
+            sns: aws_sdk_sns::Client::new(config),
             states: aws_sdk_sfn::Client::new(config),
             config: config.clone(),
         }

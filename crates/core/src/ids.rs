@@ -58,11 +58,6 @@ impl CertificateId {
         }
     }
 
-    /// The last part of the id: unique in its account, and fit for a key in S3.
-    pub fn segment(&self) -> &str {
-        self.id().rsplit('/').next().unwrap_or_default()
-    }
-
     /// The ARN, in either store.
     pub fn arn(&self) -> &str {
         match self {
@@ -75,6 +70,11 @@ impl fmt::Display for CertificateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
     }
+}
+
+/// The last part of a certificate's id: unique in its account, and fit for a key in S3.
+pub fn segment(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or_default()
 }
 
 /// What kind of thing serves a certificate.

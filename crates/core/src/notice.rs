@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::certificate::Certificate;
 use crate::finding::{Finding, listed};
-use crate::ids::{CertificateId, TargetId};
+use crate::ids::{CertificateId, TargetId, segment};
 use crate::watch::days_left;
 
 /// What a notice is about.
@@ -93,7 +93,7 @@ impl About<'_> {
             "The certificate of {} {}, and there is no replacement yet.\n\n\
              Put the new certificate, its chain and its key into\n{}\n\
              and the rotation starts by itself.\n\n{found}\n{}",
-            self.certificate.name(),
+            name(self.certificate),
             self.end(),
             self.source,
             self.serves()
@@ -108,7 +108,7 @@ impl About<'_> {
             "What lies in\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
              Once this is mended, the rotation starts by itself.\n{}",
             self.source,
-            self.certificate.name(),
+            name(self.certificate),
             self.end(),
             bullets(findings),
             self.serves()
@@ -129,7 +129,7 @@ impl About<'_> {
         let text = format!(
             "The tags of the certificate of {}, which {}, cannot be followed. Until they are corrected, \
              nothing is rotated.\n\n{}\n{}",
-            self.certificate.name(),
+            name(self.certificate),
             self.end(),
             bullets(findings),
             self.serves()
@@ -148,8 +148,9 @@ impl About<'_> {
         findings: &[Finding],
     ) -> Notice {
         let moment = self.moment.map_or_else(|| "early".to_owned(), |days| days.to_string());
-        let digest = about.map(|about| format!("-{}", digest(&about.join("\n")))).unwrap_or_default();
-        let name = format!("{}/{}-{moment}{digest}", self.id.segment(), kind.name());
+        let digest =
+            about.map(|about| format!("-{}", digest(&about.join("\n")))).unwrap_or_default();
+        let name = format!("{}/{}-{moment}{digest}", segment(self.id.id()), kind.name());
         let detail = json!({
             "kind": kind,
             "name": name,
@@ -170,7 +171,7 @@ impl About<'_> {
     }
 
     fn subject(&self) -> String {
-        let name = self.certificate.name();
+        let name = name(self.certificate);
         match days_left(self.certificate, self.now) {
             ..0 => format!("{name} has EXPIRED"),
             0 => format!("{name} expires TODAY"),
@@ -244,6 +245,10 @@ fn bullets(findings: &[Finding]) -> String {
 
 fn day(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d at %H:%M UTC").to_string()
+}
+
+fn name(certificate: &Certificate) -> &str {
+    certificate.dns_names().first().map_or(certificate.subject(), String::as_str)
 }
 
 /// Names of certificates are written by whoever issued them.

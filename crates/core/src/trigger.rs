@@ -2,7 +2,7 @@
 //!
 //! The forms are those of the EventBridge events reference ("Amazon ACM events", "CloudWatch events",
 //! "Step Functions events", "Systems Manager events", "Amazon S3 events", "AWS service events delivered via
-//! CloudTrail"), of an alarm that calls a function itself (CloudWatch User Guide, "Using Amazon CloudWatch
+//! CloudTrail"), of the Secrets Manager User Guide ("Secret event notifications"), of an alarm that calls a function itself (CloudWatch User Guide, "Using Amazon CloudWatch
 //! alarms"), and one of our own for people and schedules: `{"look": "all"}`.
 
 use serde_json::Value;
@@ -60,6 +60,7 @@ enum Form {
     Schedule,
     Expiry,
     Alarm,
+    Label,
     Secret,
     Parameter,
     Object,
@@ -82,6 +83,7 @@ pub fn parse(event: &Value) -> Result<Trigger, Finding> {
         Form::Schedule => Ok(all(false)),
         Form::Expiry => Ok(certificates(strings(&event["resources"]), false)),
         Form::Alarm => Ok(alarm(event)),
+        Form::Label => Ok(changed(event["detail"]["name"].as_str().map(str::to_owned))),
         Form::Secret => Ok(secret(&event["detail"])),
         Form::Parameter => Ok(parameter(&event["detail"])),
         Form::Object => Ok(object(&event["detail"])),
@@ -102,9 +104,11 @@ fn form(event: &Value) -> Option<Form> {
             Some(Form::Expiry)
         }
         ("aws.cloudwatch", "CloudWatch Alarm State Change") => Some(Form::Alarm),
-        ("aws.secretsmanager", "AWS API Call via CloudTrail" | "AWS Service Event via CloudTrail") => {
-            Some(Form::Secret)
-        }
+        ("aws.secretsmanager", "Secret Label Updated") => Some(Form::Label),
+        (
+            "aws.secretsmanager",
+            "AWS API Call via CloudTrail" | "AWS Service Event via CloudTrail",
+        ) => Some(Form::Secret),
         ("aws.ssm", "Parameter Store Change") => Some(Form::Parameter),
         ("aws.s3", "Object Created") => Some(Form::Object),
         ("aws.states", "Step Functions Execution Status Change") => Some(Form::Execution),
@@ -114,8 +118,7 @@ fn form(event: &Value) -> Option<Form> {
 
 /// `{"look": "all"}`, or an ARN or id, or an array of those; and `"dryRun": true`.
 fn look(event: &Value) -> Result<Trigger, Finding> {
-    const CURE: &str =
-        "give \"all\", the ARN or id of a certificate, or an array of those, and dryRun true or false";
+    const CURE: &str = "give \"all\", the ARN or id of a certificate, or an array of those, and dryRun true or false";
     let unknown_field = event
         .as_object()
         .is_some_and(|fields| fields.keys().any(|field| field != "look" && field != "dryRun"));
@@ -155,7 +158,8 @@ fn all(asked: bool) -> Trigger {
 
 fn certificates(names: Vec<&str>, asked: bool) -> Trigger {
     // What is no certificate that CloudFront can serve is of another region, say.
-    let certificates: Vec<OldRef> = names.into_iter().filter_map(|name| old_ref(name).ok()).collect();
+    let certificates: Vec<OldRef> =
+        names.into_iter().filter_map(|name| old_ref(name).ok()).collect();
     if certificates.is_empty() {
         return Trigger::Nothing("it names no certificate that CloudFront can serve");
     }
@@ -172,7 +176,9 @@ fn alarm(event: &Value) -> Trigger {
     let named: Vec<&str> = metrics
         .into_iter()
         .flatten()
-        .filter_map(|metric| metric["metricStat"]["metric"]["dimensions"]["CertificateArn"].as_str())
+        .filter_map(|metric| {
+            metric["metricStat"]["metric"]["dimensions"]["CertificateArn"].as_str()
+        })
         .collect();
     if named.is_empty() { all(true) } else { certificates(named, true) }
 }
@@ -186,6 +192,7 @@ fn secret(detail: &Value) -> Trigger {
     let name = detail["requestParameters"]["secretId"]
         .as_str()
         .or_else(|| detail["responseElements"]["arn"].as_str())
+        .or_else(|| detail["responseElements"]["aRN"].as_str())
         .or_else(|| detail["requestParameters"]["name"].as_str())
         .or_else(|| detail["additionalEventData"]["SecretId"].as_str());
     changed(name.map(str::to_owned))
@@ -316,7 +323,8 @@ mod tests {
                 "detail": detail,
             })
         };
-        let of_one = json!([{"id": "e", "expression": "m - 1"}, metric(&json!({"CertificateArn": ACM}))]);
+        let of_one =
+            json!([{"id": "e", "expression": "m - 1"}, metric(&json!({"CertificateArn": ACM}))]);
         let expected = || look_at(At::Certificates(vec![acm()]), true);
         check(&wrap(alarm_data("ALARM", &of_one)), expected());
         // The alarm calls the function itself.
@@ -345,6 +353,14 @@ mod tests {
         };
         let expected = |name: &str| look_at(At::Source(source_ref(name).expect(name)), true);
         const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
+        check(
+            &json!({
+                "source": "aws.secretsmanager", "detail-type": "Secret Label Updated",
+                "resources": [ARN],
+                "detail": {"name": "tls/www", "labelUpdated": "AWSCURRENT", "versionId": "v"},
+            }),
+            expected("tls/www"),
+        );
         for name in ["tls/www", ARN] {
             let put = json!({
                 "eventSource": "secretsmanager.amazonaws.com", "eventName": "PutSecretValue",

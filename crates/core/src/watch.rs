@@ -6,7 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Fingerprint};
+use crate::ids::CertificateId;
+use crate::notice::digest;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -98,6 +100,10 @@ pub struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Decision {
+    /// It has no tag `cert-rotation:source`: nothing.
+    NotManaged,
+    /// Its tags cannot be followed: somebody is to be told.
+    SettingsInvalid,
     /// No target serves it: nothing.
     NotServed,
     /// There is no replacement, and there is time.
@@ -116,6 +122,26 @@ pub enum Decision {
     Later,
     /// Start one.
     Start,
+}
+
+/// The name of the execution that replaces this certificate by that one, but for the number of the attempt: the
+/// same for the same two certificates, and different for different ones.
+///
+/// At most 76 characters of the 80 that an execution's name may have (Step Functions API, `StartExecution`),
+/// and only those that CloudWatch Logs shows: letters, digits and hyphens.
+pub fn execution_name(
+    old: &CertificateId,
+    old_certificate: &Certificate,
+    new: &Fingerprint,
+    dry_run: bool,
+) -> String {
+    let name = old_certificate.dns_names().first().map_or("", |name| name.trim_start_matches("*."));
+    let host: String =
+        name.chars().take(36).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let new = new.to_string();
+    let new = new.rsplit(':').next().unwrap_or_default();
+    let dry_run = if dry_run { "-dry" } else { "" };
+    format!("auto-{host}-{}-{}{dry_run}", digest(old.id()), new.get(..12).unwrap_or(new))
 }
 
 /// Decides.
@@ -214,6 +240,21 @@ mod tests {
         assert_eq!(days_left(&of_days(47), time("2026-02-16T00:00:00Z")), 1);
         assert_eq!(days_left(&of_days(47), time("2026-02-16T00:00:01Z")), 0);
         assert_eq!(days_left(&of_days(47), time("2026-02-17T00:00:01Z")), -1);
+    }
+
+    #[test]
+    fn an_executions_name_is_made_of_the_two_certificates() {
+        let old = CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/a".into() };
+        let other = CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/b".into() };
+        let certificate = of_days(47);
+        let (new, newer) = (Fingerprint::of(b"new"), Fingerprint::of(b"newer"));
+        let name = execution_name(&old, &certificate, &new, false);
+        assert!(name.starts_with("auto-www-example-com-"), "{name}");
+        assert!(name.len() <= 76 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+        assert_eq!(name, execution_name(&old, &certificate, &new, false));
+        assert_ne!(name, execution_name(&other, &certificate, &new, false));
+        assert_ne!(name, execution_name(&old, &certificate, &newer, false));
+        assert_ne!(name, execution_name(&old, &certificate, &new, true));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use rotation_aws::{s3, states};
 use rotation_core::claim::{Decision, Holder, decide};
 use rotation_core::finding::{Ending, Finding};
-use rotation_core::ids::CertificateId;
+use rotation_core::ids::{CertificateId, segment};
 
 use crate::Context;
 use crate::error::StepError;
@@ -20,7 +20,7 @@ pub async fn claim(
     old: &CertificateId,
 ) -> Result<(), StepError> {
     let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
-    let key = key(old);
+    let key = key(old.id());
     let own = Holder {
         execution: execution.id.clone(),
         name: execution.name.clone(),
@@ -55,7 +55,21 @@ pub async fn claim(
     }
 }
 
+/// Does an execution that runs move the certificate of this id, or ARN in ACM? What cannot be settled counts
+/// as yes.
+///
+/// # Errors
+/// What AWS answers.
+pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
+    let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
+    let Some((holder, _)) = s3::find_json::<Holder>(s3, bucket, &key(old)).await? else {
+        return Ok(false);
+    };
+    let liveness = states::liveness(&context.aws.states, &holder.execution).await?;
+    Ok(!matches!(decide(&holder, liveness, (context.now)()), Decision::TakeOver))
+}
+
 /// One object for each certificate.
-fn key(old: &CertificateId) -> String {
-    format!("claims/{}.json", old.segment())
+fn key(id: &str) -> String {
+    format!("claims/{}.json", segment(id))
 }

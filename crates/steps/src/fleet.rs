@@ -57,6 +57,12 @@ impl Fleet {
         });
         distributions.chain(tenants).collect()
     }
+
+    /// What serves this certificate.
+    pub fn targets_of(&self, id: &CertificateId) -> Vec<TargetId> {
+        let seen = self.seen(id, None).into_iter();
+        seen.filter(|(_, seen)| seen.serves == Serves::Old).map(|(target, _)| target).collect()
+    }
 }
 
 /// One target, asked for by its id; none if it is gone.

@@ -8,6 +8,8 @@ pub mod delete_certificate;
 pub mod error;
 pub mod fleet;
 pub mod import_certificate;
+pub mod logs;
+pub mod notify;
 pub mod payload;
 pub mod plan_rotation;
 pub mod poll_deployment;
@@ -15,6 +17,7 @@ pub mod record_target;
 pub mod report_rotation;
 pub mod review_targets;
 pub mod source;
+pub mod start_rotation;
 pub mod store;
 pub mod update_distribution;
 pub mod verify_viewers;
@@ -24,7 +27,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use rotation_aws::Aws;
+use rotation_core::metrics::{self, Unit};
 use rotation_core::trust::TrustRoots;
+use rotation_core::watch::Schedule;
 use rotation_viewer::Edges;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,9 +47,21 @@ pub struct Context {
     pub settings: Settings,
     /// The clock, so that tests can set it.
     pub now: fn() -> Timestamp,
+    /// Takes lines of metrics: the function's standard output, from where CloudWatch Logs has them.
+    pub metrics: Box<dyn Fn(String) + Send + Sync>,
 }
 
 impl Context {
+    /// Puts metrics out, under this one dimension.
+    pub fn measure(&self, dimension: (&str, &str), metrics: &[(&str, Unit, f64)]) {
+        (self.metrics)(metrics::line((self.now)(), dimension, metrics));
+    }
+
+    /// Metrics of the whole stack.
+    pub fn measure_stack(&self, metrics: &[(&str, Unit, f64)]) {
+        self.measure(("Stack", &self.settings.stack), metrics);
+    }
+
     /// Whom viewers trust: Mozilla's roots, and the file that `SSL_CERT_FILE` names.
     ///
     /// # Errors
@@ -70,6 +87,15 @@ pub struct Settings {
     pub deployment_deadline_minutes: i64,
     /// `QUOTA_DEADLINE_HOURS`: how long to wait for a quota increase, from the start of the execution.
     pub quota_deadline_hours: i64,
+    /// `STACK_NAME`: the dimension of the metrics that are not of one certificate.
+    pub stack: String,
+    /// `STATE_MACHINE_ARN`: what `start-rotation` starts executions of.
+    pub state_machine_arn: String,
+    /// `NOTICE_TOPIC_ARN`: where notices go.
+    pub notice_topic: String,
+    /// `ROTATE_AT_REMAINING_PERCENT` and `NOTICE_DAYS`: when it is time for a certificate, and at which days
+    /// left notices are sent.
+    pub schedule: Schedule,
     /// `SSL_CERT_FILE`: a file of PEM roots that are trusted in addition to Mozilla's.
     pub extra_roots: Option<PathBuf>,
     /// `VIEWER_EDGE`: a `host:port` where every edge answers, instead of the internet.
@@ -85,8 +111,20 @@ impl Settings {
                     .map_err(|_| format!("environment variable {name} is not a number: {text}"))
             })
         }
+        let text = |name| std::env::var(name).unwrap_or_default();
+        let notice_days = std::env::var("NOTICE_DAYS").unwrap_or_else(|_| "45,30,14,7,3,1".into());
+        let notice_days: Result<Vec<u16>, _> =
+            notice_days.split(',').map(|days| days.trim().parse()).collect();
         Ok(Self {
-            bucket: std::env::var("ROTATION_BUCKET").unwrap_or_default(),
+            bucket: text("ROTATION_BUCKET"),
+            stack: text("STACK_NAME"),
+            state_machine_arn: text("STATE_MACHINE_ARN"),
+            notice_topic: text("NOTICE_TOPIC_ARN"),
+            schedule: Schedule {
+                percent: number("ROTATE_AT_REMAINING_PERCENT", 33)?,
+                notice_days: notice_days
+                    .map_err(|_| "environment variable NOTICE_DAYS is not a list of numbers")?,
+            },
             poll_seconds: number("POLL_INTERVAL_SECONDS", 30)?,
             deployment_deadline_minutes: number("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
             quota_deadline_hours: number("QUOTA_DEADLINE_HOURS", 168)?,
@@ -146,8 +184,7 @@ where
         state.insert("redriveCount".into(), execution.redrive_count.into());
     }
     let input = serde_json::from_value(state).map_err(misfit)?;
-    // Boxed: the SDK's futures nest deeper than the compiler follows in one piece.
-    let output = match Box::pin(step(context, input)).await {
+    let output = match step(context, input).await {
         Err(error) if retries > 0 && !matches!(error, StepError::Ends { .. }) => {
             return Err(StepError::Retried { error: Box::new(error), retries });
         }
@@ -162,10 +199,7 @@ where
     Ok(output)
 }
 
-/// Serves a step as a Lambda function until its environment ends.
-///
-/// The event is taken as plain JSON, because a deserialisation error before the handler would reach
-/// Step Functions under the name of a Rust type.
+/// Serves a step of the state machine as a Lambda function until its environment ends.
 pub async fn run<I, O>(
     step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
 ) -> Result<(), lambda_runtime::Error>
@@ -173,7 +207,18 @@ where
     I: DeserializeOwned,
     O: Serialize,
 {
-    lambda_runtime::tracing::init_default_subscriber();
+    let step = &step;
+    serve(async |context: &Context, event| attempt(context, step, event).await).await
+}
+
+/// Serves a function that takes an event until its environment ends.
+///
+/// The event is taken as plain JSON, because a deserialisation error before the handler would reach
+/// Step Functions under the name of a Rust type.
+pub async fn serve<O: Serialize>(
+    handle: impl AsyncFn(&Context, Value) -> Result<O, StepError>,
+) -> Result<(), lambda_runtime::Error> {
+    logs::begin();
     let settings = Settings::from_env()?;
     let context = Context {
         aws: Aws::from_env().await,
@@ -181,10 +226,12 @@ where
         settings,
         #[expect(clippy::disallowed_methods, reason = "the one place where the clock comes in")]
         now: Timestamp::now,
+        #[expect(clippy::print_stdout, reason = "CloudWatch Logs takes metrics from a bare line")]
+        metrics: Box::new(|line| println!("{line}")),
     };
-    let (step, context) = (&step, &context);
+    let (handle, context) = (&handle, &context);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
-        attempt(context, step, event.payload)
+        logs::told(event.payload, async |event| handle(context, event).await)
     }))
     .await
 }

@@ -14,6 +14,7 @@ use rotation_aws::s3;
 use rotation_core::bundle::Bundle;
 use rotation_core::finding::{Ending, Finding, listed};
 use rotation_core::ids::{CertificateId, Store};
+use rotation_core::metrics::Unit;
 use rotation_core::new_certificate::{self, OldCertificate as Outlived};
 use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, outcome, targets, waves};
 use rotation_core::request::{self, OnFailure, Request};
@@ -47,9 +48,17 @@ pub struct Input {
 /// `RequestInvalid`, `SourceUnreadable`, `CertificateNotFound`, `CertificateInvalid`,
 /// `AliasNotCovered`, `TargetNotRotatable` with all findings, `AlreadyRunning`, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
+    let dry_run = input.request["dryRun"] == true;
+    let result = plan(context, input).await;
+    if !dry_run && matches!(result, Ok(_) | Err(StepError::Ends { .. })) {
+        context.measure_stack(&[("RotationsStarted", Unit::Count, 1.0)]);
+    }
+    result
+}
+
+async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
     let request = request::parse(&input.request).map_err(|findings| StepError::found(&findings))?;
     let folder = Folder::of(&context.settings.bucket, &input.execution);
-    let now = (context.now)();
 
     let bundle = source::bundle(&context.aws, &request.source_ref, &request.source).await?;
     let old = match &bundle {
@@ -74,26 +83,8 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     if !request.dry_run {
         claim(context, &input.execution, &old.id).await?;
     }
-    let store = request.store.unwrap_or(old.id.store());
-    if let Some(finding) = store_of_partition(&old.id, store) {
-        return Err(StepError::found(&[finding]));
-    }
-
-    let copies = store::copies(&context.aws, store, &bundle.leaf).await?;
-    let certificates: Vec<&CertificateId> = std::iter::once(&old.id).chain(&copies).collect();
-    let fleet = look(&context.aws, &certificates).await?;
-    let new = most_served(&fleet, copies);
-    let members = members(context, &fleet, &old.id, new.as_ref()).await?;
-
-    let outlived = Outlived {
-        fingerprint: old.certificate.fingerprint(),
-        not_after: old.certificate.not_after(),
-    };
-    let mut findings =
-        new_certificate::check(&bundle, &outlived, store, &context.trust_roots()?, now);
-    let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
-    findings.extend(chosen.findings);
-    let planned = chosen.planned;
+    let Examined { store, new, members, planned, findings } =
+        examine(context, &request, &old, &bundle).await?;
     let waves = waves(&planned, request.concurrency);
 
     let plan = Plan {
@@ -139,6 +130,48 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
         outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
     );
     if findings.is_empty() { Ok(plan) } else { Err(StepError::found(&findings)) }
+}
+
+/// What putting a certificate in the place of the old one would mean.
+pub(crate) struct Examined {
+    store: Store,
+    /// The new certificate, if it lies in that store already.
+    new: Option<CertificateId>,
+    /// Everything in CloudFront.
+    members: Vec<Member>,
+    /// What is to be moved, or was moved already.
+    planned: Vec<Member>,
+    /// Everything that speaks against it.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// Looks at the new certificate and at all that serves the old one.
+///
+/// # Errors
+/// What AWS answers.
+pub(crate) async fn examine(
+    context: &Context,
+    request: &Request,
+    old: &Stored,
+    bundle: &Bundle,
+) -> Result<Examined, StepError> {
+    let store = request.store.unwrap_or(old.id.store());
+    let copies = store::copies(&context.aws, store, &bundle.leaf).await?;
+    let certificates: Vec<&CertificateId> = std::iter::once(&old.id).chain(&copies).collect();
+    let fleet = look(&context.aws, &certificates).await?;
+    let new = most_served(&fleet, copies);
+    let members = members(context, &fleet, &old.id, new.as_ref()).await?;
+
+    let outlived = Outlived {
+        fingerprint: old.certificate.fingerprint(),
+        not_after: old.certificate.not_after(),
+    };
+    let now = (context.now)();
+    let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
+    findings.extend(new_certificate::check(bundle, &outlived, store, &context.trust_roots()?, now));
+    let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
+    findings.extend(chosen.findings);
+    Ok(Examined { store, new, members, planned: chosen.planned, findings })
 }
 
 /// What became of the search for the old certificate.
@@ -191,14 +224,14 @@ async fn find_managed(
 ) -> Result<Old, StepError> {
     let new = bundle.map(|bundle| bundle.leaf.fingerprint());
     let (current, mut older): (Vec<Stored>, Vec<Stored>) =
-        store::managed(&context.aws, &request.source)
+        store::managed(&context.aws, |source| source == request.source)
             .await?
             .into_iter()
             .partition(|stored| Some(stored.certificate.fingerprint()) == new);
     if older.len() > 1 {
         let ids: Vec<&CertificateId> = older.iter().map(|stored| &stored.id).collect();
         let fleet = look(&context.aws, &ids).await?;
-        let served: Vec<bool> = ids.iter().map(|id| serves_any(&fleet, id)).collect();
+        let served: Vec<bool> = ids.iter().map(|id| !fleet.targets_of(id).is_empty()).collect();
         if served.iter().filter(|served| **served).count() == 1 {
             let mut served = served.into_iter();
             older.retain(|_| served.next().unwrap_or(false));
@@ -304,16 +337,9 @@ fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
 
 /// Of several copies of the new certificate, the one that most targets serve already.
 fn most_served(fleet: &Fleet, copies: Vec<CertificateId>) -> Option<CertificateId> {
-    let served = |id: &CertificateId| {
-        let seen = fleet.seen(id, None);
-        seen.values().filter(|seen| seen.serves == Serves::Old).count()
-    };
+    let served = |id: &CertificateId| fleet.targets_of(id).len();
     // The first of equals: copies come with our own imports first.
     copies.into_iter().rev().max_by_key(served)
-}
-
-fn serves_any(fleet: &Fleet, id: &CertificateId) -> bool {
-    fleet.seen(id, None).values().any(|seen| seen.serves == Serves::Old)
 }
 
 /// Everything in CloudFront as the plan sees it. Distributions that serve another certificate are

@@ -7,6 +7,7 @@ use rotation_aws::s3;
 use rotation_core::audit::{self, Certificate, Certificates, Planned, Report, TargetReport};
 use rotation_core::finding::Ending;
 use rotation_core::ids::TargetId;
+use rotation_core::metrics::Unit;
 use rotation_core::plan::{Outcome, Serves};
 use rotation_core::record::{Record, Way};
 use rotation_core::report::{Counts, NewCertificate, OldCertificate, Output as Rotation};
@@ -109,6 +110,7 @@ pub async fn step(context: &Context, state: Value) -> Result<Output, StepError> 
             end
         }
     };
+    measure(context, &input, &end);
     match end {
         End::Succeeded(output) => {
             tracing::info!(outcome = output.outcome, "report-rotation");
@@ -119,6 +121,30 @@ pub async fn step(context: &Context, state: Value) -> Result<Output, StepError> 
             Err(StepError::Ends { ending, cause })
         }
     }
+}
+
+/// Puts out what a rotation came to; a dry run is none.
+fn measure(context: &Context, input: &Input, end: &End) {
+    if input.request["dryRun"] == true {
+        return;
+    }
+    let one_if = |is_so| if is_so { 1.0 } else { 0.0 };
+    let targets = input.review.as_ref().map(|review| review.counts);
+    let count = |of: fn(&Counts) -> usize| targets.as_ref().map_or(0, of) as f64;
+    let seconds = (context.now)().duration_since(input.execution.start_time).as_secs_f64();
+    context.measure_stack(&[
+        ("RotationsSucceeded", Unit::Count, one_if(matches!(end, End::Succeeded(_)))),
+        ("RotationsFailed", Unit::Count, one_if(matches!(end, End::Failed(..)))),
+        (
+            "RotationsRolledBack",
+            Unit::Count,
+            one_if(matches!(end, End::Failed(Ending::RolledBack, _))),
+        ),
+        ("RotationSeconds", Unit::Seconds, seconds),
+        ("TargetsTotal", Unit::Count, count(|counts| counts.total)),
+        ("TargetsUpdated", Unit::Count, count(|counts| counts.updated)),
+        ("TargetsFailed", Unit::Count, count(|counts| counts.failed)),
+    ]);
 }
 
 /// Collects what the steps left in the folder, and leaves the report there.

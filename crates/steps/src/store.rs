@@ -54,12 +54,12 @@ pub async fn copies(
     Ok(copies.into_iter().map(|(id, _)| id).collect())
 }
 
-/// The certificates of both stores whose replacement is to be found in `source`.
-pub async fn managed(aws: &Aws, source: &str) -> Result<Vec<Stored>, AwsError> {
-    let mut ids = acm::list_tagged(&aws.acm, tags::SOURCE, source).await?;
-    ids.extend(iam::list_tagged(&aws.iam, tags::SOURCE, source).await?);
+/// The managed certificates of both stores: those whose tag `cert-rotation:source` is one of the wanted.
+pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
+    let mut tagged = acm::list_tagged(&aws.acm, tags::SOURCE).await?;
+    tagged.extend(iam::list_tagged(&aws.iam, tags::SOURCE).await?);
     let mut stored = Vec::new();
-    for id in &ids {
+    for (id, _) in tagged.iter().filter(|(_, source)| is_wanted(source)) {
         stored.extend(describe(aws, id).await?);
     }
     Ok(stored)

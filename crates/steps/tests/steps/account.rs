@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rcgen::KeyPair;
 use rotation_core::certificate::Certificate;
 use rotation_core::ids::{CertificateId, Store};
+use serde_json::Value;
 
 use crate::certificates::{Material, certificates};
 
@@ -58,8 +59,12 @@ pub(crate) struct Account {
     pub(crate) iam_list_lags: bool,
     /// Somebody edits a distribution right after its configuration is read next.
     pub(crate) edited_meanwhile: bool,
-    /// Statuses of executions of the state machine, by ARN.
-    pub(crate) executions: BTreeMap<String, String>,
+    /// Executions of the state machine, by ARN.
+    pub(crate) executions: BTreeMap<String, Execution>,
+    /// What SNS has sent: subjects and texts.
+    pub(crate) messages: Vec<(String, String)>,
+    /// What was put on the bus.
+    pub(crate) events: Vec<Value>,
     /// Does the network have a way to IPv6?
     pub(crate) has_ipv6: bool,
     /// What edges do, by the name that is asked for; all others serve what is propagated.
@@ -68,6 +73,27 @@ pub(crate) struct Account {
     pub(crate) deletions: u32,
     /// How many certificates were ever put into a store.
     issued: u32,
+}
+
+/// An execution as Step Functions tells of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Execution {
+    pub(crate) status: String,
+    pub(crate) started: Timestamp,
+    pub(crate) input: String,
+    /// When, and the name of the error and its cause if it failed.
+    pub(crate) ended: Option<(Timestamp, String, String)>,
+}
+
+impl Execution {
+    pub(crate) fn running(started: Timestamp) -> Self {
+        Self { status: "RUNNING".into(), started, input: "{}".into(), ended: None }
+    }
+
+    /// One that has come to an end, or waits to be redriven.
+    pub(crate) fn is(self, status: &str, at: Timestamp, error: &str, cause: &str) -> Self {
+        Self { status: status.into(), ended: Some((at, error.into(), cause.into())), ..self }
+    }
 }
 
 /// What an edge does instead of serving what is propagated.
@@ -230,6 +256,8 @@ impl Default for Account {
             iam_list_lags: false,
             edited_meanwhile: false,
             executions: BTreeMap::new(),
+            messages: Vec::new(),
+            events: Vec::new(),
             has_ipv6: false,
             odd_edges: BTreeMap::new(),
             deletions: 0,

@@ -34,6 +34,8 @@ pub(crate) struct Certificates {
     pub(crate) new: Material,
     /// Another one for the same names, between the two.
     pub(crate) other: Material,
+    /// Another one, valid from the spring on and until after the old one.
+    pub(crate) early: Material,
     /// Has one of the names only.
     pub(crate) narrow: Material,
     /// Expired, untrusted, and the key is somebody else's.
@@ -43,7 +45,7 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// The key of one of these.
     pub(crate) fn key_of(&self, pem: &str) -> Option<&str> {
-        let all = [&self.old, &self.new, &self.other, &self.narrow];
+        let all = [&self.old, &self.new, &self.other, &self.early, &self.narrow];
         // Adapters write PEM in their own way, so certificates are compared and not texts.
         let der = Certificate::from_pem(pem).ok()?;
         let is_it = |one: &&&Material| Certificate::from_pem(&one.pem).is_ok_and(|it| it == der);
@@ -72,6 +74,7 @@ pub(crate) fn certificates() -> &'static Certificates {
             old: made(names, (2025, 12, 15), (2026, 12, 15)),
             new: made(names, (2026, 11, 1), (2027, 11, 1)),
             other: made(names, (2026, 6, 1), (2027, 6, 1)),
+            early: made(names, (2026, 4, 1), (2027, 4, 1)),
             narrow: made(&["www.example.com"], (2026, 11, 1), (2027, 11, 1)),
             bad: Material { pem, chain: stranger_chain, key: key().serialize_pem() },
         }

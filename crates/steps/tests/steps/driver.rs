@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::account::{Account, now};
+use crate::account::{self, Account, now};
 use crate::asl::{self, Execution, Failure};
 use crate::fake_aws::{Call, Event, Fault};
 use crate::rig::Rig;
@@ -95,7 +95,7 @@ impl Driver {
         };
         self.disturb(fault, seed);
         let mut execution = Execution::new(definition(), self, &name, request.clone(), seed);
-        self.mark(&name, "RUNNING");
+        self.mark(&name, "RUNNING", None);
         let result = execution.run().await;
         let ran = self.ended(&execution, &name, result);
         (ran, execution)
@@ -105,7 +105,7 @@ impl Driver {
     pub(crate) async fn redrive(&self, execution: &mut Execution<'_, Self>) -> Ran {
         self.disturb(None, 1);
         let name = execution.name();
-        self.mark(&name, "RUNNING");
+        self.mark(&name, "RUNNING", None);
         let result = execution.redrive().await;
         self.ended(execution, &name, result)
     }
@@ -120,9 +120,21 @@ impl Driver {
         });
     }
 
-    fn mark(&self, name: &str, status: &str) {
+    fn mark(&self, name: &str, status: &str, result: Option<&Result<Value, Failure>>) {
         let arn = format!("arn:aws:states:us-east-1:111122223333:execution:rotation:{name}");
-        self.rig.change(|account| drop(account.executions.insert(arn, status.into())));
+        self.rig.change(|account| {
+            let found = account.executions.remove(&arn);
+            let running = found.unwrap_or_else(|| account::Execution::running(clock()));
+            let (error, cause) = match result {
+                Some(Err(failure)) => (failure.error.as_str(), failure.cause.as_str()),
+                _ => ("", ""),
+            };
+            let execution = match result {
+                Some(_) => running.is(status, clock(), error, cause),
+                None => account::Execution { status: status.into(), ended: None, ..running },
+            };
+            account.executions.insert(arn, execution);
+        });
     }
 
     fn ended(
@@ -131,7 +143,8 @@ impl Driver {
         name: &str,
         result: Result<Value, Failure>,
     ) -> Ran {
-        self.mark(name, if result.is_ok() { "SUCCEEDED" } else { "FAILED" });
+        let status = if result.is_ok() { "SUCCEEDED" } else { "FAILED" };
+        self.mark(name, status, Some(&result));
         let mut texts = execution.payloads.take();
         texts.extend(result.as_ref().err().map(|failure| failure.cause.clone()));
         self.rig.fake.with(|world| {

@@ -16,6 +16,7 @@ mod every_step;
 mod import_certificate;
 mod plan_rotation;
 mod rotations;
+mod start_rotation;
 mod targets;
 mod viewers;
 mod whole_rotations;

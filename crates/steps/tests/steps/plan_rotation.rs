@@ -2,8 +2,8 @@ use rotation_core::ids::{CertificateId, Store};
 use serde_json::{Value, json};
 
 use crate::account::{
-    Account, BUCKET, DEDICATED_IP, Distribution, PARAMETER, POLICY, SECRET, STAGING, TEMPLATE,
-    Tenant, assert_same,
+    Account, BUCKET, DEDICATED_IP, Distribution, Execution, PARAMETER, POLICY, SECRET, STAGING,
+    TEMPLATE, Tenant, assert_same, now,
 };
 use crate::certificates::certificates;
 use crate::fake_aws::Kind;
@@ -412,7 +412,8 @@ async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
     assert_eq!(rig.object(&key)["execution"], EXECUTION);
     let running = |status: &str| {
         rig.change(|account| {
-            account.executions.insert(EXECUTION.to_owned(), status.to_owned());
+            let execution = Execution::running(now()).is(status, now(), "", "");
+            account.executions.insert(EXECUTION.to_owned(), execution);
         });
     };
     // Step Functions does not know it yet, then it runs: nothing is changed by the second.

@@ -1,8 +1,12 @@
 //! Runs steps as the state machine does, with JSON for input and output, on an account in memory.
 
+use std::sync::{Arc, Mutex};
+
 use rotation_aws::Aws;
 use rotation_core::ids::CertificateId;
+use rotation_core::watch::Schedule;
 use rotation_steps::error::StepError;
+use rotation_steps::start_rotation::{self, Output};
 use rotation_steps::{
     Context, Settings, attempt, check_quota, delete_certificate, import_certificate, plan_rotation,
     poll_deployment, record_target, report_rotation, review_targets, update_distribution,
@@ -17,11 +21,15 @@ use crate::fake_aws::{At, Call, FakeAws, Fault, Kind};
 pub(crate) struct Rig {
     pub(crate) fake: FakeAws,
     pub(crate) context: Context,
+    /// The lines of metrics that were put out.
+    metrics: Arc<Mutex<Vec<String>>>,
 }
 
 impl Rig {
     pub(crate) async fn new(account: Account) -> Self {
         let fake = FakeAws::default();
+        let metrics: Arc<Mutex<Vec<String>>> = Arc::default();
+        let written = Arc::clone(&metrics);
         let context = Context {
             aws: unlimited(Aws::with_http_client(fake.http_client()).await),
             edges: fake.edges(),
@@ -30,12 +38,17 @@ impl Rig {
                 poll_seconds: 30,
                 deployment_deadline_minutes: 90,
                 quota_deadline_hours: 48,
+                stack: "rotation".into(),
+                state_machine_arn: MACHINE.into(),
+                notice_topic: TOPIC.into(),
+                schedule: Schedule { percent: 33, notice_days: vec![45, 30, 14, 7, 3, 1] },
                 extra_roots: Some(certificates().root_file.clone()),
                 viewer_edge: None,
             },
             now,
+            metrics: Box::new(move |line| written.lock().unwrap().push(line)),
         };
-        let rig = Self { fake, context };
+        let rig = Self { fake, context, metrics };
         rig.reset(&account);
         rig
     }
@@ -65,6 +78,17 @@ impl Rig {
     /// How often this operation was called since the last reset.
     pub(crate) fn count(&self, operation: &str) -> usize {
         self.calls().iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// The metrics that were put out since they were asked for last.
+    pub(crate) fn metrics(&self) -> Vec<Value> {
+        let lines = std::mem::take(&mut *self.metrics.lock().unwrap());
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What `start-rotation` makes of an event.
+    pub(crate) async fn start(&self, event: Value) -> Result<Output, StepError> {
+        Box::pin(start_rotation::handle(&self.context, event)).await
     }
 
     /// Lets this operation fail from now on.
@@ -162,10 +186,14 @@ fn unlimited(mut aws: Aws) -> Aws {
         )*};
     }
     unlimited!(
-        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, iam aws_sdk_iam, quotas aws_sdk_servicequotas, s3 aws_sdk_s3, states aws_sdk_sfn
+        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, events aws_sdk_eventbridge, iam aws_sdk_iam,
+        quotas aws_sdk_servicequotas, s3 aws_sdk_s3, sns aws_sdk_sns, states aws_sdk_sfn
     );
     aws
 }
+
+pub(crate) const MACHINE: &str = "arn:aws:states:us-east-1:111122223333:stateMachine:rotation";
+pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:notices";
 
 /// The rotation of all tests.
 pub(crate) const EXECUTION: &str =

@@ -3,7 +3,7 @@
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::account::{Account, BUCKET, DEDICATED_IP, POLICY, now};
+use crate::account::{Account, BUCKET, DEDICATED_IP, Execution, POLICY, now};
 use crate::certificates::certificates;
 use crate::fake_aws::Call;
 use crate::rig::{EXECUTION, Rig, back, child, forward};
@@ -109,9 +109,10 @@ fn claim_of(account: &Account) -> String {
 pub(crate) async fn rotate(account: Account, request: Value) -> Vec<Done> {
     let mut record = Record { rig: Rig::new(account).await, done: Vec::new() };
     // Somebody else's claim of long ago counts for nothing.
-    let (left_by, status) = (format!("{EXECUTION}-before"), "FAILED".to_owned());
+    let left_by = format!("{EXECUTION}-before");
     record.rig.change(|account| {
-        account.executions.insert(left_by.clone(), status);
+        let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "");
+        account.executions.insert(left_by.clone(), ended);
         account.objects.insert(
             format!("{BUCKET}/{}", claim_of(account)),
             json!({"execution": left_by, "name": "before", "claimedAt": now()}).to_string(),

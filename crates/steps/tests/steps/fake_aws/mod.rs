@@ -357,7 +357,9 @@ impl World {
             "secretsmanager" => others::secrets_manager(account, request),
             "ssm" => others::ssm(account, request),
             "servicequotas" => others::service_quotas(account, request),
-            "states" => others::states(account, request),
+            "states" => others::states(account, request, (self.clock)()),
+            "sns" => others::sns(account, request),
+            "events" => others::events(account, request),
             service => panic!("no service {service} here"),
         }
     }
@@ -394,7 +396,7 @@ impl Request {
             .and_then(|(_, rest)| rest.split_once('/'))
             .map(|(_, rest)| rest.split_once('?').unwrap_or((rest, "")))
             .expect("a path");
-        let form = if service == "iam" { body.as_str() } else { query };
+        let form = if matches!(service, "iam" | "sns") { body.as_str() } else { query };
         let mut parsed = Self {
             service: service.to_owned(),
             operation: String::new(),
@@ -408,6 +410,10 @@ impl Request {
         };
         let (operation, resource) = match service {
             "iam" => iam::operation(&parsed),
+            "sns" => (
+                parsed.get("Action").expect("an action").to_owned(),
+                parsed.get("TopicArn").expect("a topic").to_owned(),
+            ),
             "cloudfront" => cloudfront::operation(request.method(), &parsed),
             "s3" => others::s3_operation(request.method(), &parsed),
             _ => {
@@ -454,7 +460,7 @@ impl Answer {
     fn error(service: &str, status: u16, code: &str, message: &str) -> Self {
         let error = format!("<Code>{code}</Code><Message>{message}</Message>");
         let body = match service {
-            "cloudfront" | "iam" => format!(
+            "cloudfront" | "iam" | "sns" => format!(
                 "<ErrorResponse><Error><Type>Sender</Type>{error}</Error><RequestId>r</RequestId></ErrorResponse>"
             ),
             "s3" => format!("<Error>{error}<RequestId>r</RequestId></Error>"),
@@ -470,7 +476,9 @@ impl Answer {
     fn throttled(service: &str) -> Self {
         match service {
             "s3" => Self::error(service, 503, "SlowDown", "reduce your request rate"),
-            "cloudfront" | "iam" => Self::error(service, 400, "Throttling", "Rate exceeded"),
+            "cloudfront" | "iam" | "sns" => {
+                Self::error(service, 400, "Throttling", "Rate exceeded")
+            }
             _ => Self::error(service, 400, "ThrottlingException", "Rate exceeded"),
         }
     }

@@ -1,18 +1,21 @@
-//! S3, and what speaks JSON besides ACM: Secrets Manager, Systems Manager, Service Quotas, Step Functions.
+//! S3 and SNS, and what speaks JSON besides ACM: Secrets Manager, Systems Manager, Service Quotas, Step
+//! Functions, EventBridge.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Answer, Request};
-use crate::account::{Account, QuotaRequest, now};
+use crate::account::{Account, Execution, QuotaRequest, now};
 
 /// Of `CertificateManager.ListCertificates` the operation, and of the body what it is about.
 pub(super) fn json_operation(target: &str, request: &Request) -> (String, String) {
     let operation = target.split('.').nth(1).expect("a target with an operation");
     let input = request.json();
-    let resource = ["CertificateArn", "QuotaCode", "SecretId", "Name", "executionArn"]
-        .iter()
-        .find_map(|name| input[*name].as_str())
-        .unwrap_or("*");
+    let resource =
+        ["CertificateArn", "QuotaCode", "SecretId", "Name", "executionArn", "stateMachineArn"]
+            .iter()
+            .find_map(|name| input[*name].as_str())
+            .unwrap_or("*");
     (operation.to_owned(), resource.to_owned())
 }
 
@@ -71,15 +74,67 @@ fn etag(content: &str) -> String {
     )
 }
 
-pub(super) fn states(account: &mut Account, request: &Request) -> Answer {
-    assert_eq!(request.operation, "DescribeExecution");
-    match account.executions.get(&request.resource) {
-        Some(status) => Answer::json(json!({
-            "executionArn": request.resource, "stateMachineArn": "arn", "name": "n",
-            "status": status, "startDate": now().as_second(),
-        })),
-        None => Answer::error("states", 400, "ExecutionDoesNotExist", "no such execution"),
+pub(super) fn states(account: &mut Account, request: &Request, at: Timestamp) -> Answer {
+    let error = |code: &str, message: &str| Answer::error("states", 400, code, message);
+    let input = request.json();
+    match request.operation.as_str() {
+        "DescribeExecution" => match account.executions.get(&request.resource) {
+            Some(execution) => {
+                let mut answer = json!({
+                    "executionArn": request.resource, "stateMachineArn": "arn", "name": "n",
+                    "status": execution.status, "startDate": execution.started.as_second(),
+                    "input": execution.input,
+                });
+                if let Some((stopped, name, cause)) = &execution.ended {
+                    answer["stopDate"] = stopped.as_second().into();
+                    answer["error"] = json!(name);
+                    answer["cause"] = json!(cause);
+                }
+                Answer::json(answer)
+            }
+            None => error("ExecutionDoesNotExist", "no such execution"),
+        },
+        "StartExecution" => {
+            let machine = input["stateMachineArn"].as_str().expect("a state machine");
+            let name = input["name"].as_str().expect("a name");
+            assert!(name.len() <= 80, "{name}");
+            let arn = format!("{}:{name}", machine.replace(":stateMachine:", ":execution:"));
+            let text = input["input"].as_str().expect("an input").to_owned();
+            let answer = || Answer::json(json!({"executionArn": arn, "startDate": at.as_second()}));
+            match account.executions.get(&arn) {
+                // As long as it runs, the same input gives the same execution.
+                Some(there) if there.status == "RUNNING" && there.input == text => answer(),
+                Some(_) => error("ExecutionAlreadyExists", "the name is taken"),
+                None => {
+                    let execution = Execution { input: text, ..Execution::running(at) };
+                    account.executions.insert(arn.clone(), execution);
+                    answer()
+                }
+            }
+        }
+        other => panic!("Step Functions has no {other} here"),
     }
+}
+
+/// SNS: awsQuery.
+pub(super) fn sns(account: &mut Account, request: &Request) -> Answer {
+    assert_eq!(request.operation, "Publish");
+    let field = |name: &str| request.get(name).expect("a field of Publish").to_owned();
+    let subject = field("Subject");
+    // SNS API, Publish: ASCII, begins with a letter, number or punctuation mark, at most 100 characters.
+    assert!(subject.is_ascii() && subject.len() <= 100 && !subject.contains('\n'), "{subject}");
+    account.messages.push((subject, field("Message")));
+    Answer::ok(
+        "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>",
+    )
+}
+
+pub(super) fn events(account: &mut Account, request: &Request) -> Answer {
+    assert_eq!(request.operation, "PutEvents");
+    let entries = request.json()["Entries"].as_array().expect("entries").clone();
+    let ids: Vec<Value> = entries.iter().map(|_| json!({"EventId": "e"})).collect();
+    account.events.extend(entries);
+    Answer::json(json!({"FailedEntryCount": 0, "Entries": ids}))
 }
 
 pub(super) fn secrets_manager(account: &mut Account, request: &Request) -> Answer {

@@ -1,0 +1,37 @@
+//! Notices on their way: to people by SNS, to machines by EventBridge.
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use rotation_core::trigger::{EVENT_SOURCE, NOTICE};
+use serde_json::Value;
+
+use crate::error::{AwsError, Context};
+
+/// Sends a text to everybody who has subscribed to the topic.
+pub async fn publish(
+    client: &aws_sdk_sns::Client,
+    topic: &str,
+    subject: &str,
+    text: &str,
+) -> Result<(), AwsError> {
+    let request = client.publish().topic_arn(topic).subject(subject).message(text);
+    request.send().await.during("Publish", topic).map(drop)
+}
+
+/// Puts an event on the default bus.
+pub async fn put_event(
+    client: &aws_sdk_eventbridge::Client,
+    detail: &Value,
+) -> Result<(), AwsError> {
+    const OPERATION: &str = "PutEvents";
+    let entry = PutEventsRequestEntry::builder()
+        .source(EVENT_SOURCE)
+        .detail_type(NOTICE)
+        .detail(detail.to_string())
+        .build();
+    let answer = client.put_events().entries(entry).send().await.during(OPERATION, NOTICE)?;
+    // It succeeds for each event by itself.
+    match answer.entries().iter().find_map(|entry| entry.error_message()) {
+        Some(message) => Err(AwsError::malformed(OPERATION, NOTICE, message)),
+        None => Ok(()),
+    }
+}

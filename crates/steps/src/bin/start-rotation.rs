@@ -1,0 +1,8 @@
+//! The Lambda function `start-rotation`.
+
+use rotation_steps::{serve, start_rotation};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    serve(start_rotation::handle).await
+}

@@ -1,0 +1,88 @@
+//! Sends notices, each once.
+//!
+//! What was sent is written down in the stack's bucket, under the notice's name: a conditional write says who
+//! sends it, and a second one that it is done. Whoever dies in between is taken over from, so a notice may be
+//! sent again then, and is never lost.
+
+use jiff::{SignedDuration, Timestamp};
+use rotation_aws::error::AwsError;
+use rotation_aws::{notices, s3};
+use rotation_core::notice::Notice;
+use serde::{Deserialize, Serialize};
+
+use crate::Context;
+use crate::error::StepError;
+
+/// No function runs longer: whoever has begun to send before that is dead.
+const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(16);
+
+/// What is written down about a notice.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Mark {
+    /// When it was begun.
+    at: Timestamp,
+    /// How far it is.
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum State {
+    Sending,
+    Failed,
+    Sent,
+}
+
+/// Sends a notice to people and to machines, if it was not sent before. True if it was now.
+///
+/// # Errors
+/// What AWS answers; then the next one who wants to send it does.
+pub async fn notify(context: &Context, notice: &Notice) -> Result<bool, StepError> {
+    let aws = &context.aws;
+    let people = once(context, &notice.name, "people", async || {
+        let topic = &context.settings.notice_topic;
+        notices::publish(&aws.sns, topic, &notice.subject, &notice.text).await
+    })
+    .await?;
+    let machines = once(context, &notice.name, "machines", async || {
+        notices::put_event(&aws.events, &notice.detail).await
+    })
+    .await?;
+    if people || machines {
+        tracing::info!(notice = notice.kind.name(), name = notice.name, "{}", notice.subject);
+    }
+    Ok(people || machines)
+}
+
+async fn once(
+    context: &Context,
+    name: &str,
+    to: &str,
+    send: impl AsyncFnOnce() -> Result<(), AwsError>,
+) -> Result<bool, StepError> {
+    let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
+    let key = format!("notices/{name}/{to}.json");
+    let at = (context.now)();
+    let found = s3::find_json::<Mark>(s3, bucket, &key).await?;
+    let etag = match found {
+        None => None,
+        Some((mark, etag)) => {
+            let is_given_up =
+                mark.state == State::Sending && at.duration_since(mark.at) > GIVEN_UP_AFTER;
+            if mark.state != State::Failed && !is_given_up {
+                return Ok(false);
+            }
+            etag
+        }
+    };
+    if !s3::put_json_over(s3, bucket, &key, &Mark { at, state: State::Sending }, etag).await? {
+        return Ok(false);
+    }
+    let sent = send().await;
+    let state = if sent.is_ok() { State::Sent } else { State::Failed };
+    // Nobody else writes it for now.
+    s3::put_json(s3, bucket, &key, &Mark { at, state }).await?;
+    sent?;
+    Ok(true)
+}
