@@ -388,6 +388,12 @@ impl Account {
         self.acm.keys().cloned().chain(self.iam.values().map(|one| one.id.clone())).collect()
     }
 
+    /// The certificate that CloudFront calls this.
+    pub(crate) fn pem_of(&self, id: &str) -> Option<&str> {
+        let server = || self.iam.values().find(|one| one.id == id);
+        self.acm.get(id).or_else(server).map(|one| one.pem.as_str())
+    }
+
     /// The certificate that viewers meet who ask for this name: of the tenant or the distribution that has
     /// it, or else of the one that has its wildcard. Without a name it is that of dedicated IP addresses.
     pub(crate) fn served_under(&self, name: &str) -> Option<&StoredCertificate> {

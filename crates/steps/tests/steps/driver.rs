@@ -21,7 +21,7 @@ thread_local! {
 }
 
 /// The tests' noon, and what has passed since.
-fn clock() -> Timestamp {
+pub(crate) fn clock() -> Timestamp {
     let began = BEGAN.with_borrow_mut(|began| *began.get_or_insert_with(Instant::now));
     let passed = Instant::now().saturating_duration_since(began);
     now() + SignedDuration::try_from(passed).expect("not that long")
@@ -120,7 +120,8 @@ impl Driver {
         });
     }
 
-    fn mark(&self, name: &str, status: &str, result: Option<&Result<Value, Failure>>) {
+    /// Writes down what Step Functions would say of an execution.
+    pub(crate) fn mark(&self, name: &str, status: &str, result: Option<&Result<Value, Failure>>) {
         let arn = format!("arn:aws:states:us-east-1:111122223333:execution:rotation:{name}");
         self.rig.change(|account| {
             let found = account.executions.remove(&arn);

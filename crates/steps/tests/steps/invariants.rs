@@ -184,7 +184,7 @@ fn every_target_serves_what_is_valid_and_there(stakes: &Stakes, ran: &Ran, when:
         .collect();
     let last = ran.journal.iter().map(|event| match event {
         Event::Moved { until, .. } => *until,
-        Event::Imported { at } | Event::Deleted { at, .. } => *at,
+        Event::Imported { at, .. } | Event::Deleted { at, .. } => *at,
     });
     let Some(now) = last.max() else { return };
     for target in &stakes.targets {

@@ -20,3 +20,4 @@ mod start_rotation;
 mod targets;
 mod viewers;
 mod whole_rotations;
+mod year;

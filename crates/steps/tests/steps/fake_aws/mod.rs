@@ -109,7 +109,7 @@ pub(crate) enum Event {
     /// A target was given another certificate, and has it everywhere at `until`.
     Moved { at: Timestamp, until: Timestamp, target: String, from: String, to: String },
     /// A certificate came into a store.
-    Imported { at: Timestamp },
+    Imported { at: Timestamp, id: String, pem: String },
     /// A certificate left its store while these targets had it, or were deploying.
     Deleted { at: Timestamp, id: String, used_by: Vec<String>, deploying: Vec<String> },
 }
@@ -325,8 +325,9 @@ impl World {
                 deploying: self.deploying.keys().cloned().collect(),
             });
         }
-        for _ in after.1.difference(&before.1) {
-            self.journal.push(Event::Imported { at });
+        for id in after.1.difference(&before.1) {
+            let pem = self.account.pem_of(id).expect("it is there").to_owned();
+            self.journal.push(Event::Imported { at, id: id.clone(), pem });
         }
         answer
     }
