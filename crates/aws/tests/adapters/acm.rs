@@ -128,9 +128,9 @@ async fn only_an_imported_certificate_with_the_same_leaf_is_the_same() {
 async fn certificates_are_found_by_tag() {
     let listed = list(|| vec![summary("arn:1").build()]);
     let client = client(&[&listed, &tags("cert-rotation:source", "tls/www")]);
-    let found = list_tagged(&client, "cert-rotation:source", "tls/www").await.unwrap();
-    assert_eq!(found, [id("arn:1")]);
-    assert!(list_tagged(&client, "cert-rotation:source", "tls/other").await.unwrap().is_empty());
+    let found = list_tagged(&client, "cert-rotation:source").await.unwrap();
+    assert_eq!(found, [(id("arn:1"), "tls/www".to_owned())]);
+    assert!(list_tagged(&client, "cert-rotation:other").await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

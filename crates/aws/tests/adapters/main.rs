@@ -6,6 +6,7 @@ mod acm;
 mod cloudfront;
 mod iam;
 mod material;
+mod notices;
 mod quotas;
 mod s3;
 mod source;

@@ -14,6 +14,7 @@ use crate::certificates::certificates;
 use crate::fake_aws::{At, Call, Fault, Kind};
 use crate::rig::Rig;
 use crate::rotations::{Done, rotate, scenarios};
+use crate::start_rotation;
 
 /// The private key is nowhere in this text, not even a line of it: neither as it lies in its source,
 /// nor as it travels to ACM (in base64) or IAM (as a form).
@@ -169,7 +170,10 @@ fn shape(call: &Call) -> String {
         ("iam", _) => "server-certificate/cloudfront/*".to_owned(),
         ("secretsmanager", _) => format!("secret:{resource}-AbCdEf"),
         ("ssm", _) => format!("parameter{resource}"),
+        ("states", "StartExecution") => "rotation".to_owned(),
         ("states", _) => "execution:rotation:*".to_owned(),
+        ("sns", _) => "topic".to_owned(),
+        ("events", _) => "event-bus/default".to_owned(),
         // Which quotas is another test's.
         ("servicequotas", _) => "quota".to_owned(),
         other => panic!("{other:?}"),
@@ -191,6 +195,11 @@ async fn each_step_calls_what_it_may_call() {
                 assert!(operation != "PutObject" || is_own, "{}: {resource}", done.step);
             }
         }
+    }
+    for call in start_rotation::calls().await {
+        let Call { service, operation, resource, .. } = &call;
+        called.insert(format!("start-rotation {service}:{operation} {}", shape(&call)));
+        assert!(operation != "PutObject" || resource.contains("/notices/"), "{resource}");
     }
     let lines = include_str!("calls.txt").lines();
     let listed: BTreeSet<String> =

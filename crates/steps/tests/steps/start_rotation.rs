@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::account::{Account, Execution, SECRET, now};
 use crate::certificates::certificates;
 use crate::every_step::assert_no_key;
-use crate::fake_aws::{At, Fault, Kind};
+use crate::fake_aws::{At, Call, Fault, Kind};
 use crate::rig::{EXECUTION, MACHINE, Rig};
+use crate::rotations::scenarios;
 
 fn all() -> Value {
     json!({"look": "all"})
@@ -413,6 +414,37 @@ async fn an_event_that_is_none_is_refused_before_anything_is_read() {
     let error = rig.start(json!({"source": "aws.ec2"})).await.expect_err("none");
     assert_eq!(error.name(), "RequestInvalid");
     assert!(rig.calls().is_empty());
+}
+
+/// What looks call, between them everything there is.
+pub(crate) async fn calls() -> Vec<Call> {
+    let mut calls = Vec::new();
+    for (account, input) in scenarios() {
+        let old = certificates().old.pem.as_str();
+        let source = input["newCertificate"].as_str().unwrap_or(SECRET).to_owned();
+        let rig = rig(account).await;
+        rig.change(|account| {
+            let certificates = account.acm.values_mut().chain(account.iam.values_mut());
+            for one in certificates.filter(|one| one.pem == old) {
+                one.tags.retain(|(key, _)| key != "cert-rotation:source");
+                one.tags.push(("cert-rotation:source".into(), source.clone()));
+            }
+        });
+        rig.planned(input).await;
+        rig.reset(&rig.account());
+        // Claimed, then not any more, then without a replacement.
+        look(&rig, all()).await;
+        rig.change(|account| {
+            let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "{}");
+            account.executions.insert(EXECUTION.into(), ended);
+        });
+        look(&rig, all()).await;
+        rig.change(|account| account.put_source(&certificates().old.source()));
+        look(&rig, all()).await;
+        look(&rig, json!({"look": "ASCA0000000000000001"})).await;
+        calls.extend(rig.calls());
+    }
+    calls
 }
 
 /// Breaks every call in every way, for one attempt and for all, and lets the event come again: in the end one

@@ -223,8 +223,10 @@ impl<'a> Year<'a> {
         let end = now() + SignedDuration::from_secs(DAYS * DAY);
         while let Some((time, ..)) = self.queue.first().filter(|(time, ..)| *time < end) {
             let wait = Duration::try_from(time.duration_since(clock())).unwrap_or_default();
+            #[expect(clippy::disallowed_methods, reason = "time is virtual here")]
+            let due = tokio::time::sleep(wait);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {
+                () = due => {
                     let (_, _, what) = self.queue.pop_first().expect("the first");
                     self.happen(what).await;
                 }
