@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import cfnlint
+from awscli.customizations.cloudformation.yamlhelper import yaml_dump, yaml_parse
 from cfnlint.decode import cfn_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,14 +160,19 @@ FUNCTIONS = {
 }
 
 
+# Starts executions, and is no step of them.
+STARTS = "StartRotation"
+
+
 def function(name: str) -> dict[str, Any]:
     return RESOURCES[f"{name}Function"]["Properties"]
 
 
 def test_states_functions_binaries_and_modules_have_one_name():
     binaries = {pascal(path.stem) for path in (STEPS / "bin").glob("*.rs")}
-    modules = {pascal(path.stem) for path in STEPS.glob("*.rs") if "pub async fn step(" in path.read_text()}
-    assert set(TASKS) == FUNCTIONS
+    entry = re.compile(r"pub async fn (step|handle)\(")
+    modules = {pascal(path.stem) for path in STEPS.glob("*.rs") if entry.search(path.read_text())}
+    assert set(TASKS) == FUNCTIONS - {STARTS}
     assert binaries == FUNCTIONS
     assert modules == FUNCTIONS
 
@@ -176,6 +182,7 @@ def test_every_name_leads_to_the_step_of_that_name():
         assert task["Resource"] == f"${{{name}Function}}"
         assert function(name)["CodeUri"] == f"../target/lambda/{kebab(name)}/bootstrap.zip"
         assert f"run({snake(name)}::step)" in (STEPS / f"bin/{kebab(name)}.rs").read_text()
+    assert f"serve({snake(STARTS)}::handle)" in (STEPS / f"bin/{kebab(STARTS)}.rs").read_text()
 
 
 def test_every_substitution_exists_and_is_used():
@@ -220,6 +227,17 @@ def run(*command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_template_can_be_deployed_without_a_bucket_for_itself():
+    packaged = yaml_parse(TEMPLATE.read_text())
+    for resource in packaged["Resources"].values():
+        for property in ("CodeUri", "DefinitionUri"):
+            if property in resource["Properties"]:
+                # A bucket's name has 63 characters at most.
+                resource["Properties"][property] = f"s3://{'b' * 63}/{'0' * 32}"
+    # AWS CloudFormation quotas: "Template body size in a request".
+    assert len(yaml_dump(packaged).encode()) <= 51_200
+
+
 def test_the_template_is_valid():
     run(str(Path(sys.executable).parent / "cfn-lint"), str(TEMPLATE))
 
@@ -234,24 +252,39 @@ def test_every_parameter_has_a_default_and_is_used():
 
 def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
     # Variable and field: the doc comment of each field of Settings begins with its variable.
-    documented = re.compile(r"/// `(\w+)`:[^\n]*(?:\n\s*///[^\n]*)*\n\s*pub (\w+):")
-    settings = dict(documented.findall((STEPS / "lib.rs").read_text()))
+    documented = re.compile(r"/// `(\w+)`(?: and `(\w+)`)?:[^\n]*(?:\n\s*///[^\n]*)*\n\s*pub (\w+):")
+    found = documented.findall((STEPS / "lib.rs").read_text())
+    settings = {variable: field for *variables, field in found for variable in variables if variable}
     # Not for the template: trust in further roots comes from outside.
     assert settings.pop("SSL_CERT_FILE")
     # Nor where edges are, which viewers know from DNS.
     assert settings.pop("VIEWER_EDGE")
     for name in FUNCTIONS:
         given = set(function(name).get("Environment", {}).get("Variables", {}))
-        assert given == {variable for variable, field in settings.items() if f"settings.{field}" in module(name)}, name
+        code = module(name)
+        # Modules that read settings for those who use them.
+        code += "".join(module(used) for used in ("claim", "notify") if f"use crate::{used}::" in code)
+        code += "settings.stack" if "measure_stack(" in code else ""
+        assert given == {variable for variable, field in settings.items() if f"settings.{field}" in code}, name
 
 
 def test_the_template_knows_no_endpoint():
-    assert "endpoint" not in TEMPLATE.read_text().lower()
+    # But for the addresses of those who want notices.
+    text = re.sub(r"Endpoint: !Ref Notice\w+", "", TEMPLATE.read_text())
+    assert "endpoint" not in text.lower()
+
+
+# Those that take no tags; roles and log groups, whose names have the stack's: the template has no room for more.
+UNTAGGED = {
+    *("AWS::IAM::Role", "AWS::Logs::LogGroup"),
+    *("AWS::CloudWatch::Dashboard", "AWS::IAM::Policy", "AWS::S3::BucketPolicy"),
+    *("AWS::SNS::Subscription", "AWS::SQS::QueuePolicy"),
+}
 
 
 def test_everything_that_takes_tags_is_tagged():
     for name, resource in RESOURCES.items():
-        if resource["Type"] in ("AWS::IAM::Policy", "AWS::S3::BucketPolicy"):
+        if resource["Type"] in UNTAGGED:
             continue
         defaults = STACK["Globals"]["Function"] if resource["Type"] == "AWS::Serverless::Function" else {}
         tags = (defaults | resource["Properties"])["Tags"]
@@ -285,12 +318,18 @@ def statements(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
-# Name of the role or policy, action, resources.
+def holders(name: str, resource: dict[str, Any]) -> list[str]:
+    """The roles that a role or a policy of its own is about."""
+    return [role["Ref"] for role in resource["Properties"]["Roles"]] if "Roles" in resource["Properties"] else [name]
+
+
+# Name of the role, action, resources.
 GRANTS = [
-    (name, action, listed(statement["Resource"]))
+    (role, action, listed(statement["Resource"]))
     for name, resource in RESOURCES.items()
     for statement in statements(resource)
     for action in listed(statement["Action"])
+    for role in holders(name, resource)
 ]
 
 
@@ -324,7 +363,7 @@ def test_all_resources_are_granted_only_where_aws_offers_none():
 def test_the_state_machine_may_invoke_its_functions_and_nothing_else():
     ((role, invoked),) = granted("lambda:InvokeFunction").items()
     assert role == "RotationStateMachineRole"
-    assert {resource["Fn::GetAtt"][0] for resource in invoked} == {f"{name}Function" for name in FUNCTIONS}
+    assert {resource["Fn::GetAtt"][0] for resource in invoked} == {f"{name}Function" for name in TASKS}
 
 
 # What each function calls in whole rotations with the real steps, and on what: a test in Rust compares the file with
@@ -338,6 +377,8 @@ ALSO_NEEDED = {
     "iam:UploadServerCertificate": [("iam:TagServerCertificate", None)],
     # Sources: the key that encrypts them, and S3's "not there" instead of "denied".
     "secretsmanager:GetSecretValue": [("kms:Decrypt", "SourceKeyArn"), ("s3:ListBucket", "source-bucket")],
+    # The key of the topic.
+    "sns:Publish": [("kms:Decrypt", "notice-key"), ("kms:GenerateDataKey", "notice-key")],
     # The role that Service Quotas makes for itself.
     "servicequotas:RequestServiceQuotaIncrease": [
         ("iam:CreateServiceLinkedRole", "role/aws-service-role/servicequotas.amazonaws.com/AWSServiceRole")
@@ -358,6 +399,9 @@ def needed(function: str) -> set[tuple[str, str]]:
             call, resource = rest.split(" ")
             found.add((GRANTED_AS.get(call, call), resource))
             found |= {(action, other or resource) for action, other in ALSO_NEEDED.get(call, [])}
+            # "Not there" instead of "denied", for notices that were not sent yet.
+            if (call, resource) == ("s3:GetObject", "rotation-bucket/notices/*"):
+                found.add(("s3:ListBucket", "rotation-bucket"))
     return found
 
 
@@ -372,7 +416,11 @@ def named(resource: Any) -> str:
         "SecretNames": STACK["Parameters"]["SecretNames"]["Default"],
         "ParameterPaths": STACK["Parameters"]["ParameterPaths"]["Default"],
         "RotationStateMachine.Name": "rotation",
+        "NoticeKey.Arn": "notice-key",
+        "UndeliveredQueue.Arn": "queue",
     }
+    # ARNs that are Refs.
+    resource = {"NoticeTopic": "topic", "RotationStateMachine": "rotation"}.get(resource, resource)
     resource = re.sub(r"\$\{([\w.:]+)\}", lambda name: meanings.get(name[1], "some"), resource)
     return re.sub(r"^arn:some:[\w-]+:[\w*-]*:\w*:", "", resource)
 
@@ -384,11 +432,14 @@ def test_every_function_may_do_what_it_does_in_a_run_and_nothing_else():
         granted = {
             (action, named(resource))
             for role, action, resources in GRANTS
-            if role in (f"{name}Role", f"{name}Claims")
+            if role == f"{name}Role"
             for resource in resources
         }
         assert {action for action, _ in granted} >= LOGS_AND_TRACES, name
         granted = {(action, resource) for action, resource in granted if action not in LOGS_AND_TRACES}
+        # Lambda itself sends what the function could not handle.
+        if name == STARTS:
+            granted.remove(("sqs:SendMessage", "queue"))
 
         def allows(grant: tuple[str, str], need: tuple[str, str]) -> bool:
             (action, resource), (call, thing) = grant, need

@@ -1,0 +1,375 @@
+"""What runs by itself, by the deployed template: the schedule, the rules, the notices, the metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from conftest import SOURCE_BUCKET, Account, until
+from local_aws.platform import STACK, LocalAws, ticks
+
+ACCOUNT = "000000000000"
+
+
+def invoke(aws: LocalAws, event: Any) -> Any:
+    """Delivers an event to the function."""
+    answer = aws.client("lambda").invoke(
+        FunctionName=aws.outputs["StartRotationFunctionName"], Payload=json.dumps(event)
+    )
+    result = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise RuntimeError(f"{result['errorType']}: {result['errorMessage']}")
+    return result
+
+
+def executions(aws: LocalAws) -> list[dict[str, Any]]:
+    """Those that were started by themselves, in this account."""
+    states = aws.client("stepfunctions")
+    listed = states.list_executions(stateMachineArn=aws.outputs["RotationStateMachineArn"])["executions"]
+    return [execution for execution in listed if execution["name"].startswith("auto-")]
+
+
+def about(result: Any, certificate: str) -> Any:
+    """What was decided about this certificate."""
+    [looked] = [looked for looked in result["certificates"] if looked["id"] == certificate]
+    return looked
+
+
+def started(aws: LocalAws, result: Any, certificate: str) -> Any:
+    """The execution that was started for this certificate, at its end."""
+    looked = about(result, certificate)
+    assert looked["decision"] == "start", looked
+    machine = aws.outputs["RotationStateMachineArn"]
+    arn = machine.replace(":stateMachine:", ":execution:") + ":" + looked["execution"]
+    states = aws.client("stepfunctions")
+    for _ in ticks(120):
+        execution = states.describe_execution(executionArn=arn)
+        if execution["status"] != "RUNNING":
+            return execution
+    raise TimeoutError(arn)
+
+
+class Inbox:
+    """What subscribers of the topic are sent."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.queue = aws.client("sqs")
+        self.url = self.queue.create_queue(QueueName="inbox")["QueueUrl"]
+        arn = self.queue.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        aws.client("sns").subscribe(TopicArn=aws.outputs["NoticeTopicArn"], Protocol="sqs", Endpoint=arn)
+
+    def take(self) -> list[dict[str, str]]:
+        """Everything that has come since."""
+        taken = []
+        while messages := self.queue.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                taken.append(json.loads(message["Body"]))
+                self.queue.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return taken
+
+
+@pytest.fixture(scope="module")
+def inbox(local_aws: LocalAws) -> Inbox:
+    return Inbox(local_aws)
+
+
+# --- The rules, and events in the forms that AWS documents
+
+
+def envelope(source: str, detail_type: str, detail: Any, *resources: str) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "9c95e8e4-96a4-ef3f-b739-b6aa5b193afb",
+        "detail-type": detail_type,
+        "source": source,
+        "account": ACCOUNT,
+        "time": "2026-11-24T06:51:08Z",
+        "region": "us-east-1",
+        "resources": list(resources),
+        "detail": detail,
+    }
+
+
+def expires(arn: str, detail_type: str = "ACM Certificate Approaching Expiration") -> dict[str, Any]:
+    return envelope("aws.acm", detail_type, {"DaysToExpiry": 31, "CommonName": "example.com"}, arn)
+
+
+def alarm(arn: str, value: str = "ALARM", namespace: str = "AWS/CertificateManager") -> dict[str, Any]:
+    metric = {"namespace": namespace, "name": "DaysToExpiry", "dimensions": {"CertificateArn": arn}}
+    return envelope(
+        "aws.cloudwatch",
+        "CloudWatch Alarm State Change",
+        {
+            "alarmName": "days to expiry",
+            "configuration": {
+                "description": "",
+                "metrics": [
+                    {
+                        "id": "0c8f9c05",
+                        "metricStat": {"metric": metric, "period": 86400, "stat": "Minimum"},
+                        "returnData": True,
+                    }
+                ],
+            },
+            "previousState": {"value": "OK", "reason": "", "timestamp": "2026-11-23T17:04:40.989+0000"},
+            "state": {"value": value, "reason": "", "timestamp": "2026-11-24T17:04:40.989+0000"},
+        },
+        f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:days to expiry",
+    )
+
+
+def label_updated(name: str, label: str = "AWSCURRENT") -> dict[str, Any]:
+    detail = {"name": name, "labelUpdated": label, "versionId": "a1b2"}
+    arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{name}-a1b2c3"
+    return envelope("aws.secretsmanager", "Secret Label Updated", detail, arn)
+
+
+def secret_put(secret: str, operation: str = "PutSecretValue", **more: str) -> dict[str, Any]:
+    detail = {
+        "eventVersion": "1.08",
+        "eventSource": "secretsmanager.amazonaws.com",
+        "eventName": operation,
+        "requestParameters": {"clientRequestToken": "a1b2", "secretId": secret},
+        "responseElements": {"arn": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:tls/www-a1b2c3"},
+        **more,
+    }
+    return envelope("aws.secretsmanager", "AWS API Call via CloudTrail", detail)
+
+
+def parameter_changes(name: str, operation: str = "Update") -> dict[str, Any]:
+    detail = {"operation": operation, "name": name, "type": "SecureString", "description": ""}
+    arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{name}"
+    return envelope("aws.ssm", "Parameter Store Change", detail, arn)
+
+
+def object_put(bucket: str, key: str) -> dict[str, Any]:
+    detail = {
+        "version": "0",
+        "bucket": {"name": bucket},
+        "object": {"key": key, "size": 5, "etag": "b1946ac92492d2347c6235b4d2611184", "sequencer": "617f08299329d189"},
+        "request-id": "N4N7GDK58NMKJ12R",
+        "requester": "123456789012",
+        "source-ip-address": "1.2.3.4",
+        "reason": "PutObject",
+    }
+    return envelope("aws.s3", "Object Created", detail, f"arn:aws:s3:::{bucket}")
+
+
+def execution_ends(machine: str, name: str, status: str) -> dict[str, Any]:
+    arn = machine.replace(":stateMachine:", ":execution:") + f":{name}"
+    detail = {
+        "executionArn": arn,
+        "stateMachineArn": machine,
+        "name": name,
+        "status": status,
+        "startDate": 1551225146847,
+        "stopDate": 1551225151881,
+        "input": "{}",
+        "output": None,
+    }
+    return envelope("aws.states", "Step Functions Execution Status Change", detail, arn)
+
+
+def rules(aws: LocalAws) -> dict[str, str]:
+    """The patterns of the deployed rules, by name."""
+    listed = aws.client("events").list_rules()["Rules"]
+    return {rule["Name"]: rule["EventPattern"] for rule in listed if rule.get("EventPattern")}
+
+
+ACM = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b2c3d-0000-4000-8000-000000000000"
+MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:other"
+
+
+def test_the_rules_let_through_what_starts_rotations_and_nothing_else(local_aws: LocalAws):
+    events, deployed = local_aws.client("events"), rules(local_aws)
+    machine = local_aws.outputs["RotationStateMachineArn"]
+
+    def through(event: dict[str, Any]) -> list[str]:
+        return [
+            name
+            for name, pattern in deployed.items()
+            if events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]
+        ]
+
+    taken = {
+        "CertificateExpires": [expires(ACM), expires(ACM, "ACM Certificate Expired")],
+        "AlarmGoesOff": [alarm(ACM), alarm(ACM, namespace="CloudFrontCertificateRotation")],
+        "SecretChanges": [label_updated("tls/www")],
+        "SecretIsPut": [
+            secret_put("tls/www"),
+            secret_put(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:tls/www-a1b2c3", "UpdateSecretVersionStage"),
+        ],
+        "ParameterChanges": [parameter_changes("/tls/www"), parameter_changes("/tls/a/b", "Create")],
+        "ObjectIsPut": [object_put(SOURCE_BUCKET, "www.pem")],
+        "RotationFails": [execution_ends(machine, "night", status) for status in ("FAILED", "TIMED_OUT", "ABORTED")],
+    }
+    for rule, documented in taken.items():
+        for event in documented:
+            assert [name for name in through(event) if rule in name] != [], (rule, event)
+            assert len(through(event)) == 1, (through(event), event)
+    for event in [
+        expires(ACM, "ACM Certificate Available"),
+        alarm(ACM, "OK"),
+        alarm(ACM, namespace="AWS/Lambda"),
+        label_updated("tls/www", "AWSPENDING"),
+        label_updated("database/password"),
+        secret_put("database/password"),
+        secret_put("tls/www", "GetSecretValue"),
+        secret_put("tls/www", errorCode="AccessDenied"),
+        parameter_changes("/database/password"),
+        parameter_changes("/tls/www", "Delete"),
+        object_put("other-bucket", "www.pem"),
+        execution_ends(machine, "night", "SUCCEEDED"),
+        execution_ends(MACHINE, "night", "FAILED"),
+    ]:
+        assert through(event) == [], event
+
+
+# --- Events, and what comes of them
+
+
+def managed(account: Account, store: str = "acm", source: str | None = None, **tags: str) -> tuple[str, str]:
+    """A managed certificate with three targets, and its source."""
+    source = source or account.new()
+    settings = {f"cert-rotation:{name.replace('_', '-')}": value for name, value in tags.items()}
+    certificate = account.old(store, **{"cert-rotation:source": source}, **settings)
+    account.targets(certificate)
+    return certificate, source
+
+
+def arn_of(account: Account, certificate: str) -> str:
+    """ACM's id is an ARN; IAM's list knows both."""
+    listed = account.aws.client("iam").list_server_certificates()["ServerCertificateMetadataList"]
+    return {one["ServerCertificateId"]: one["Arn"] for one in listed}.get(certificate, certificate)
+
+
+EVENTS: dict[str, Callable[[Account, str, str], Any]] = {
+    "look": lambda *_: {"look": "all"},
+    "expiry": lambda account, certificate, _: expires(certificate),
+    "alarm": lambda account, certificate, _: alarm(arn_of(account, certificate)),
+    "secret": lambda account, _, source: label_updated(source),
+    "CloudTrail": lambda account, _, source: secret_put(source),
+}
+
+
+@pytest.mark.parametrize("trigger", EVENTS)
+def test_an_event_that_comes_twice_rotates_once(account: Account, trigger: str):
+    aws = account.aws
+    certificate, source = managed(account, concurrency="2")
+    event = EVENTS[trigger](account, certificate, source)
+    before = {one["name"] for one in executions(aws)}
+    first, second = invoke(aws, event), invoke(aws, event)
+    execution = started(aws, first, certificate)
+    assert execution["status"] == "SUCCEEDED", execution
+    request = json.loads(execution["input"])
+    assert request == {"newCertificate": source, "oldCertificate": certificate, "concurrency": 2}
+    output = json.loads(execution["output"])
+    assert output["outcome"] == "rotated" and output["targets"]["updated"] == 3
+    decisions = [looked["decision"] for looked in second["certificates"] if looked["id"] == certificate]
+    assert decisions in (["underWay"], [], ["notServed"])
+    assert len({one["name"] for one in executions(aws)} - before) == 1
+
+
+def test_server_certificates_are_looked_at_too(account: Account):
+    certificate, source = managed(account, "iam")
+    result = invoke(account.aws, alarm(arn_of(account, certificate), namespace="CloudFrontCertificateRotation"))
+    assert started(account.aws, result, certificate)["status"] == "SUCCEEDED"
+    # The new one is managed as well, and has nothing to wait for.
+    [looked] = invoke(account.aws, {"look": "all"})["certificates"]
+    assert (looked["source"], looked["decision"], looked["targets"]) == (source, "inTime", 3)
+
+
+def test_a_look_that_is_dry_changes_nothing(account: Account, inbox: Inbox):
+    certificate, _ = managed(account)
+    before = {one["name"] for one in executions(account.aws)}
+    result = invoke(account.aws, {"look": "all", "dryRun": True})
+    looked = about(result, certificate)
+    assert looked["decision"] == "start" and looked["execution"].startswith("auto-www-example-com-"), looked
+    assert {one["name"] for one in executions(account.aws)} == before
+    assert not account.calls("ImportCertificate") if hasattr(account, "calls") else True
+    assert inbox.take() == []
+
+
+def test_a_source_without_a_replacement_is_told_of_once_at_each_moment(account: Account, inbox: Inbox):
+    inbox.take()
+    # Days left, and whether that is a moment that has not been told of.
+    for days, is_told in [(40, True), (20, True), (5, True), (0.5, True)]:
+        leaf = account.leaf("www.example.com", "*.example.com", days=days)
+        certificate = account.stored("acm", leaf, **{"cert-rotation:source": account.secret(leaf)})
+        account.targets(certificate, 2)
+        told = []
+        for _ in range(2):
+            looked = about(invoke(account.aws, {"look": certificate}), certificate)
+            assert looked["decision"] == "replacementMissing", looked
+            told += inbox.take()
+        assert len(told) == is_told, (days, told)
+        text = told[0]["Message"]
+        assert looked["source"] in text and certificate in text and "distribution E" in text, text
+
+
+def test_a_replacement_that_will_not_do_is_told_of(account: Account, inbox: Inbox):
+    inbox.take()
+    narrow = account.secret(account.leaf("elsewhere.example.org", days=199))
+    certificate, _ = managed(account, source=narrow)
+    looked = about(invoke(account.aws, {"look": "all"}), certificate)
+    assert looked["decision"] == "replacementUnusable", looked
+    [message] = inbox.take()
+    assert message["Subject"].endswith("its replacement cannot be used")
+    assert "site0.example.com" in message["Message"], message["Message"]
+
+
+def test_tags_that_cannot_be_followed_are_told_of(account: Account, inbox: Inbox):
+    inbox.take()
+    certificate, _ = managed(account, retain_old_days="a week")
+    looked = about(invoke(account.aws, {"look": "all"}), certificate)
+    assert looked["decision"] == "settingsInvalid", looked
+    [message] = inbox.take()
+    assert "tag cert-rotation:retain-old-days" in message["Message"]
+
+
+def test_a_failed_rotation_is_told_of(account: Account, inbox: Inbox):
+    inbox.take()
+    old = account.old()
+    execution = account.aws.start({"newCertificate": "tls/nowhere", "oldCertificate": old}, f"fails-{account.number}")
+    execution.wait()
+    event = execution_ends(account.aws.outputs["RotationStateMachineArn"], f"fails-{account.number}", "FAILED")
+    for _ in range(2):
+        invoke(account.aws, event)
+    told = [message for message in inbox.take() if f"fails-{account.number}" in message["Subject"]]
+    # The platform may tell of it by itself, too, with another time of its end.
+    assert told and all("SourceUnreadable" in message["Subject"] for message in told), told
+
+
+def test_what_is_no_event_is_refused_by_name(account: Account):
+    with pytest.raises(RuntimeError, match="RequestInvalid: event: is none that this function knows"):
+        invoke(account.aws, {"source": "aws.ec2"})
+
+
+# --- The schedule
+
+
+@pytest.fixture
+def every_minute() -> Iterator[LocalAws]:
+    with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
+        aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
+        aws.deploy(LookSchedule="rate(1 minute)")
+        yield aws
+
+
+def test_the_schedule_fires_by_itself_and_a_rotation_follows(every_minute: LocalAws):
+    account = Account(every_minute)
+    certificate, _ = managed(account)
+    states = every_minute.client("stepfunctions")
+
+    def has_rotated() -> bool:
+        ended = [one for one in executions(every_minute) if one["status"] != "RUNNING"]
+        return bool(ended)
+
+    until(has_rotated, 200)
+    [execution] = executions(every_minute)
+    output = json.loads(states.describe_execution(executionArn=execution["executionArn"])["output"])
+    assert output["outcome"] == "rotated" and output["oldCertificate"]["id"] == certificate
+    assert STACK == "rotation"
