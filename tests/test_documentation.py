@@ -1,0 +1,135 @@
+"""What the documentation says exists: its links, its examples, the tags and the parameters that it names."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "docs" / "examples"
+# Installed and built things have Markdown of their own.
+PAGES = [
+    page
+    for page in sorted(ROOT.rglob("*.md"))
+    if not {"node_modules", "target", ".local", ".git"} & set(page.relative_to(ROOT).parts)
+]
+TEMPLATES = [path for path in sorted(EXAMPLES.glob("*.yaml")) if "\nResources:" in path.read_text()]
+FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return FENCE.sub("", page.read_text())
+
+
+def anchor(heading: str) -> str:
+    """What GitHub makes of a heading: its text in lower case, no punctuation, hyphens for spaces."""
+    text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    """All anchors of a page; the second heading of a text gets -1, and so on."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#{1,6} +(.+?) *#*$", prose(page), re.MULTILINE):
+        first = unique = anchor(heading)
+        number = 0
+        while unique in found:
+            number += 1
+            unique = f"{first}-{number}"
+        found.add(unique)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_and_anchors_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, wanted = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (wanted and wanted not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_anchors_are_those_of_github() -> None:
+    assert anchor("rotated, with deleted false") == "rotated-with-deleted-false"
+    assert anchor("TIMED_OUT, ABORTED or a name that begins with States.") == (
+        "timed_out-aborted-or-a-name-that-begins-with-states"
+    )
+    assert anchor("`code` and [a link](elsewhere.md)") == "code-and-a-link"
+
+
+def test_every_example_is_named_in_a_page() -> None:
+    said = "".join(page.read_text() for page in PAGES)
+    assert [name(path) for path in sorted(EXAMPLES.iterdir()) if f"examples/{path.name}" not in said] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=name)
+def test_templates_are_sound(template: Path) -> None:
+    lint = [str(Path(sys.executable).parent / "cfn-lint"), "--regions", "us-east-1", "--template", str(template)]
+    done = subprocess.run(lint, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.sh")), ids=name)
+def test_scripts_parse_and_can_be_run(script: Path) -> None:
+    done = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert script.stat().st_mode & 0o111
+    assert script.read_text().startswith("#!/bin/sh\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_of_shell_json_and_yaml_parse(page: Path) -> None:
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        if language == "sh":
+            done = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True)
+            assert done.returncode == 0, block + done.stderr
+        elif language == "json" and "…" not in block:
+            json.loads(block)
+        elif language == "yaml":
+            yaml.compose(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_tags_exist(page: Path) -> None:
+    """Those that a certificate is found by, and those that set a field of the input."""
+    known = set(re.findall(r'"cert-rotation:([a-z-]+)";', (ROOT / "crates/core/src/tags.rs").read_text()))
+    settings = (ROOT / "crates/core/src/managed.rs").read_text().partition("const SETTINGS")[2].partition("];")[0]
+    known |= set(re.findall(r'\("([a-z-]+)",', settings))
+    assert {"source", "dry-run"} <= known
+    assert set(re.findall(r"cert-rotation:([a-z-]+)", page.read_text())) - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_parameters_of_the_template_exist(page: Path) -> None:
+    """Those set on the command line for the rotation's stack, and those in the README's table."""
+    template = (ROOT / "infra/template.yaml").read_text()
+    known = set(
+        re.findall(r"^  (\w+):$", template.partition("\nParameters:")[2].partition("\nRules:")[0], re.MULTILINE)
+    )
+    said = set(re.findall(r"[Pp]arameters? `([A-Z]\w+)`", page.read_text()))
+    for command in re.findall(r"^aws cloudformation .*?[^\\]$", page.read_text(), re.MULTILINE | re.DOTALL):
+        if re.search(r"--stack(-set)?-name certificate-rotation\b", command):
+            _, _, overrides = command.partition("--parameter-overrides")
+            said |= set(re.findall(r"\b([A-Z]\w+)=", overrides)) | set(re.findall(r"ParameterKey=(\w+)", command))
+    if page == ROOT / "README.md":
+        table = page.read_text().partition("| parameter | default | meaning |")[2].partition("\n\n")[0]
+        said |= set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert said - known == set()
+    if page == ROOT / "README.md":
+        assert known - said == set()
