@@ -43,11 +43,11 @@ test: unit contract rotations ## Everything that is tested
 unit: ## Decisions, adapters and steps, in Rust
 	cargo test --workspace --locked
 
-contract: tools ## State machine, template and code agree; the local AWS does what AWS does
-	$(PYTEST) tests/test_contract.py tests/test_local_edge.py tests/local_aws
+contract: tools ## State machine, template, code and pages agree; the local AWS does what AWS does
+	$(PYTEST) tests/test_contract.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws
 
 rotations: package ## Whole rotations by the deployed template on the local AWS
-	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_local_edge.py --ignore tests/local_aws
+	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/local_aws
 
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core
 	cargo fmt --all --check
