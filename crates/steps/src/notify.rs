@@ -50,7 +50,7 @@ pub async fn notify(context: &Context, notice: &Notice) -> Result<bool, StepErro
     })
     .await?;
     if people || machines {
-        tracing::info!(notice = notice.kind.name(), name = notice.name, "{}", notice.subject);
+        tracing::info!(notice = notice.kind.name(), sent_as = notice.name, "{}", notice.subject);
     }
     Ok(people || machines)
 }

@@ -72,6 +72,8 @@ struct Site {
     name: String,
     secret: String,
     in_source: Vec<(Timestamp, String)>,
+    /// When the function was told that the source has changed.
+    told: Vec<Timestamp>,
     broken: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -153,6 +155,11 @@ impl<'a> Year<'a> {
             Happening::Deliver(event) => {
                 let event: Value = serde_json::from_str(&event).expect("JSON");
                 self.delivered += 1;
+                let changed = event["detail"]["name"].as_str();
+                let sites = self.sites.iter_mut();
+                for site in sites.filter(|site| changed == Some(&site.secret)) {
+                    site.told.push(clock());
+                }
                 self.driver.rig.start(event).await.expect("an event that is understood");
                 self.begin_what_was_started();
             }
@@ -269,7 +276,7 @@ fn sites() -> (Account, Vec<Site>) {
         account.add(&target(index, 2), &id, &[&format!("a.{name}")], "");
         account.secrets.insert(secret.clone(), old.source());
         let in_source = vec![(begun, old.pem.clone())];
-        sites.push(Site { name, secret, in_source, broken: Vec::new() });
+        sites.push(Site { name, secret, in_source, told: Vec::new(), broken: Vec::new() });
     }
     (account, sites)
 }
@@ -370,8 +377,9 @@ fn check_need(
         let there = site.in_source.iter().find(|(_, pem)| leaf_of(pem) == *new);
         let (put, _) = there.expect("it came from the source");
         let is_time = *at >= schedule.time_of(old);
-        let has_changed = *at <= after(*put, 3 * DAY + 3 * HOUR);
-        let was_begun = site.broken.iter().any(|(from, _)| from < at);
+        let mut told = site.told.iter();
+        let has_changed = told.any(|told| told <= at && *at <= after(*told, 3 * HOUR));
+        let was_begun = site.broken.iter().any(|(from, until)| from <= at && put <= until);
         assert!(put <= at, "{when}");
         assert!(is_time || has_changed || was_begun, "{when}: rotated at {at} for nothing");
     }
@@ -380,11 +388,21 @@ fn check_need(
     }
 }
 
-/// Two certificates are one rotation; another attempt only after one that failed.
-fn check_executions(ended: &[(String, Result<Value, Failure>)], seed: u64) {
+/// Two certificates are one rotation; another attempt only after one that failed, and not on the same day.
+fn check_executions(account: &Account, ended: &[(String, Result<Value, Failure>)], seed: u64) {
     let mut succeeded = BTreeSet::new();
     for (name, result) in ended {
-        let (rotation, _) = name.rsplit_once('-').expect("the number of the attempt");
+        let (rotation, attempt) = name.rsplit_once('-').expect("the number of the attempt");
+        let of = |attempt: u64| {
+            let arn = MACHINE.replace(":stateMachine:", ":execution:");
+            account.executions.get(&format!("{arn}:{rotation}-{attempt}"))
+        };
+        let attempt: u64 = attempt.parse().expect("a number");
+        if let (Some(before), Some(this)) = (of(attempt - 1), of(attempt)) {
+            let (ended, ..) = before.ended.as_ref().expect("the one before has ended");
+            let pause = this.started.duration_since(*ended).as_secs();
+            assert!(pause >= 19 * HOUR, "year {seed}: {name} was begun {pause} s after a failure");
+        }
         assert!(!succeeded.contains(rotation), "year {seed}: {name} was begun after a success");
         match result {
             Ok(output) => {
@@ -469,7 +487,7 @@ async fn year(seed: u64) {
     for (site, target, spans) in &all_spans {
         expired.extend(check_expiry(site, spans, &stored, &format!("year {seed}, {target}")));
     }
-    check_executions(&year.ended, seed);
+    check_executions(&account, &year.ended, seed);
     let failed = year.ended.iter().filter(|(_, result)| result.is_err()).count();
     check_notices(&account, failed, &expired, seed);
     println!(
