@@ -11,7 +11,7 @@ import pytest
 
 from conftest import SOURCE_BUCKET, WRITES, Account, until
 from local_aws.pki import Leaf
-from local_aws.platform import LocalAws, ticks
+from local_aws.platform import Execution, LocalAws
 
 ACCOUNT = "000000000000"
 
@@ -40,18 +40,12 @@ def about(result: Any, certificate: str) -> Any:
     return looked
 
 
-def started(aws: LocalAws, result: Any, certificate: str) -> Any:
+def started(aws: LocalAws, result: Any, certificate: str) -> Execution:
     """The execution that was started for this certificate, at its end."""
     looked = about(result, certificate)
     assert looked["decision"] == "start", looked
     machine = aws.outputs["RotationStateMachineArn"]
-    arn = machine.replace(":stateMachine:", ":execution:") + ":" + looked["execution"]
-    states = aws.client("stepfunctions")
-    for _ in ticks(120):
-        execution = states.describe_execution(executionArn=arn)
-        if execution["status"] != "RUNNING":
-            return execution
-    raise TimeoutError(arn)
+    return Execution(aws, machine.replace(":stateMachine:", ":execution:") + ":" + looked["execution"]).wait()
 
 
 class Inbox:
@@ -272,11 +266,11 @@ def test_an_event_that_comes_twice_rotates_once(account: Account, trigger: str):
     before = {one["name"] for one in executions(aws)}
     first, second = invoke(aws, event), invoke(aws, event)
     execution = started(aws, first, certificate)
-    assert execution["status"] == "SUCCEEDED", execution
-    request = json.loads(execution["input"])
+    assert execution.status == "SUCCEEDED", execution
+    described = aws.client("stepfunctions").describe_execution(executionArn=execution.arn)
+    request = json.loads(described["input"])
     assert request == {"newCertificate": source, "oldCertificate": certificate, "concurrency": 2}
-    output = json.loads(execution["output"])
-    assert output["outcome"] == "rotated" and output["targets"]["updated"] == 3
+    assert execution.output["outcome"] == "rotated" and execution.output["targets"]["updated"] == 3
     decisions = [looked["decision"] for looked in second["certificates"] if looked["id"] == certificate]
     assert decisions in (["underWay"], [], ["notServed"])
     assert len({one["name"] for one in executions(aws)} - before) == 1
@@ -285,7 +279,7 @@ def test_an_event_that_comes_twice_rotates_once(account: Account, trigger: str):
 def test_server_certificates_are_looked_at_too(account: Account):
     certificate, source = managed(account, "iam")
     result = invoke(account.aws, alarm(arn_of(account, certificate), namespace="CloudFrontCertificateRotation"))
-    assert started(account.aws, result, certificate)["status"] == "SUCCEEDED"
+    assert started(account.aws, result, certificate).status == "SUCCEEDED"
     # The new one is managed as well, and has nothing to wait for.
     [looked] = invoke(account.aws, {"look": "all"})["certificates"]
     assert (looked["source"], looked["decision"], looked["targets"]) == (source, "inTime", 3)

@@ -12,6 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::dice::Dice;
+
 /// An error name and a cause, as Catch has them.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Failure {
@@ -42,7 +44,7 @@ pub(crate) struct Execution<'a, W> {
     context: Value,
     /// Where to go on, and with what.
     at: (String, Value),
-    random: Cell<u64>,
+    dice: Cell<Dice>,
     /// The longest history of it and of its children, in events.
     pub(crate) events: Cell<usize>,
     /// The largest payload, in bytes.
@@ -70,7 +72,7 @@ impl<'a, W: World> Execution<'a, W> {
                 "Id": id, "Name": name, "Input": input, "StartTime": start, "RedriveCount": 0,
             }}),
             at: (definition["StartAt"].as_str().expect("StartAt").to_owned(), input),
-            random: Cell::new(seed.wrapping_mul(2).wrapping_add(1)),
+            dice: Cell::new(Dice(seed.wrapping_mul(2).wrapping_add(1))),
             events: Cell::new(0),
             largest: Cell::new(0),
             payloads: RefCell::default(),
@@ -327,14 +329,12 @@ impl<'a, W: World> Execution<'a, W> {
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     }
 
-    /// A number from 0 to 1 that is the same for the same seed (xorshift).
+    /// A number from 0 to 1.
     fn chance(&self) -> f64 {
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.set(x);
-        (x % 1_000) as f64 / 1_000.0
+        let mut dice = self.dice.get();
+        let number = dice.next();
+        self.dice.set(dice);
+        (number % 1_000) as f64 / 1_000.0
     }
 
     fn weigh(&self, payload: &Value) -> Result<(), Failure> {

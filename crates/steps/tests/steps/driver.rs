@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::account::{self, Account, now};
 use crate::asl::{self, Execution, Failure};
+use crate::dice::Dice;
 use crate::fake_aws::{Call, Event, Fault};
 use crate::rig::Rig;
 
@@ -115,7 +116,7 @@ impl Driver {
             world.calls.clear();
             world.journal.clear();
             world.struck = false;
-            world.random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            world.dice = Dice::of(seed);
             world.disturb(fault);
         });
     }
@@ -167,6 +168,10 @@ impl Driver {
 
 impl asl::World for Driver {
     async fn invoke(&self, step: &str, event: Value) -> Result<Value, Failure> {
+        if step == "update-distribution" {
+            let target = event["state"]["target"]["id"].as_str().expect("a target").to_owned();
+            self.rig.fake.with(|world| world.journal.push(Event::Begun { target }));
+        }
         let attempt = Box::pin(self.rig.event(step, event));
         let result = tokio::select! {
             // A function that dies says nothing.

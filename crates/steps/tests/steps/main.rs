@@ -5,6 +5,7 @@
 mod account;
 mod asl;
 mod certificates;
+mod dice;
 mod driver;
 mod fake_aws;
 mod invariants;

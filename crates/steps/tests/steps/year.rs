@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::account::{Account, leaf_of, now};
 use crate::asl::{Execution, Failure};
 use crate::certificates::certificates;
+use crate::dice::Dice;
 use crate::driver::{Driver, clock, definition};
 use crate::fake_aws::Event;
 use crate::rig::MACHINE;
@@ -51,22 +52,6 @@ enum Happening {
     AcmTells,
 }
 
-/// The same numbers for the same seed (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 8) % below as u64) as i64
-    }
-
-    fn chance(&mut self, percent: i64) -> bool {
-        self.roll(100) < percent
-    }
-}
-
 /// A certificate with what it serves, its source and all that ever lay there.
 struct Site {
     name: String,
@@ -91,6 +76,10 @@ struct Year<'a> {
 }
 
 impl<'a> Year<'a> {
+    fn roll(&mut self, below: i64) -> i64 {
+        self.dice.roll(below as u64) as i64
+    }
+
     fn at(&mut self, time: Timestamp, what: Happening) {
         self.queued += 1;
         self.queue.insert((time, self.queued, what));
@@ -103,13 +92,13 @@ impl<'a> Year<'a> {
     /// On time, twice, late, or never.
     fn send(&mut self, event: &Value) {
         let text = event.to_string();
-        let fate = self.dice.roll(10);
+        let fate = self.roll(10);
         if fate < 6 {
-            let soon = 1 + self.dice.roll(60);
+            let soon = 1 + self.roll(60);
             self.in_seconds(soon, Happening::Deliver(text.clone()));
         }
         if fate == 5 || fate == 6 {
-            let late = HOUR + self.dice.roll(3 * DAY);
+            let late = HOUR + self.roll(3 * DAY);
             self.in_seconds(late, Happening::Deliver(text));
         }
     }
@@ -118,7 +107,7 @@ impl<'a> Year<'a> {
         match what {
             Happening::Refresh(index) => self.refresh(index),
             Happening::Break(index) => {
-                let days = 1 + self.dice.roll(3);
+                let days = 1 + self.roll(3);
                 let until = clock() + SignedDuration::from_secs(days * DAY);
                 self.sites[index].broken.push((clock(), until));
                 self.edit(index, |config| config.push_str(BROKEN));
@@ -126,15 +115,15 @@ impl<'a> Year<'a> {
             }
             Happening::Mend(index) => {
                 self.edit(index, |config| *config = config.replace(BROKEN, ""));
-                let next = 20 * DAY + self.dice.roll(60 * DAY);
+                let next = 20 * DAY + self.roll(60 * DAY);
                 self.in_seconds(next, Happening::Break(index));
             }
             Happening::Tick => {
                 // The schedule does not forget, but it may be late and may come twice.
-                let late = self.dice.roll(LATENESS);
+                let late = self.roll(LATENESS);
                 let look = json!({"look": "all"}).to_string();
                 self.in_seconds(late, Happening::Deliver(look.clone()));
-                if self.dice.chance(10) {
+                if self.roll(100) < 10 {
                     self.in_seconds(late + 1, Happening::Deliver(look));
                 }
                 self.in_seconds(DAY, Happening::Tick);
@@ -181,8 +170,8 @@ impl<'a> Year<'a> {
         self.sites[index].in_source.push((clock(), material.pem.clone()));
         self.send(&event);
         // Now and then nobody thinks of it for far too long.
-        let days = if self.dice.chance(15) { 60 } else { 12 + self.dice.roll(34) };
-        let next = days * DAY + self.dice.roll(DAY);
+        let days = if self.roll(100) < 15 { 60 } else { 12 + self.roll(34) };
+        let next = days * DAY + self.roll(DAY);
         self.in_seconds(next, Happening::Refresh(index));
     }
 
@@ -451,7 +440,7 @@ async fn year(seed: u64) {
     let driver = Driver::new(before.clone()).await;
     let mut year = Year {
         driver: &driver,
-        dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+        dice: Dice::of(seed),
         sites,
         queue: BTreeSet::new(),
         queued: 0,
@@ -463,7 +452,7 @@ async fn year(seed: u64) {
     year.in_seconds(HOUR, Happening::Tick);
     year.in_seconds(2 * HOUR, Happening::AcmTells);
     for index in 0..year.sites.len() {
-        let (refresh, broken) = (year.dice.roll(25 * DAY), year.dice.roll(90 * DAY));
+        let (refresh, broken) = (year.roll(25 * DAY), year.roll(90 * DAY));
         year.in_seconds(refresh, Happening::Refresh(index));
         year.in_seconds(broken, Happening::Break(index));
     }

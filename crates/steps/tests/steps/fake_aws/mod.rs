@@ -24,6 +24,7 @@ use aws_smithy_types::body::SdkBody;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::{Account, now};
+use crate::dice::Dice;
 
 /// One call of the SDK, whatever number of attempts it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,10 @@ pub(crate) enum At {
 /// What became of certificates and targets, and when: what the promises are checked against.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
+    /// The step that moves this target began.
+    Begun { target: String },
+    /// It was noted that a target failed.
+    Halted,
     /// A target was given another certificate, and has it everywhere at `until`.
     Moved { at: Timestamp, until: Timestamp, target: String, from: String, to: String },
     /// A certificate came into a store.
@@ -134,8 +139,7 @@ pub(crate) struct World {
     pub(crate) killed: Arc<tokio::sync::Notify>,
     /// The operation and resource of an outage, and until when.
     outage: Option<(String, String, Timestamp)>,
-    /// The state of the dice.
-    pub(crate) random: u64,
+    pub(crate) dice: Dice,
 }
 
 impl Default for World {
@@ -152,7 +156,7 @@ impl Default for World {
             journal: Vec::new(),
             killed: Arc::default(),
             outage: None,
-            random: 1,
+            dice: Dice(1),
         }
     }
 }
@@ -258,21 +262,13 @@ impl World {
                 is_out.then_some(kind)
             }
             At::Chance(per_mille) => {
-                if self.roll() % 1_000 >= per_mille {
+                if self.dice.roll(1_000) >= per_mille {
                     return None;
                 }
                 let kinds = Kind::SURVIVABLE;
-                Some(kinds[self.roll() as usize % kinds.len()])
+                Some(kinds[self.dice.roll(kinds.len() as u64) as usize])
             }
         }
-    }
-
-    /// A number that is the same for the same seed (xorshift).
-    fn roll(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random >> 8
     }
 
     /// Another fault, or none.
@@ -315,6 +311,9 @@ impl World {
             }
             let (target, from, to) = (target.clone(), from.clone(), to.clone());
             self.journal.push(Event::Moved { at, until, target, from, to });
+        }
+        if request.operation == "PutObject" && request.resource.contains("/halt/") {
+            self.journal.push(Event::Halted);
         }
         for id in before.1.difference(&after.1) {
             let used_by = after.0.iter().filter(|(_, has)| *has == id);
