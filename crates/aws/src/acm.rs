@@ -70,6 +70,16 @@ pub enum Deletion {
 
 /// A certificate with its tags and uses; none if there is no such ARN.
 pub async fn describe(client: &Client, arn: &str) -> Result<Option<AcmCertificate>, AwsError> {
+    match leaf_and_uses(client, arn).await? {
+        Some(found) => Ok(Some(certificate(arn, found, tags(client, arn).await?))),
+        None => Ok(None),
+    }
+}
+
+async fn leaf_and_uses(
+    client: &Client,
+    arn: &str,
+) -> Result<Option<(Certificate, Vec<String>)>, AwsError> {
     const OPERATION: &str = "DescribeCertificate";
     let answer = client.describe_certificate().certificate_arn(arn).send().await;
     let detail = match answer.during(OPERATION, arn) {
@@ -78,13 +88,16 @@ pub async fn describe(client: &Client, arn: &str) -> Result<Option<AcmCertificat
             .certificate
             .ok_or_else(|| AwsError::malformed(OPERATION, arn, "no Certificate"))?,
     };
-    let Some(certificate) = leaf(client, arn).await? else { return Ok(None) };
-    Ok(Some(AcmCertificate {
-        id: CertificateId::Acm { arn: arn.to_owned() },
-        certificate,
-        in_use_by: detail.in_use_by.unwrap_or_default(),
-        tags: tags(client, arn).await?,
-    }))
+    let Some(leaf) = leaf(client, arn).await? else { return Ok(None) };
+    Ok(Some((leaf, detail.in_use_by.unwrap_or_default())))
+}
+
+fn certificate(
+    arn: &str,
+    (certificate, in_use_by): (Certificate, Vec<String>),
+    tags: Vec<Tag>,
+) -> AcmCertificate {
+    AcmCertificate { id: CertificateId::Acm { arn: arn.to_owned() }, certificate, in_use_by, tags }
 }
 
 /// The imported certificates with this very leaf, with their tags.
@@ -114,18 +127,20 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
-/// The imported certificates that carry a tag of this key, with its value.
+/// The imported certificates that carry a tag of this key with a value that is wanted.
 pub async fn list_tagged(
     client: &Client,
     key: &str,
-) -> Result<Vec<(CertificateId, String)>, AwsError> {
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<AcmCertificate>, AwsError> {
     let mut found = Vec::new();
     for summary in list(client).await? {
         let imported = summary.r#type == Some(CertificateType::Imported);
         let Some(arn) = summary.certificate_arn.filter(|_| imported) else { continue };
         let tags = tags(client, &arn).await?;
-        if let Some(value) = tags::value(&tags, key) {
-            found.push((CertificateId::Acm { arn }, value.to_owned()));
+        if tags::value(&tags, key).is_some_and(&is_wanted) {
+            let one = leaf_and_uses(client, &arn).await?;
+            found.extend(one.map(|one| certificate(&arn, one, tags)));
         }
     }
     Ok(found)

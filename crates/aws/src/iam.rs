@@ -89,15 +89,16 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
-/// The server certificates that carry a tag of this key, with its value.
+/// The server certificates that carry a tag of this key with a value that is wanted.
 pub async fn list_tagged(
     client: &Client,
     key: &str,
-) -> Result<Vec<(CertificateId, String)>, AwsError> {
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<IamCertificate>, AwsError> {
     let mut found = Vec::new();
     for metadata in list(client).await? {
         let one = find_by_name(client, &metadata.server_certificate_name).await?;
-        found.extend(one.and_then(|one| Some((one.id, tags::value(&one.tags, key)?.to_owned()))));
+        found.extend(one.filter(|one| tags::value(&one.tags, key).is_some_and(&is_wanted)));
     }
     Ok(found)
 }

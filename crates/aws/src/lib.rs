@@ -30,16 +30,12 @@ pub struct Aws {
     pub acm: aws_sdk_acm::Client,
     /// CloudFront.
     pub cloudfront: aws_sdk_cloudfront::Client,
-    /// EventBridge in the function's own region.
-    pub events: aws_sdk_eventbridge::Client,
     /// IAM.
     pub iam: aws_sdk_iam::Client,
     /// Service Quotas in us-east-1, which has those of the global services and of ACM there.
     pub quotas: aws_sdk_servicequotas::Client,
     /// S3 in the function's own region.
     pub s3: aws_sdk_s3::Client,
-    /// SNS in the function's own region.
-    pub sns: aws_sdk_sns::Client,
     /// Step Functions in the function's own region.
     pub states: aws_sdk_sfn::Client,
     config: SdkConfig,
@@ -77,7 +73,6 @@ impl Aws {
             iam: aws_sdk_iam::Client::from_conf(
                 aws_sdk_iam::config::Builder::from(&global).interceptor(WholeXml).build(),
             ),
-            events: aws_sdk_eventbridge::Client::new(config),
             quotas: aws_sdk_servicequotas::Client::new(&global),
             s3: aws_sdk_s3::Client::from_conf(
                 // Local implementations of S3 answer at one host for all buckets; on AWS it is as good.
@@ -86,10 +81,20 @@ impl Aws {
                     .interceptor(WholeXml)
                     .build(),
             ),
-            sns: aws_sdk_sns::Client::new(config),
             states: aws_sdk_sfn::Client::new(config),
             config: config.clone(),
         }
+    }
+
+    /// EventBridge in the function's own region; made when there is something to tell, which is seldom, and
+    /// by one function only.
+    pub fn events(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::new(&self.config)
+    }
+
+    /// SNS in the function's own region; the same.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.config)
     }
 
     /// The configuration for a source in the region that its ARN names.

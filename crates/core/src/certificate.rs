@@ -31,6 +31,11 @@ impl Fingerprint {
     pub fn of(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
+
+    /// The first twelve digits: enough for names that tell a few things apart.
+    pub(crate) fn short(self) -> String {
+        self.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl fmt::Display for Fingerprint {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::finding::{Ending, Finding};
 use crate::ids::CertificateId;
-use crate::request;
+use crate::request::{self, Request};
 use crate::tags::{FINGERPRINT, PREFIX, REPLACES, SOURCE, Tag};
 
 /// How a tag's text becomes the value of a field.
@@ -29,12 +29,13 @@ const SETTINGS: [(&str, &str, Kind); 7] = [
     ("dry-run", "dryRun", Kind::Switch),
 ];
 
-/// The input of a rotation that replaces `old`, as its tags want it; or everything that is wrong with them.
+/// The input of a rotation that replaces `old`, as its tags want it, and understood; or everything that is
+/// wrong with them.
 /// Without the tag `cert-rotation:source` that is a finding too.
 ///
 /// # Errors
 /// A finding for each tag that cannot be followed, ending `RequestInvalid`.
-pub fn request(tags: &[Tag], old: &CertificateId) -> Result<Value, Vec<Finding>> {
+pub fn request(tags: &[Tag], old: &CertificateId) -> Result<(Value, Request), Vec<Finding>> {
     let mut input = Map::new();
     input.insert("oldCertificate".into(), old.id().into());
     let mut findings = Vec::new();
@@ -49,10 +50,14 @@ pub fn request(tags: &[Tag], old: &CertificateId) -> Result<Value, Vec<Finding>>
         }
     }
     let input = Value::Object(input);
-    if let Err(more) = request::parse(&input) {
-        findings.extend(more.into_iter().map(of_tag));
+    match request::parse(&input) {
+        Ok(request) if findings.is_empty() => Ok((input, request)),
+        Ok(_) => Err(findings),
+        Err(more) => {
+            findings.extend(more.into_iter().map(of_tag));
+            Err(findings)
+        }
     }
-    if findings.is_empty() { Ok(input) } else { Err(findings) }
 }
 
 fn setting(key: &str, text: &str) -> Result<(&'static str, Value), Finding> {
@@ -99,6 +104,7 @@ mod tests {
         let tags: Vec<Tag> =
             tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         request(&tags, &CertificateId::Acm { arn: ARN.into() })
+            .map(|(input, _)| input)
             .map_err(|findings| findings.iter().map(ToString::to_string).collect())
     }
 

@@ -6,9 +6,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Fingerprint};
 use crate::finding::{Finding, listed};
 use crate::ids::{CertificateId, TargetId, segment};
 use crate::watch::days_left;
@@ -27,14 +26,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::ReplacementMissing,
-        Self::ReplacementUnusable,
-        Self::SettingsInvalid,
-        Self::RotationFailed,
-    ];
-
     /// Its name, written out so that renaming a variant cannot change it silently.
     pub fn name(self) -> &'static str {
         match self {
@@ -262,7 +253,6 @@ fn line(text: &str) -> String {
 }
 
 /// Enough of a digest to tell notices apart.
-pub(crate) fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+fn digest(text: &str) -> String {
+    Fingerprint::of(text.as_bytes()).short()
 }

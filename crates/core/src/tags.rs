@@ -1,5 +1,7 @@
 //! The tags by which certificates are found again and pass on what they know.
 
+use crate::ids::CertificateId;
+
 /// What the keys of all tags of this system begin with.
 pub const PREFIX: &str = "cert-rotation:";
 /// On a managed certificate: where its replacement is found, as a `newCertificate` value.
@@ -35,6 +37,23 @@ pub fn for_import(old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
 /// The value of a tag.
 pub fn value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+}
+
+/// The value of the tag `cert-rotation:replaces`: everything the old certificate may be called by.
+pub fn replacing(old: &CertificateId) -> String {
+    match old {
+        CertificateId::Acm { arn } => arn.clone(),
+        CertificateId::Iam { id, arn } => format!("{id} {arn}"),
+    }
+}
+
+/// The certificate that the one with these tags replaces, if it was imported by this system.
+pub fn replaced(tags: &[Tag]) -> Option<CertificateId> {
+    let value = value(tags, REPLACES)?;
+    Some(match value.split_once(' ') {
+        Some((id, arn)) => CertificateId::Iam { id: id.into(), arn: arn.into() },
+        None => CertificateId::Acm { arn: value.into() },
+    })
 }
 
 /// Do these tags say that their certificate replaces the one of this id or ARN?
@@ -76,6 +95,21 @@ mod tests {
         let tags = for_import(&old, "sha256:new", "old");
         assert_eq!(tags.len(), 50);
         assert_eq!(value(&tags, FINGERPRINT), Some("sha256:new"));
+    }
+
+    #[test]
+    fn what_an_import_replaces_is_read_as_it_was_written() {
+        for old in [
+            CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/a".into() },
+            CertificateId::Iam {
+                id: "ASCA1".into(),
+                arn: "arn:aws:iam::1:server-certificate/a".into(),
+            },
+        ] {
+            let tags = for_import(&[], "sha256:new", &replacing(&old));
+            assert_eq!(replaced(&tags), Some(old));
+        }
+        assert_eq!(replaced(&[tag("team", "web")]), None);
     }
 
     #[test]

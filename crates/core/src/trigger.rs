@@ -53,67 +53,42 @@ pub enum At {
     Source(SourceRef),
 }
 
-/// What an event is, by what AWS calls it.
-#[derive(Clone, Copy)]
-enum Form {
-    Look,
-    Schedule,
-    Expiry,
-    Alarm,
-    Label,
-    Secret,
-    Parameter,
-    Object,
-    Execution,
-}
-
 /// Understands an event.
 ///
 /// # Errors
 /// `RequestInvalid` for one that is none of those above.
 pub fn parse(event: &Value) -> Result<Trigger, Finding> {
-    let form = form(event).ok_or_else(|| {
-        unknown(
-            "is none that this function knows",
-            "send it {\"look\": \"all\"}, or an event that a rule of the template lets through",
-        )
-    })?;
-    match form {
-        Form::Look => look(event),
-        Form::Schedule => Ok(all(false)),
-        Form::Expiry => Ok(certificates(strings(&event["resources"]), false)),
-        Form::Alarm => Ok(alarm(event)),
-        Form::Label => Ok(changed(event["detail"]["name"].as_str().map(str::to_owned))),
-        Form::Secret => Ok(secret(&event["detail"])),
-        Form::Parameter => Ok(parameter(&event["detail"])),
-        Form::Object => Ok(object(&event["detail"])),
-        Form::Execution => execution(&event["detail"]),
-    }
-}
-
-fn form(event: &Value) -> Option<Form> {
     if event.get("look").is_some() {
-        return Some(Form::Look);
+        return look(event);
     }
-    if event.get("alarmData").is_some() {
-        return Some(Form::Alarm);
+    if let Some(data) = event.get("alarmData") {
+        return Ok(alarm(data));
     }
-    match (event["source"].as_str()?, event["detail-type"].as_str()?) {
-        ("aws.scheduler" | "aws.events", "Scheduled Event") => Some(Form::Schedule),
+    let detail = &event["detail"];
+    let text = |field: &str| event[field].as_str().unwrap_or_default();
+    Ok(match (text("source"), text("detail-type")) {
+        ("aws.scheduler" | "aws.events", "Scheduled Event") => all(false),
         ("aws.acm", "ACM Certificate Approaching Expiration" | "ACM Certificate Expired") => {
-            Some(Form::Expiry)
+            certificates(strings(&event["resources"]), false)
         }
-        ("aws.cloudwatch", "CloudWatch Alarm State Change") => Some(Form::Alarm),
-        ("aws.secretsmanager", "Secret Label Updated") => Some(Form::Label),
+        ("aws.cloudwatch", "CloudWatch Alarm State Change") => alarm(detail),
+        ("aws.secretsmanager", "Secret Label Updated") => {
+            changed(detail["name"].as_str().map(str::to_owned))
+        }
         (
             "aws.secretsmanager",
             "AWS API Call via CloudTrail" | "AWS Service Event via CloudTrail",
-        ) => Some(Form::Secret),
-        ("aws.ssm", "Parameter Store Change") => Some(Form::Parameter),
-        ("aws.s3", "Object Created") => Some(Form::Object),
-        ("aws.states", "Step Functions Execution Status Change") => Some(Form::Execution),
-        _ => None,
-    }
+        ) => secret(detail),
+        ("aws.ssm", "Parameter Store Change") => parameter(detail),
+        ("aws.s3", "Object Created") => object(detail),
+        ("aws.states", "Step Functions Execution Status Change") => return execution(detail),
+        _ => {
+            return Err(unknown(
+                "is none that this function knows",
+                "send it {\"look\": \"all\"}, or an event that a rule of the template lets through",
+            ));
+        }
+    })
 }
 
 /// `{"look": "all"}`, or an ARN or id, or an array of those; and `"dryRun": true`.
@@ -167,8 +142,7 @@ fn certificates(names: Vec<&str>, asked: bool) -> Trigger {
 }
 
 /// An alarm tells which certificates by the dimensions of its metrics. One on the lowest of all has none.
-fn alarm(event: &Value) -> Trigger {
-    let data = event.get("alarmData").unwrap_or(&event["detail"]);
+fn alarm(data: &Value) -> Trigger {
     if data["state"]["value"] != "ALARM" {
         return Trigger::Nothing("the alarm is over, or has no data");
     }

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::certificate::{Certificate, Fingerprint};
 use crate::ids::CertificateId;
-use crate::notice::digest;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -138,10 +137,9 @@ pub fn execution_name(
     let name = old_certificate.dns_names().first().map_or("", |name| name.trim_start_matches("*."));
     let host: String =
         name.chars().take(36).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let new = new.to_string();
-    let new = new.rsplit(':').next().unwrap_or_default();
+    let old = Fingerprint::of(old.id().as_bytes());
     let dry_run = if dry_run { "-dry" } else { "" };
-    format!("auto-{host}-{}-{}{dry_run}", digest(old.id()), new.get(..12).unwrap_or(new))
+    format!("auto-{host}-{}-{}{dry_run}", old.short(), new.short())
 }
 
 /// Decides.

@@ -36,8 +36,7 @@ pub async fn claim(
     if holder.execution == own.execution {
         return Ok(());
     }
-    let liveness = states::liveness(&context.aws.states, &holder.execution).await?;
-    match decide(&holder, liveness, own.claimed_at) {
+    match judge(context, &holder).await? {
         Decision::Refuse => Err(StepError::found(&[Finding::new(
             Ending::AlreadyRunning,
             format!("execution {}", holder.name),
@@ -65,8 +64,13 @@ pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
     let Some((holder, _)) = s3::find_json::<Holder>(s3, bucket, &key(old)).await? else {
         return Ok(false);
     };
+    Ok(!matches!(judge(context, &holder).await?, Decision::TakeOver))
+}
+
+/// What somebody else's claim counts for now.
+async fn judge(context: &Context, holder: &Holder) -> Result<Decision, StepError> {
     let liveness = states::liveness(&context.aws.states, &holder.execution).await?;
-    Ok(!matches!(decide(&holder, liveness, (context.now)()), Decision::TakeOver))
+    Ok(decide(holder, liveness, (context.now)()))
 }
 
 /// One object for each certificate.

@@ -40,21 +40,14 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
         return Ok(Imported { id, imported: true });
     }
     let inherited = store::describe(aws, old).await?.map(|old| old.tags).unwrap_or_default();
-    let tags = tags::for_import(&inherited, &plan.new_certificate.fingerprint, &replaced(old));
+    let tags =
+        tags::for_import(&inherited, &plan.new_certificate.fingerprint, &tags::replacing(old));
     let id = match plan.store {
         Store::Acm => import(context, &bundle, &tags).await?,
         Store::Iam => upload(context, &bundle, &tags).await?,
     };
     tracing::info!(%id, fingerprint = plan.new_certificate.fingerprint, "import-certificate");
     Ok(Imported { id, imported: true })
-}
-
-/// The value of the tag `cert-rotation:replaces`: everything the old certificate may be called by.
-fn replaced(old: &CertificateId) -> String {
-    match old {
-        CertificateId::Acm { arn } => arn.clone(),
-        CertificateId::Iam { id, arn } => format!("{id} {arn}"),
-    }
 }
 
 /// Reads the source again: it must still hold what the plan was made for.

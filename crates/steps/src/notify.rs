@@ -42,11 +42,11 @@ pub async fn notify(context: &Context, notice: &Notice) -> Result<bool, StepErro
     let aws = &context.aws;
     let people = once(context, &notice.name, "people", async || {
         let topic = &context.settings.notice_topic;
-        notices::publish(&aws.sns, topic, &notice.subject, &notice.text).await
+        notices::publish(&aws.sns(), topic, &notice.subject, &notice.text).await
     })
     .await?;
     let machines = once(context, &notice.name, "machines", async || {
-        notices::put_event(&aws.events, &notice.detail).await
+        notices::put_event(&aws.events(), &notice.detail).await
     })
     .await?;
     if people || machines {

@@ -243,10 +243,7 @@ async fn find_managed(
             .map_or_else(|| Old::Missing(no_managed(request)), |one| Old::Found(Box::new(one)))),
         (0, Some(stored)) => Ok(Old::Replaced {
             store: stored.id.store(),
-            given: tags::value(&stored.tags, tags::REPLACES)
-                .and_then(|value| value.split(' ').next())
-                .unwrap_or_else(|| stored.id.id())
-                .to_owned(),
+            given: tags::replaced(&stored.tags).as_ref().unwrap_or(&stored.id).id().to_owned(),
             by: stored.id,
         }),
         (0, None) => Ok(Old::Missing(no_managed(request))),

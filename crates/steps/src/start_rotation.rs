@@ -11,7 +11,7 @@ use rotation_core::ids::CertificateId;
 use rotation_core::metrics::Unit;
 use rotation_core::notice::{About, Notice, failed};
 use rotation_core::plan::Serves;
-use rotation_core::request::{self, Request, source_ref};
+use rotation_core::request::{Request, source_ref};
 use rotation_core::trigger::{self, At, Look, Trigger};
 use rotation_core::watch::{Decision, Facts, Past, Replacement, days_left, decide, execution_name};
 use rotation_core::{managed, tags};
@@ -187,8 +187,8 @@ async fn consider(
         moment: schedule.moment(certificate, now),
         now,
     };
-    let (input, request) = match settings(one) {
-        Ok(settings) => settings,
+    let (input, request) = match managed::request(&one.tags, &one.id) {
+        Ok(wanted) => wanted,
         Err(findings) => {
             looked.findings = findings.iter().map(ToString::to_string).collect();
             looked.decision =
@@ -249,13 +249,6 @@ async fn consider(
     Ok(looked)
 }
 
-/// The input that the tags ask for, as it is and understood.
-fn settings(one: &Stored) -> Result<(Value, Request), Vec<Finding>> {
-    let input = managed::request(&one.tags, &one.id)?;
-    let request = request::parse(&input)?;
-    Ok((input, request))
-}
-
 /// What lies in a source.
 struct Found {
     replacement: Replacement,
@@ -295,16 +288,10 @@ async fn attempts(context: &Context, name: &str) -> Result<(u64, Past), StepErro
     let machine = &context.settings.state_machine_arn;
     let executions = machine.replacen(":stateMachine:", ":execution:", 1);
     let mut last: Option<(Timestamp, bool)> = None;
-    for attempt in 1.. {
-        let arn = format!("{executions}:{name}-{attempt}");
-        let Some(execution) = states::find(&context.aws.states, &arn).await? else {
-            let past = match last {
-                None => Past::None,
-                Some((ended, true)) => Past::Succeeded(ended),
-                Some((ended, false)) => Past::Failed(ended),
-            };
-            return Ok((attempt, past));
-        };
+    let mut attempt = 1;
+    while let Some(execution) =
+        states::find(&context.aws.states, &format!("{executions}:{name}-{attempt}")).await?
+    {
         match execution.stopped {
             Some(ended) if !execution.running => {
                 // Names are free again after 90 days, so a lower number may be the later one.
@@ -312,8 +299,14 @@ async fn attempts(context: &Context, name: &str) -> Result<(u64, Past), StepErro
             }
             _ => return Ok((attempt, Past::Running)),
         }
+        attempt += 1;
     }
-    Err(StepError::Internal("there is no end of attempts".into()))
+    let past = match last {
+        None => Past::None,
+        Some((ended, true)) => Past::Succeeded(ended),
+        Some((ended, false)) => Past::Failed(ended),
+    };
+    Ok((attempt, past))
 }
 
 /// Is an execution at work that moves this certificate, or one that moves targets to it?
@@ -321,13 +314,7 @@ async fn is_claimed(context: &Context, one: &Stored, fleet: &Fleet) -> Result<bo
     if is_held(context, one.id.id()).await? {
         return Ok(true);
     }
-    let Some(replaced) = tags::value(&one.tags, tags::REPLACES) else { return Ok(false) };
-    let mut names = replaced.split(' ').map(str::to_owned);
-    let Some(id) = names.next() else { return Ok(false) };
-    let replaced = match names.next() {
-        Some(arn) if !id.starts_with("arn:") => CertificateId::Iam { id, arn },
-        _ => CertificateId::Acm { arn: id },
-    };
+    let Some(replaced) = tags::replaced(&one.tags) else { return Ok(false) };
     // Such an execution may go on for long after its last target has arrived: it keeps the old certificate.
     let arriving = fleet.seen(&one.id, None).into_values();
     let all_arrived = arriving.filter(|seen| seen.serves == Serves::Old).all(|seen| seen.deployed);
@@ -337,12 +324,12 @@ async fn is_claimed(context: &Context, one: &Stored, fleet: &Fleet) -> Result<bo
 
 /// Puts out days to expiry for each certificate, and that the look was made.
 fn measure(context: &Context, stored: &[Stored], output: &Output, completed: bool) {
+    let now = (context.now)();
     for one in stored {
-        let days = days_left(&one.certificate, (context.now)());
+        let days = days_left(&one.certificate, now);
         let metric = ("DaysToExpiry", Unit::Count, days as f64);
         context.measure(("CertificateArn", one.id.arn()), &[metric]);
     }
-    let now = (context.now)();
     let without: Vec<i64> = output
         .certificates
         .iter()

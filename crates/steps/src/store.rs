@@ -56,13 +56,9 @@ pub async fn copies(
 
 /// The managed certificates of both stores: those whose tag `cert-rotation:source` is one of the wanted.
 pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
-    let mut tagged = acm::list_tagged(&aws.acm, tags::SOURCE).await?;
-    tagged.extend(iam::list_tagged(&aws.iam, tags::SOURCE).await?);
-    let mut stored = Vec::new();
-    for (id, _) in tagged.iter().filter(|(_, source)| is_wanted(source)) {
-        stored.extend(describe(aws, id).await?);
-    }
-    Ok(stored)
+    let acm = acm::list_tagged(&aws.acm, tags::SOURCE, &is_wanted).await?;
+    let iam = iam::list_tagged(&aws.iam, tags::SOURCE, &is_wanted).await?;
+    Ok(acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect())
 }
 
 impl From<acm::AcmCertificate> for Stored {

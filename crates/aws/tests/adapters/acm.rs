@@ -127,10 +127,19 @@ async fn only_an_imported_certificate_with_the_same_leaf_is_the_same() {
 #[tokio::test(start_paused = true)]
 async fn certificates_are_found_by_tag() {
     let listed = list(|| vec![summary("arn:1").build()]);
-    let client = client(&[&listed, &tags("cert-rotation:source", "tls/www")]);
-    let found = list_tagged(&client, "cert-rotation:source").await.unwrap();
-    assert_eq!(found, [(id("arn:1"), "tls/www".to_owned())]);
-    assert!(list_tagged(&client, "cert-rotation:other").await.unwrap().is_empty());
+    let described = mock!(Client::describe_certificate).then_output(|| {
+        let detail = CertificateDetail::builder().certificate_arn("arn:1").build();
+        DescribeCertificateOutput::builder().certificate(detail).build()
+    });
+    let get = get("arn:1", &material().pem);
+    let client = client(&[&listed, &described, &get, &tags("cert-rotation:source", "tls/www")]);
+    let found = async |key, wanted: &'static str| {
+        let found = list_tagged(&client, key, |value| value == wanted).await.unwrap();
+        found.into_iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("cert-rotation:source", "tls/www").await, [id("arn:1")]);
+    assert!(found("cert-rotation:source", "tls/other").await.is_empty());
+    assert!(found("cert-rotation:other", "tls/www").await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
