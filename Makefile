@@ -1,4 +1,4 @@
-# Everything a person or CI does with this project. Needs Rust, Python 3.11 and Node 20; the rest is
+# Everything a person or CI does with this project. Needs Rust, Python 3.11, Node 20 and jq; the rest is
 # installed here, pinned, under .local and tests/node_modules.
 
 PY      ?= python3

@@ -43,8 +43,8 @@ class Account:
         return self.stored(store, self.leaf(*(names or ("www.example.com", "*.example.com")), days=days), **tags)
 
     def secret(self, content: str | Leaf) -> str:
-        """A secret; returns its name."""
-        name = f"tls/test-{next(_numbers)}"
+        """A secret, of a name that no rule looks out for; returns its name."""
+        name = f"unwatched/{next(_numbers)}"
         text = as_json(content) if isinstance(content, Leaf) else content
         self.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
         return name

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import SOURCE_BUCKET, WRITES, Account, until
 from local_aws.pki import Leaf
-from local_aws.platform import Execution, LocalAws
+from local_aws.platform import STACK, Execution, LocalAws, as_json
 
 ACCOUNT = "000000000000"
 
@@ -170,9 +170,16 @@ def execution_ends(machine: str, name: str, status: str) -> dict[str, Any]:
 
 
 def rules(aws: LocalAws) -> dict[str, str]:
-    """The patterns of the deployed rules, by name."""
-    listed = aws.client("events").list_rules()["Rules"]
-    return {rule["Name"]: rule["EventPattern"] for rule in listed if rule.get("EventPattern")}
+    """The patterns of the deployed rules, by their names in the template."""
+    events = aws.client("events")
+    resources = aws.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    return {
+        one["LogicalResourceId"].removeprefix("StartRotationFunction"): events.describe_rule(
+            Name=one["PhysicalResourceId"]
+        )["EventPattern"]
+        for one in resources
+        if one["ResourceType"] == "AWS::Events::Rule"
+    }
 
 
 ACM = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b2c3d-0000-4000-8000-000000000000"
@@ -202,10 +209,10 @@ def test_the_rules_let_through_what_starts_rotations_and_nothing_else(local_aws:
         "ObjectIsPut": [object_put(SOURCE_BUCKET, "www.pem")],
         "RotationFails": [execution_ends(machine, "night", status) for status in ("FAILED", "TIMED_OUT", "ABORTED")],
     }
+    assert set(taken) == set(deployed)
     for rule, documented in taken.items():
         for event in documented:
-            assert [name for name in through(event) if rule in name] != [], (rule, event)
-            assert len(through(event)) == 1, (through(event), event)
+            assert through(event) == [rule], event
     for event in [
         expires(ACM, "ACM Certificate Available"),
         alarm(ACM, "OK"),
@@ -274,6 +281,28 @@ def test_an_event_that_comes_twice_rotates_once(account: Account, trigger: str):
     decisions = [looked["decision"] for looked in second["certificates"] if looked["id"] == certificate]
     assert decisions in (["underWay"], [], ["notServed"])
     assert len({one["name"] for one in executions(aws)} - before) == 1
+
+
+def test_a_new_version_of_the_source_is_all_it_takes(account: Account):
+    """Nothing is delivered by hand here: the services tell EventBridge, and its rules the function."""
+    aws = account.aws
+    s3, secrets = aws.client("s3"), aws.client("secretsmanager")
+    # As docs/sources.md says; without it a bucket tells nobody.
+    s3.put_bucket_notification_configuration(
+        Bucket=SOURCE_BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    secret, key = f"tls/by-itself-{account.number}", f"by-itself-{account.number}.json"
+    sources = [secret, f"s3://{SOURCE_BUCKET}/{key}"]
+    leaf = aged(account, 20)
+    secrets.create_secret(Name=secret, SecretString=as_json(leaf))
+    certificates = [managed(account, source=secret)[0]]
+    certificates.append(account.stored("iam", leaf, **{"cert-rotation:source": sources[1]}))
+    account.seed({"aliases": ["other.example.com"], "certificate": certificates[1]})
+
+    new = [as_json(account.leaf("www.example.com", "*.example.com", days=199)) for _ in sources]
+    secrets.put_secret_value(SecretId=secret, SecretString=new[0])
+    s3.put_object(Bucket=SOURCE_BUCKET, Key=key, Body=new[1].encode())
+    until(lambda: not set(certificates) & account.certificates())
 
 
 def test_server_certificates_are_looked_at_too(account: Account):
@@ -350,6 +379,101 @@ def test_a_failed_rotation_is_told_of(account: Account, inbox: Inbox):
 def test_what_is_no_event_is_refused_by_name(account: Account):
     with pytest.raises(RuntimeError, match="RequestInvalid: event: is none that this function knows"):
         invoke(account.aws, {"source": "aws.ec2"})
+
+
+# --- Logs, metrics, and what could not be delivered
+
+
+def log_lines(aws: LocalAws) -> Iterator[tuple[str, Any]]:
+    """Every line of the functions' logs but Lambda's own: the function that wrote it, and the line."""
+    logs = aws.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
+            for event in page["events"]:
+                if not event["message"].startswith(("START RequestId", "END RequestId", "REPORT RequestId")):
+                    yield group["logGroupName"].rsplit("/", 1)[-1], json.loads(event["message"])
+
+
+def measured(aws: LocalAws) -> dict[tuple[str, str], list[float]]:
+    """What CloudWatch would read off the logs: values in order, by the dimension's value and the metric."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for _, line in log_lines(aws):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "CloudFrontCertificateRotation"
+            [[dimension]] = directive["Dimensions"]
+            for metric in directive["Metrics"]:
+                found.setdefault((line[dimension], metric["Name"]), []).append(line[metric["Name"]])
+    return found
+
+
+def test_one_query_shows_one_rotation_across_all_functions(account: Account):
+    aws = account.aws
+    certificate, _ = managed(account)
+    name = started(aws, invoke(aws, {"look": certificate}), certificate).arn.rsplit(":", 1)[-1]
+    wrote = {function for function, line in log_lines(aws) if line.get("rotation") == name}
+    assert wrote == {
+        *("plan-rotation", "check-quota", "import-certificate", "update-distribution", "poll-deployment"),
+        *("verify-viewers", "review-targets", "delete-certificate", "report-rotation", "start-rotation"),
+    }, "what records a target writes of failures only"
+    for function, line in log_lines(aws):
+        if "_aws" not in line and function != "start-rotation":
+            assert {"timestamp", "level", "message", "rotation"} <= set(line), (function, line)
+
+
+def test_what_happens_is_measured(account: Account):
+    aws = account.aws
+    stack, before = STACK, measured(aws)
+
+    def since(metric: str, dimension: str = stack) -> list[float]:
+        key = (dimension, metric)
+        return measured(aws).get(key, [])[len(before.get(key, [])) :]
+
+    certificate, _ = managed(account)
+    lonely_leaf = aged(account, 5)
+    server = account.stored("iam", lonely_leaf, **{"cert-rotation:source": account.secret(lonely_leaf)})
+    account.seed({"aliases": ["other.example.com"], "certificate": server})
+    started(aws, invoke(aws, {"look": "all"}), certificate)
+
+    # IAM publishes no days to expiry of its own.
+    assert since("DaysToExpiry", certificate) == [19]
+    assert since("DaysToExpiry", arn_of(account, server)) == [4]
+    assert (since("LooksCompleted"), since("CertificatesManaged"), since("NoticesSent")) == ([1], [2], [1])
+    assert since("CertificatesWithoutReplacement") == [1] and since("DaysToExpiryWithoutReplacement") == [4]
+    assert (since("RotationsStarted"), since("RotationsSucceeded")) == ([1], [1])
+    assert (since("RotationsFailed"), since("RotationsRolledBack")) == ([0], [0])
+    assert (since("TargetsTotal"), since("TargetsUpdated"), since("TargetsFailed")) == ([3], [3], [0])
+    assert since("RotationSeconds")[0] > 3 * aws.propagation_seconds
+
+
+def test_what_cannot_be_handled_waits_in_the_queue(account: Account):
+    """Delivered as EventBridge and the schedule do, without anybody who waits for an answer."""
+    queue = account.aws.client("sqs")
+    [url] = [url for url in queue.list_queues()["QueueUrls"] if "Undelivered" in url]
+    event = {"source": "aws.ec2", "id": "nobody's"}
+
+    def refusals() -> list[Any]:
+        return [line for _, line in log_lines(account.aws) if line.get("error") == "RequestInvalid"]
+
+    before = len(refusals())
+    account.aws.client("lambda").invoke(
+        FunctionName=account.aws.outputs["StartRotationFunctionName"],
+        InvocationType="Event",
+        Payload=json.dumps(event),
+    )
+    messages: list[Any] = []
+
+    def arrived() -> bool:
+        messages.extend(queue.receive_message(QueueUrl=url).get("Messages", []))
+        return bool(messages)
+
+    until(arrived, 60)
+    [message] = messages
+    body = json.loads(message["Body"])
+    assert body["requestPayload"] == event
+    assert body["responsePayload"]["errorType"] == "RequestInvalid"
+    # Once, and twice again.
+    assert len(refusals()) == before + 3
+    queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 # --- The schedule

@@ -219,6 +219,35 @@ def test_executions_end_with_the_names_of_the_contract():
     assert not ENDINGS & {error for _, retry in retries() for error in retry["ErrorEquals"]}
 
 
+def section(title: str) -> set[str]:
+    """The headings under one heading of the runbook."""
+    text = (ROOT / "docs/runbook.md").read_text()
+    body = re.search(rf"^## {title}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert body, title
+    return set(re.findall(r"^### (.+)$", body[1], re.MULTILINE))
+
+
+def test_the_runbook_has_a_heading_for_every_ending_step_error_alarm_and_notice():
+    alarms = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
+    assert section("Endings") == ENDINGS
+    assert section("Alarms") == alarms
+    assert section("Notices") == names_in(ROOT / "crates/core/src/notice.rs")
+    named = {name for heading in section("Step errors") for name in heading.split(", ")}
+    assert {name for name in named if not name.startswith(RESERVED)} == names_in(STEPS / "error.rs")
+    # Alarms lead there by themselves.
+    for name in alarms:
+        assert f"See docs/runbook.md, {name}." in str(RESOURCES[name]["Properties"]["AlarmDescription"]), name
+
+
+def test_the_runbook_has_a_heading_for_every_outcome_and_status():
+    names = set(re.findall(r'=> \("(\w+)",', module("ReportRotation")))
+    assert names == {"rotated", "nothingToDo", "planned"}
+    # What executions can end as, but for SUCCEEDED and FAILED, which have outcomes and endings.
+    names |= {"TIMED_OUT", "ABORTED"}
+    headings = {name for heading in section("Outcomes and states") for name in re.split(r"[ ,]+", heading)}
+    assert names - headings == set()
+
+
 # --- The template
 
 
@@ -291,6 +320,33 @@ def test_everything_that_takes_tags_is_tagged():
         if isinstance(tags, list):
             tags = {tag["Key"]: tag["Value"] for tag in tags}
         assert tags["application"] == "cloudfront-certificate-rotation", name
+
+
+def test_alarms_and_dashboard_show_metrics_that_there_are():
+    code = "".join(path.read_text() for path in STEPS.glob("*.rs"))
+    measured = set(re.findall(r'\(\s*"(\w+)",\s*Unit::', code))
+    [namespace] = re.findall(r'NAMESPACE: &str = "(\w+)"', (ROOT / "crates/core/src/metrics.rs").read_text())
+    body = json.loads(
+        re.sub(r"\$\{[^}]+\}", "x", RESOURCES["RotationDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    )
+    shown = set()
+    for widget in body["widgets"]:
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], dict):
+                # A search: every certificate there is.
+                assert f"{{{namespace},CertificateArn}}" in metric[0]["expression"]
+                shown |= set(re.findall(r"\} (\w+)", metric[0]["expression"]))
+            else:
+                assert metric[0] in (namespace, ".")
+                shown.add(metric[1])
+    alarms = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    shown |= {alarm["MetricName"] for alarm in alarms.values() if alarm["Namespace"] == namespace}
+    # Each is shown somewhere, and nothing is that nobody measures.
+    assert shown == measured
+    listed = str(RESOURCES["RotationDashboard"]["Properties"]["DashboardBody"])
+    for name, alarm in alarms.items():
+        assert f"${{{name}.Arn}}" in listed, name
+        assert alarm["AlarmActions"] == [{"Ref": "NoticeTopic"}], name
 
 
 # --- Permissions

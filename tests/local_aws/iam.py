@@ -166,6 +166,11 @@ class IamCertificatesResponse(RecordedResponse, IamResponse):
         certificate.tags = [tag for tag in certificate.tags if tag["Key"] not in new_keys] + tags
         return EmptyResult()
 
+    def untag_server_certificate(self) -> ActionResult:
+        certificate, keys = self._named(), self._get_param("TagKeys")
+        certificate.tags = [tag for tag in certificate.tags if tag["Key"] not in keys]
+        return EmptyResult()
+
     def get_account_summary(self) -> ActionResult:
         summary = self.backend.account_summary.summary_map
         limit = int(quotas.ledger.limit(quotas.IAM_SERVER_CERTIFICATES))

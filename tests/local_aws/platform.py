@@ -31,7 +31,7 @@ from .faults import CONTROL, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
-STACK = "rotation"
+STACK = "certificate-rotation"
 # The services that moto has and ministack has not, or not as AWS does: see docs/local-aws.md.
 CERTIFICATE_SERVICES = {"acm": "ACM", "cloudfront": "CLOUDFRONT", "iam": "IAM", "service-quotas": "SERVICE_QUOTAS"}
 # The services of the platform that functions call.
@@ -103,7 +103,9 @@ class LocalAws:
         roots.write_text(self.authority.certificate_pem)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         environment |= CREDENTIALS | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+        # What a command-line tool of a person needs, who is in front of no proxy.
         self.environment = environment | {"AWS_ENDPOINT_URL": self.platform}
+        self.environment |= {f"AWS_ENDPOINT_URL_{name}": self.services for name in CERTIFICATE_SERVICES.values()}
         self._spawn(
             "certificate-services",
             [

@@ -1070,6 +1070,8 @@ def test_a_server_certificate_is_uploaded_and_read(aws: Aws, issuer: Authority) 
     assert aws.iam.list_server_certificate_tags(ServerCertificateName="www")["Tags"] == tags
     aws.iam.tag_server_certificate(ServerCertificateName="www", Tags=[{"Key": "run", "Value": "r-2"}])
     assert aws.iam.list_server_certificate_tags(ServerCertificateName="www")["Tags"] == [{"Key": "run", "Value": "r-2"}]
+    aws.iam.untag_server_certificate(ServerCertificateName="www", TagKeys=["run", "another"])
+    assert aws.iam.list_server_certificate_tags(ServerCertificateName="www")["Tags"] == []
     refused("NoSuchEntity", aws.iam.get_server_certificate, 404, ServerCertificateName="unknown")
 
 
