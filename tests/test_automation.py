@@ -476,6 +476,25 @@ def test_what_cannot_be_handled_waits_in_the_queue(account: Account):
     queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
+def test_every_alarm_reaches_the_subscribers(account: Account, inbox: Inbox):
+    inbox.take()
+    alarms = account.aws.client("cloudwatch")
+    deployed = {one["AlarmName"] for one in alarms.describe_alarms()["MetricAlarms"]}
+    assert len(deployed) == 4
+    for name in deployed:
+        # They may be in this state already, and tell of changes only.
+        alarms.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+        alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+    told: list[Any] = []
+
+    def all_told() -> bool:
+        told.extend(json.loads(message["Message"]) for message in inbox.take())
+        return {one["AlarmName"] for one in told if one["NewStateValue"] == "ALARM"} == deployed
+
+    until(all_told)
+    assert all("docs/runbook.md" in one["AlarmDescription"] for one in told)
+
+
 # --- The schedule
 
 
