@@ -33,7 +33,7 @@ $(TOOLS): tests/requirements.lock tests/package-lock.json
 package: tools ## Build every function to target/lambda/NAME/bootstrap.zip [ARCH=arm64]
 	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
 	  || { echo 'Rust cannot build for $(ARCH) here: rustup target add $(RUST_TARGET)'; exit 1; }
-	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --target $(RUST_TARGET) --output-format zip --lambda-dir target/lambda
+	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --package rotation-steps --target $(RUST_TARGET) --output-format zip --lambda-dir target/lambda
 
 demo: package ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
 	PYTHONPATH=tests $(VENV)/bin/python tests/demo.py --store $(STORE) --distributions $(DISTRIBUTIONS)

@@ -127,6 +127,28 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
+/// Every imported certificate.
+pub async fn list_imported(client: &Client) -> Result<Vec<AcmCertificate>, AwsError> {
+    let mut found = Vec::new();
+    for summary in list(client).await? {
+        let imported = summary.r#type == Some(CertificateType::Imported);
+        let Some(arn) = summary.certificate_arn.filter(|_| imported) else { continue };
+        found.extend(describe(client, &arn).await?);
+    }
+    Ok(found)
+}
+
+/// Puts tags on a certificate, over those of the same keys.
+pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsError> {
+    const OPERATION: &str = "AddTagsToCertificate";
+    let mut request = client.add_tags_to_certificate().certificate_arn(arn);
+    for (key, value) in tags {
+        let tag = AcmTag::builder().key(key).value(value).build();
+        request = request.tags(tag.map_err(|error| AwsError::malformed(OPERATION, arn, error))?);
+    }
+    request.send().await.during(OPERATION, arn).map(drop)
+}
+
 /// The imported certificates that carry a tag of this key with a value that is wanted.
 pub async fn list_tagged(
     client: &Client,

@@ -80,7 +80,7 @@ pub async fn find_by_fingerprint(
             .expiration
             .as_ref()
             .is_none_or(|expiry| expiry.secs() == wanted.not_after().as_second());
-        if !metadata.path.starts_with("/cloudfront/") || !same_expiry {
+        if !metadata.path.starts_with(PATH) || !same_expiry {
             continue;
         }
         let one = find_by_name(client, &metadata.server_certificate_name).await?;
@@ -101,6 +101,28 @@ pub async fn list_tagged(
         found.extend(one.filter(|one| tags::value(&one.tags, key).is_some_and(&is_wanted)));
     }
     Ok(found)
+}
+
+/// Every server certificate of CloudFront.
+pub async fn list_all(client: &Client) -> Result<Vec<IamCertificate>, AwsError> {
+    let mut found = Vec::new();
+    for metadata in list(client).await? {
+        if metadata.path.starts_with(PATH) {
+            found.extend(find_by_name(client, &metadata.server_certificate_name).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// Puts tags on a server certificate, over those of the same keys.
+pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsError> {
+    const OPERATION: &str = "TagServerCertificate";
+    let mut request = client.tag_server_certificate().server_certificate_name(name_of(arn));
+    for (key, value) in tags {
+        let tag = IamTag::builder().key(key).value(value).build();
+        request = request.tags(tag.map_err(|error| AwsError::malformed(OPERATION, arn, error))?);
+    }
+    request.send().await.during(OPERATION, arn).map(drop)
 }
 
 /// Uploads a certificate. It is sent once: the next attempt of the step looks for it first.

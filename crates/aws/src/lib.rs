@@ -9,6 +9,8 @@ pub mod notices;
 pub mod quotas;
 pub mod s3;
 pub mod source;
+#[cfg(feature = "terminal")]
+pub mod stack;
 pub mod states;
 mod whole_xml;
 
@@ -44,12 +46,46 @@ pub struct Aws {
 impl Aws {
     /// Clients with the function's credentials and the SDK's own environment variables.
     pub async fn from_env() -> Self {
-        // ring, not aws-lc: nothing to compile in C for the cross build.
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
         Self::of(&configured(loader).load().await)
+    }
+
+    /// Clients with the credentials of a person: the SDK's whole chain, with single sign-on and the profiles of
+    /// `~/.aws`. `profile` and `region` go before `AWS_PROFILE` and `AWS_REGION`; without any region it is
+    /// us-east-1, where the stack is.
+    ///
+    /// # Errors
+    /// When there are no credentials, or they cannot be had, in the SDK's own words.
+    #[cfg(feature = "terminal")]
+    pub async fn of_person(profile: Option<&str>, region: Option<&str>) -> Result<Self, String> {
+        use aws_credential_types::provider::ProvideCredentials;
+
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.to_owned()));
+        }
+        let mut config = configured(loader).load().await;
+        if config.region().is_none() {
+            config = config.to_builder().region(Region::from_static(CLOUDFRONT_REGION)).build();
+        }
+        let missing = || "no credentials are configured".to_owned();
+        // Asked for before the first call, whose error would only say that the connection failed.
+        config
+            .credentials_provider()
+            .ok_or_else(missing)?
+            .provide_credentials()
+            .await
+            .map_err(|error| words(&error))?;
+        Ok(Self::of(&config))
+    }
+
+    /// CloudFormation in the person's region.
+    #[cfg(feature = "terminal")]
+    pub(crate) fn stacks(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.config)
     }
 
     /// Clients that send everything to `http`, signed with credentials that are worth nothing.
@@ -104,6 +140,26 @@ impl Aws {
             None => self.config.clone(),
         }
     }
+}
+
+/// ring, not aws-lc: nothing to compile in C for the cross build.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}
+
+/// An error with all its causes, which is where the SDK says what is wrong.
+#[cfg(feature = "terminal")]
+fn words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words.push_str(": ");
+        words.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    words
 }
 
 /// Three attempts at transport, and an end to them before the function's own time is over; everything

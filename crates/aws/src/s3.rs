@@ -102,12 +102,37 @@ pub async fn get_json<T: DeserializeOwned>(
     Ok(get(client, bucket, key).await?.0)
 }
 
+/// Reads an object as it is; none if it is not there.
+pub async fn find_bytes(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<Vec<u8>>, AwsError> {
+    match get_bytes(client, bucket, key).await {
+        Ok((bytes, _)) => Ok(Some(bytes)),
+        Err(error) if error.is("NoSuchKey") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 async fn get<T: DeserializeOwned>(
     client: &Client,
     bucket: &str,
     key: &str,
 ) -> Result<(T, Option<String>), AwsError> {
-    const OPERATION: &str = "GetObject";
+    let (bytes, etag) = get_bytes(client, bucket, key).await?;
+    let value = serde_json::from_slice(&bytes)
+        .map_err(|error| AwsError::malformed(OPERATION, format!("s3://{bucket}/{key}"), error))?;
+    Ok((value, etag))
+}
+
+const OPERATION: &str = "GetObject";
+
+async fn get_bytes(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+) -> Result<(Vec<u8>, Option<String>), AwsError> {
     let resource = format!("s3://{bucket}/{key}");
     let answer = client.get_object().bucket(bucket).key(key).send().await;
     let answer = answer.during(OPERATION, &resource)?;
@@ -117,9 +142,7 @@ async fn get<T: DeserializeOwned>(
         .collect()
         .await
         .map_err(|error| AwsError::malformed(OPERATION, &resource, error))?;
-    let value = serde_json::from_slice(&body.into_bytes())
-        .map_err(|error| AwsError::malformed(OPERATION, &resource, error))?;
-    Ok((value, etag))
+    Ok((body.to_vec(), etag))
 }
 
 /// Is there any object under this prefix?
@@ -129,19 +152,28 @@ pub async fn any_under(client: &Client, bucket: &str, prefix: &str) -> Result<bo
     Ok(!answer.contents.unwrap_or_default().is_empty())
 }
 
-/// Reads all objects under a prefix, in the order of their keys.
-pub async fn list_json<T: DeserializeOwned>(
+/// The keys of all objects under a prefix, in order.
+pub async fn list_keys(
     client: &Client,
     bucket: &str,
     prefix: &str,
-) -> Result<Vec<T>, AwsError> {
+) -> Result<Vec<String>, AwsError> {
     let mut pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.during("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
         keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
     }
-    stream::iter(keys)
+    Ok(keys)
+}
+
+/// Reads all objects under a prefix, in the order of their keys.
+pub async fn list_json<T: DeserializeOwned>(
+    client: &Client,
+    bucket: &str,
+    prefix: &str,
+) -> Result<Vec<T>, AwsError> {
+    stream::iter(list_keys(client, bucket, prefix).await?)
         .map(async |key| get_json(client, bucket, &key).await)
         .buffered(SIDE_BY_SIDE)
         .try_collect()

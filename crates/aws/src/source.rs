@@ -1,6 +1,7 @@
 //! Fetches what lies in a source: a secret, a parameter or an object.
 
-use aws_sdk_ssm::types::ParameterType;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use rotation_core::bundle::MAX_SOURCE_BYTES;
 use rotation_core::request::SourceRef;
 use zeroize::Zeroizing;
@@ -133,4 +134,53 @@ async fn object(aws: &Aws, bucket: &str, key: &str) -> Result<Zeroizing<Vec<u8>>
         .await
         .map_err(|error| SourceError::Aws(AwsError::malformed(OPERATION, &resource, error)))?;
     Ok(Zeroizing::new(body.to_vec()))
+}
+
+/// What came of putting something into a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// There was nothing of that name before.
+    Created,
+    /// It has a new version.
+    Updated,
+}
+
+/// Puts a new version into a secret, a parameter or an object, and makes it if there is none.
+///
+/// # Errors
+/// What AWS answers; a secret named by an ARN must exist.
+pub async fn put(aws: &Aws, source: &SourceRef, content: &str) -> Result<Put, AwsError> {
+    match source {
+        SourceRef::Secret { id, region } => {
+            let client = aws_sdk_secretsmanager::Client::new(&aws.config_in(region.as_deref()));
+            let answer = client.put_secret_value().secret_id(id).secret_string(content);
+            match answer.send().await.during("PutSecretValue", id) {
+                Ok(_) => Ok(Put::Updated),
+                Err(error) if error.kind == ErrorKind::NotFound && !id.starts_with("arn:") => {
+                    let answer = client.create_secret().name(id).secret_string(content);
+                    answer.send().await.during("CreateSecret", id).map(|_| Put::Created)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        SourceRef::Parameter { name, region } => {
+            let client = aws_sdk_ssm::Client::new(&aws.config_in(region.as_deref()));
+            let request = client
+                .put_parameter()
+                .name(name)
+                .value(content)
+                .r#type(ParameterType::SecureString)
+                // A standard parameter has 4 KB, and a chain with its key has more.
+                .tier(ParameterTier::IntelligentTiering)
+                .overwrite(true);
+            let answer = request.send().await.during("PutParameter", name)?;
+            Ok(if answer.version == 1 { Put::Created } else { Put::Updated })
+        }
+        SourceRef::Object { bucket, key } => {
+            let request = aws.s3.put_object().bucket(bucket).key(key);
+            let body = ByteStream::from(content.as_bytes().to_vec());
+            let resource = format!("s3://{bucket}/{key}");
+            request.body(body).send().await.during("PutObject", &resource).map(|_| Put::Updated)
+        }
+    }
 }

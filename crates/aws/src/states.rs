@@ -2,6 +2,7 @@
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
+use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use rotation_core::claim::Liveness;
 use serde_json::Value;
@@ -15,6 +16,12 @@ pub struct Execution {
     pub running: bool,
     /// Has it ended well?
     pub succeeded: bool,
+    /// When it was started.
+    pub started: Timestamp,
+    /// How often it was redriven.
+    pub redrives: u64,
+    /// Its output, if it has one.
+    pub output: Option<Value>,
     /// When it ended.
     pub stopped: Option<Timestamp>,
     /// The name of the error that it ended with, or its status if there is none.
@@ -32,14 +39,16 @@ pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Executi
         Err(error) if error.is("ExecutionDoesNotExist") => return Ok(None),
         answer => answer?,
     };
-    let stopped = execution.stop_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
     Ok(Some(Execution {
         running: matches!(
             execution.status,
             ExecutionStatus::Running | ExecutionStatus::PendingRedrive
         ),
         succeeded: execution.status == ExecutionStatus::Succeeded,
-        stopped,
+        started: time(&execution.start_date),
+        redrives: execution.redrive_count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
+        output: execution.output.and_then(|output| serde_json::from_str(&output).ok()),
+        stopped: execution.stop_date.as_ref().map(time),
         error: execution.error.unwrap_or_else(|| execution.status.as_str().to_owned()),
         cause: execution.cause.unwrap_or_default(),
         input: execution
@@ -47,6 +56,50 @@ pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Executi
             .and_then(|input| serde_json::from_str(&input).ok())
             .unwrap_or_default(),
     }))
+}
+
+fn time(date: &DateTime) -> Timestamp {
+    Timestamp::from_second(date.secs()).unwrap_or(Timestamp::MIN)
+}
+
+/// An execution in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `ABORTED` or `PENDING_REDRIVE`.
+    pub status: String,
+    /// When it was started.
+    pub started: Timestamp,
+}
+
+/// The latest executions of a state machine, the newest first, as many as one page has.
+pub async fn latest(client: &Client, state_machine_arn: &str) -> Result<Vec<Listed>, AwsError> {
+    let answer = client.list_executions().state_machine_arn(state_machine_arn).send().await;
+    let answer = answer.during("ListExecutions", state_machine_arn)?;
+    Ok(answer
+        .executions
+        .into_iter()
+        .map(|one| Listed {
+            started: time(&one.start_date),
+            arn: one.execution_arn,
+            name: one.name,
+            status: one.status.as_str().to_owned(),
+        })
+        .collect())
+}
+
+/// The state that an execution entered last; none before the first.
+pub async fn current_state(
+    client: &Client,
+    execution_arn: &str,
+) -> Result<Option<String>, AwsError> {
+    let request = client.get_execution_history().execution_arn(execution_arn);
+    let answer = request.reverse_order(true).max_results(50).send().await;
+    let events = answer.during("GetExecutionHistory", execution_arn)?.events;
+    Ok(events.into_iter().find_map(|event| Some(event.state_entered_event_details?.name)))
 }
 
 /// Does this execution still run?

@@ -15,7 +15,7 @@ use crate::record::{DeploymentStatus, Record, UpdateStatus, VerificationStatus};
 use crate::report::Output;
 
 /// `report.json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Did it reach its goal?
@@ -48,7 +48,7 @@ pub struct Report {
 }
 
 /// The execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rotation {
     /// Its name.
@@ -64,7 +64,7 @@ pub struct Rotation {
 }
 
 /// The two certificates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificates {
     /// The one that was to be replaced.
@@ -74,7 +74,7 @@ pub struct Certificates {
 }
 
 /// A certificate of the report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {
     /// ACM ARN or IAM id; none before the import.
@@ -86,7 +86,7 @@ pub struct Certificate {
 }
 
 /// The plan in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
     /// How many targets.
@@ -106,7 +106,7 @@ pub struct Planned {
 }
 
 /// One target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetReport {
     /// Which one.
@@ -124,7 +124,7 @@ pub struct TargetReport {
 }
 
 /// The deletion of the old certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
     /// Is it gone?
@@ -154,7 +154,7 @@ pub struct Evidence {
 }
 
 /// What viewers may have noticed, all in all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Risk {
     /// How bad.
     pub level: Level,
@@ -163,7 +163,7 @@ pub struct Risk {
 }
 
 /// `level` of a [`Risk`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Level {
     /// Nothing, as far as handshakes can show.

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod certificate;
 pub mod claim;
 pub mod deletion;
+pub mod estimate;
 pub mod finding;
 pub mod ids;
 pub mod key;

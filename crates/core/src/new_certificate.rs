@@ -36,6 +36,14 @@ pub fn check(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_replaces(&bundle.leaf, old, &mut findings);
+    findings.extend(fit(bundle, store, roots, now));
+    findings
+}
+
+/// Everything that speaks against serving this certificate from that store, whatever it may replace; the
+/// part of [`check`] that needs no old certificate.
+pub fn fit(bundle: &Bundle, store: Store, roots: &TrustRoots, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
     check_key(bundle, store, &mut findings);
     check_leaf(bundle, &mut findings);
     check_sizes(bundle, store, &mut findings);

@@ -45,6 +45,15 @@ pub struct Record {
     pub at: Timestamp,
 }
 
+impl Record {
+    /// How often its steps were retried, all together.
+    pub fn retries(&self) -> u64 {
+        self.update.as_ref().map_or(0, |one| one.retries)
+            + self.deployment.as_ref().map_or(0, |one| one.retries)
+            + self.verification.as_ref().map_or(0, |one| one.retries)
+    }
+}
+
 /// What became of the update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {

@@ -48,11 +48,16 @@ pub enum Status {
 }
 
 /// A quota, what is used of it and what it is.
-struct Use {
-    quota: Quota,
-    used: u64,
-    limit: f64,
-    origin: Origin,
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// Which one.
+    pub quota: Quota,
+    /// How much of it is used.
+    pub used: u64,
+    /// How much there is.
+    pub limit: f64,
+    /// Who says so.
+    pub origin: Origin,
 }
 
 /// Looks at every quota that this import will count against.
@@ -131,7 +136,10 @@ async fn ask(
 
 /// The quotas that count for this plan. A certificate that lies in its store already takes no more
 /// room there; on dedicated IP addresses it does, unless one of them serves it.
-async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
+///
+/// # Errors
+/// What AWS answers.
+pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
     let aws = &context.aws;
     let mut uses = Vec::new();
     if plan.new_certificate.id.is_none() {

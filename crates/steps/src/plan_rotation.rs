@@ -56,7 +56,41 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     result
 }
 
+/// A plan and what it was made of.
+pub struct Look {
+    /// What the state machine would be given.
+    pub plan: Plan,
+    /// What is to be moved, or was moved already.
+    pub targets: Vec<Member>,
+    /// The DNS names of the new certificate.
+    pub names: Vec<String>,
+    /// Everything that speaks against it.
+    pub findings: Vec<Finding>,
+}
+
+/// The plan of a rotation, with nothing claimed and nothing written: for a person who wants to see it.
+///
+/// # Errors
+/// Those of [`step`], but for `AlreadyRunning`, and for findings about the new certificate and the targets,
+/// which are in the [`Look`].
+pub async fn rehearse(context: &Context, input: &Input) -> Result<Look, StepError> {
+    look_at(context, input, false).await
+}
+
 async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
+    let Look { plan, targets, findings, .. } = look_at(context, &input, true).await?;
+    // An earlier rotation that has done everything leaves nothing to take in turn.
+    if plan.old_certificate.id.is_some() {
+        write(context, &plan, &waves(&targets, plan.concurrency)).await?;
+    }
+    record(context, &input.request, &plan, &targets, &findings).await?;
+    tracing::info!(
+        outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
+    );
+    if findings.is_empty() { Ok(plan) } else { Err(StepError::found(&findings)) }
+}
+
+async fn look_at(context: &Context, input: &Input, claims: bool) -> Result<Look, StepError> {
     let request = request::parse(&input.request).map_err(|findings| StepError::found(&findings))?;
     let folder = Folder::of(&context.settings.bucket, &input.execution);
 
@@ -69,8 +103,8 @@ async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
         (Ok(bundle), Old::Found(old)) => (bundle, *old),
         (Ok(bundle), Old::Replaced { store, given, by }) => {
             let plan = nothing_left(&request, context, folder, &bundle, store, given, by);
-            record(context, &input.request, &plan, &[], &[]).await?;
-            return Ok(plan);
+            let names = bundle.leaf.dns_names().to_vec();
+            return Ok(Look { plan, targets: Vec::new(), names, findings: Vec::new() });
         }
         (Ok(_), Old::Missing(finding)) | (Err(finding), Old::Found(_) | Old::Replaced { .. }) => {
             return Err(StepError::found(&[finding]));
@@ -80,7 +114,7 @@ async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
         }
     };
     // A dry run changes nothing that another rotation could mind.
-    if !request.dry_run {
+    if claims && !request.dry_run {
         claim(context, &input.execution, &old.id).await?;
     }
     let Examined { store, new, members, planned, findings } =
@@ -124,12 +158,8 @@ async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
         notes: notes(&planned, &old.in_use_by, &request),
         folder,
     };
-    write(context, &plan, &waves).await?;
-    record(context, &input.request, &plan, &planned, &findings).await?;
-    tracing::info!(
-        outcome = ?plan.outcome, targets = plan.targets.total, findings = findings.len(), "plan-rotation"
-    );
-    if findings.is_empty() { Ok(plan) } else { Err(StepError::found(&findings)) }
+    let names = bundle.leaf.dns_names().to_vec();
+    Ok(Look { plan, targets: planned, names, findings })
 }
 
 /// What putting a certificate in the place of the old one would mean.

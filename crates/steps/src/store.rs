@@ -61,6 +61,22 @@ pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<
     Ok(acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect())
 }
 
+/// Every third-party certificate that CloudFront can take: those imported into ACM, those of IAM's path
+/// `/cloudfront/`.
+pub async fn all(aws: &Aws) -> Result<Vec<Stored>, AwsError> {
+    let acm = acm::list_imported(&aws.acm).await?;
+    let iam = iam::list_all(&aws.iam).await?;
+    Ok(acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect())
+}
+
+/// Puts tags on a certificate, over those of the same keys.
+pub async fn tag(aws: &Aws, id: &CertificateId, tags: &[Tag]) -> Result<(), AwsError> {
+    match id {
+        CertificateId::Acm { arn } => acm::tag(&aws.acm, arn, tags).await,
+        CertificateId::Iam { arn, .. } => iam::tag(&aws.iam, arn, tags).await,
+    }
+}
+
 impl From<acm::AcmCertificate> for Stored {
     fn from(found: acm::AcmCertificate) -> Self {
         Self {

@@ -1,0 +1,61 @@
+//! The deployed stack: where its state machine, its bucket and its functions are.
+
+use std::collections::BTreeMap;
+
+use crate::Aws;
+use crate::error::{AwsError, Context};
+
+/// A stack of this system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// Its parameters, defaults included.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// An output that no other stack has.
+const MARK: &str = "RotationStateMachineArn";
+
+/// The stacks of this system in the region, or the one of this name if it is one.
+///
+/// # Errors
+/// What CloudFormation answers; for a name that does not exist, that there are none.
+pub async fn find(aws: &Aws, name: Option<&str>) -> Result<Vec<Stack>, AwsError> {
+    let client = aws.stacks();
+    let mut pages = client
+        .describe_stacks()
+        .set_stack_name(name.map(str::to_owned))
+        .into_paginator()
+        .items()
+        .send();
+    let mut found = Vec::new();
+    while let Some(stack) = pages.next().await {
+        let stack = match stack.during("DescribeStacks", name.unwrap_or("all stacks")) {
+            // CloudFormation has no error of its own for this.
+            Err(error) if name.is_some() && error.message.contains("does not exist") => break,
+            stack => stack?,
+        };
+        let outputs: BTreeMap<String, String> = stack
+            .outputs
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|output| output.output_key.zip(output.output_value))
+            .collect();
+        if outputs.contains_key(MARK) {
+            found.push(Stack {
+                name: stack.stack_name.unwrap_or_default(),
+                outputs,
+                parameters: stack
+                    .parameters
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|one| one.parameter_key.zip(one.parameter_value))
+                    .collect(),
+            });
+        }
+    }
+    Ok(found)
+}

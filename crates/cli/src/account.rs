@@ -1,0 +1,81 @@
+//! The account, and the stack in it.
+
+use jiff::Timestamp;
+use rotation_aws::Aws;
+use rotation_aws::stack::{self, Stack};
+use rotation_steps::{Context, Settings};
+use rotation_viewer::Edges;
+
+use crate::args::Global;
+use crate::failure::Failure;
+
+/// The clients of the person.
+pub(crate) async fn aws(global: &Global) -> Result<Aws, Failure> {
+    let profile = global.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
+    Aws::of_person(profile.as_deref(), global.region.as_deref()).await.map_err(|words| {
+        let of = profile.map_or_else(String::new, |profile| format!(" in the profile {profile}"));
+        Failure::Aws(format!(
+            "There are no AWS credentials to work with{of}: {}. Log in (aws sso login), choose a profile with \
+             --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+            words.trim_end_matches('.')
+        ))
+    })
+}
+
+/// The one stack of the region, or the one that was named: clients, settings and clock, as its functions
+/// have them.
+pub(crate) async fn deployed(global: &Global) -> Result<Context, Failure> {
+    let aws = aws(global).await?;
+    let mut stacks = stack::find(&aws, global.stack.as_deref()).await?;
+    match (stacks.pop(), stacks.is_empty()) {
+        (Some(stack), true) => context(aws, &stack),
+        (Some(last), false) => {
+            let mut names: Vec<String> = stacks.into_iter().map(|stack| stack.name).collect();
+            names.push(last.name);
+            Err(Failure::Usage(format!(
+                "There are {} stacks of this system here: {}. Choose one with --stack.",
+                names.len(),
+                names.join(", ")
+            )))
+        }
+        (None, _) => Err(Failure::Aws(match &global.stack {
+            Some(name) => format!(
+                "There is no stack {name} of this system in this region. Leave --stack out to look for one, or \
+                 name another --region."
+            ),
+            None => "The stack is not deployed in this account and region: see \"Deploy it\" in the README, or \
+                     name another --region or --profile."
+                .into(),
+        })),
+    }
+}
+
+/// What the steps' code works with, with a person's clients and the stack's own settings.
+fn context(aws: Aws, stack: &Stack) -> Result<Context, Failure> {
+    let mut settings = settings()?;
+    let number = |name: &str| stack.parameters.get(name)?.parse().ok();
+    settings.poll_seconds = number("PollIntervalSeconds").unwrap_or(settings.poll_seconds);
+    let output = |name: &str| stack.outputs.get(name).cloned().unwrap_or_default();
+    settings.bucket = output("RotationBucketName");
+    settings.state_machine_arn = output("RotationStateMachineArn");
+    settings.stack.clone_from(&stack.name);
+    Ok(Context {
+        edges: Edges::system(settings.viewer_edge.clone()),
+        aws,
+        settings,
+        now,
+        // Metrics are the functions' to write.
+        metrics: Box::new(drop),
+    })
+}
+
+/// The settings that come from the environment: trust in further roots.
+pub(crate) fn settings() -> Result<Settings, Failure> {
+    Settings::from_env().map_err(|error| Failure::Usage(format!("{error}.")))
+}
+
+/// The clock.
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock comes in")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,67 @@
+//! `certrotate adopt`: makes a certificate a managed one.
+
+use rotation_core::request::old_ref;
+use rotation_core::tags::{PREFIX, SOURCE, Tag};
+use rotation_steps::store;
+use serde::Serialize;
+
+use crate::account;
+use crate::args::{Adopt, Global};
+use crate::failure::Failure;
+use crate::output::{self, GOOD, WARN, styled};
+use crate::plan;
+
+/// What `--output json` prints.
+#[derive(Debug, Serialize)]
+struct Adopted<'a> {
+    certificate: &'a str,
+    tags: &'a [Tag],
+}
+
+/// Plans, asks and tags.
+pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
+    let old = old_ref(&args.certificate).map_err(|(problem, cure)| {
+        Failure::Usage(format!("{} {problem}: {cure}.", args.certificate))
+    })?;
+    let context = account::deployed(global).await?;
+    let stored = store::find(&context.aws, &old).await?.ok_or_else(|| {
+        Failure::WillNotDo(format!(
+            "{} is in neither store of this account. `certrotate list` shows those that are.",
+            args.certificate
+        ))
+    })?;
+    let planned = plan::plan(&context, plan::adopting(&args.certificate, &args.source)).await;
+    let verdict = planned.and_then(|planned| {
+        output::say(plan::text(&planned));
+        plan::verdict(&planned)
+    });
+    match verdict {
+        Err(Failure::WillNotDo(reason)) if args.anyway => output::say(styled(WARN, reason)),
+        Err(Failure::WillNotDo(reason)) => {
+            return Err(Failure::WillNotDo(format!(
+                "{reason}\nWith --anyway it is tagged all the same."
+            )));
+        }
+        verdict => verdict?,
+    }
+
+    let mut tags: Vec<Tag> = vec![(SOURCE.into(), args.source.clone())];
+    if args.dry_run_only {
+        tags.push((format!("{PREFIX}dry-run"), "true".into()));
+    }
+    let listed: Vec<String> = tags.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let then = match args.dry_run_only {
+        true => {
+            "From then on its rotation is rehearsed when it is time, and when its source changes."
+        }
+        false => "From then on it is rotated when it is time, and when its source changes.",
+    };
+    output::confirm(
+        global,
+        &format!("\n{} gets the tags {}. {then}", stored.id.id(), listed.join(", ")),
+    )?;
+    store::tag(&context.aws, &stored.id, &tags).await?;
+    output::result(global, &Adopted { certificate: stored.id.id(), tags: &tags }, || {
+        styled(GOOD, format!("✓ {} is managed.", stored.id.id()))
+    })
+}

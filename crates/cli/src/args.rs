@@ -1,0 +1,248 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Looks at, rehearses, starts and watches certificate rotations on CloudFront.
+///
+/// Reads the AWS credentials, profile and region as every AWS tool does, and finds the deployed stack by itself.
+#[derive(Debug, Parser)]
+#[command(name = "certrotate", version, propagate_version = true, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, and nothing speaks against it
+  1    looked, and it will not do: a certificate with problems, a plan with findings, a rotation that failed
+  2    the command line is not one that certrotate takes
+  3    AWS could not be asked, or said no: credentials, permissions, no stack
+  4    asked, and the answer was no
+  130  interrupted; a rotation that was started goes on";
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The name of the stack, if there are several in the region
+    #[arg(long, global = true, env = "CERTROTATE_STACK", value_name = "NAME")]
+    pub stack: Option<String>,
+    /// The profile of ~/.aws to use, before AWS_PROFILE
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The region of the stack, before AWS_REGION; us-east-1 without either
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// What to print
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// Do not ask before AWS is changed
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Text,
+    /// For programs: one JSON document, of watch one a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Is this certificate, key and chain fit for CloudFront? Asks nobody
+    #[command(after_help = "\
+Examples:
+  certrotate check fullchain.pem key.pem
+  certrotate check bundle.p12 --alias www.example.com --alias '*.shop.example.com'")]
+    Check(Check),
+    /// Checks a certificate and stores it as a new version of its source
+    #[command(after_help = "\
+Examples:
+  certrotate put fullchain.pem key.pem --source tls/www
+  certrotate put bundle.p12 --source ssm:/tls/www --yes")]
+    Put(Put),
+    /// The account's third-party certificates for CloudFront, of both stores
+    #[command(after_help = "\
+Examples:
+  certrotate list
+  certrotate list --output json | jq '.certificates[] | select(.daysLeft < 30)'")]
+    List,
+    /// What a rotation would do; starts nothing
+    #[command(after_help = "\
+Examples:
+  certrotate plan tls/www
+  certrotate plan tls/www --old ASCAEXAMPLE --targets E1A2B3C4D5E6F7")]
+    Plan(Request),
+    /// Tags a certificate as managed, after a plan
+    #[command(after_help = "\
+Examples:
+  certrotate adopt ASCAEXAMPLE --source tls/www
+  certrotate adopt arn:aws:acm:us-east-1:111122223333:certificate/0a1b --source tls/www --dry-run-only")]
+    Adopt(Adopt),
+    /// Starts a rotation, and watches it
+    #[command(after_help = "\
+Examples:
+  certrotate start tls/www
+  certrotate start tls/www --old ASCAEXAMPLE --concurrency 5 --retain-old-days 7 --detach")]
+    Start(Start),
+    /// Watches a rotation: the one that was started last, if none is named
+    #[command(after_help = "\
+Examples:
+  certrotate watch
+  certrotate watch auto-www-example-com-3f2a9c0d11ab-9be1c2d3e4f5-1")]
+    Watch(Execution),
+    /// The report of a rotation: of the one that was started last, if none is named
+    #[command(after_help = "\
+Examples:
+  certrotate report
+  certrotate report www-2026-11 --html report.html")]
+    Report(Report),
+    /// What an error, an outcome, an alarm or a notice means, and what to do: the runbook's text
+    #[command(after_help = "\
+Examples:
+  certrotate explain RolledBack
+  certrotate explain")]
+    Explain(Explain),
+    /// Prints what a shell needs to complete certrotate's command lines
+    #[command(after_help = "\
+Example:
+  certrotate completions bash > /etc/bash_completion.d/certrotate")]
+    Completions { shell: Shell },
+    /// Writes the manual pages into a directory
+    #[command(hide = true)]
+    Man { directory: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The files: together they hold the certificate, its chain and its key, as PEM, as the JSON of a source, or
+    /// as one PKCS#12 file; - is the standard input
+    #[arg(required = true, value_name = "BUNDLE")]
+    pub bundle: Vec<PathBuf>,
+    /// A name that viewers use, and the certificate must have
+    #[arg(long = "alias", value_name = "NAME")]
+    pub aliases: Vec<String>,
+    /// The store it is meant for
+    #[arg(long, value_enum, default_value_t = Store::Acm)]
+    pub store: Store,
+    /// A file with the password of a PKCS#12 file, which is asked for otherwise
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    #[command(flatten)]
+    pub check: Check,
+    /// Where to: a secret's name or ARN, ssm:/path, a parameter's ARN, or s3://bucket/key
+    #[arg(long)]
+    pub source: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Store {
+    /// Certificate Manager, in us-east-1
+    Acm,
+    /// IAM's server certificates
+    Iam,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// Put back what was moved
+    Rollback,
+    /// Leave things as they are
+    Stop,
+}
+
+/// The input of a rotation, field by field.
+#[derive(Debug, Args)]
+pub(crate) struct Request {
+    /// Where the new certificate lies: a secret's name or ARN, ssm:/path, a parameter's ARN, or s3://bucket/key
+    pub source: String,
+    /// The certificate to replace: an ACM ARN, an IAM ARN or id; found by its tag if it is managed
+    #[arg(long, value_name = "CERT")]
+    pub old: Option<String>,
+    /// The store for the new certificate; that of the old one by default
+    #[arg(long, value_enum)]
+    pub store: Option<Store>,
+    /// Ids of distributions and tenants; all that serve the old certificate by default
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub targets: Vec<String>,
+    /// How many targets may be under way at once [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    pub concurrency: Option<u64>,
+    /// Shake no hands with the edges after each deployment
+    #[arg(long)]
+    pub no_verify: bool,
+    /// What to do when a target fails [default: rollback]
+    #[arg(long, value_enum)]
+    pub on_failure: Option<OnFailure>,
+    /// Keep the old certificate
+    #[arg(long, conflicts_with = "retain_old_days")]
+    pub keep_old: bool,
+    /// Days to keep the old certificate before it is deleted
+    #[arg(long, value_name = "DAYS")]
+    pub retain_old_days: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Adopt {
+    /// The certificate that is served now: an ACM ARN, an IAM ARN or id
+    #[arg(value_name = "CERT")]
+    pub certificate: String,
+    /// Where its replacement is put
+    #[arg(long)]
+    pub source: String,
+    /// Tag it although something speaks against its rotation, for example that the source is still empty
+    #[arg(long)]
+    pub anyway: bool,
+    /// Only rehearse: rotations that start by themselves stop after the plan
+    #[arg(long)]
+    pub dry_run_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub request: Request,
+    /// The name of the rotation, and of its folder; made of source and time by default
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only make the plan
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not watch
+    #[arg(long)]
+    pub detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Execution {
+    /// Its name or ARN
+    pub execution: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub execution: Execution,
+    /// Write the page into this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Open the page in the browser
+    #[arg(long)]
+    pub open: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The name, as it stands in an execution, a notice or an alarm; all of them are listed without one
+    pub error: Option<String>,
+}

@@ -1,0 +1,175 @@
+//! `certrotate check`: is this certificate fit for CloudFront?
+
+use jiff::Timestamp;
+use rotation_core::bundle::Bundle;
+use rotation_core::certificate::Certificate;
+use rotation_core::finding::{Ending, Finding};
+use rotation_core::ids::Store;
+use rotation_core::new_certificate;
+use rotation_core::trust::TrustRoots;
+use rotation_steps::Settings;
+use serde::Serialize;
+
+use crate::account;
+use crate::args::{self, Check, Global};
+use crate::bundle::{self, Content};
+use crate::failure::Failure;
+use crate::output::{self, BAD, GOOD, SOFT, STRONG, day, moment, of_days, styled};
+
+/// What `--output json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Checked {
+    /// Does nothing speak against it?
+    pub fit: bool,
+    /// The names it is for.
+    pub names: Vec<String>,
+    /// `RSA 2048`, `ECDSA P-256`.
+    pub key: String,
+    /// `sha256:` and the digest of its DER.
+    pub fingerprint: String,
+    /// Its validity.
+    pub not_before: Timestamp,
+    /// See `not_before`.
+    pub not_after: Timestamp,
+    /// Whole days until `not_after`.
+    pub days_left: i64,
+    /// From the leaf upwards.
+    pub chain: Vec<Link>,
+    /// Everything that speaks against it.
+    pub findings: Vec<Finding>,
+}
+
+/// A certificate of the chain.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Link {
+    /// Whom it is for.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// The end of its validity.
+    pub not_after: Timestamp,
+}
+
+/// Checks, prints, and fails if anything speaks against it.
+pub(crate) fn run(global: &Global, args: &Check) -> Result<(), Failure> {
+    let Content { bundle, .. } = bundle::read(&args.bundle, args.password_file.as_deref())?;
+    let checked = check(&bundle, args, account::now())?;
+    output::result(global, &checked, || text(&checked))?;
+    verdict(&checked)
+}
+
+/// Fails if anything speaks against it.
+pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
+    match checked.findings.len() {
+        0 => Ok(()),
+        1 => Err(Failure::WillNotDo("One thing speaks against this certificate.".into())),
+        more => Err(Failure::WillNotDo(format!("{more} things speak against this certificate."))),
+    }
+}
+
+/// Everything there is to say of a bundle without asking anybody.
+pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Checked, Failure> {
+    let leaf = &bundle.leaf;
+    let mut findings =
+        new_certificate::fit(bundle, store(args.store), &roots(&account::settings()?)?, now);
+    findings.extend(args.aliases.iter().filter(|alias| !leaf.covers(alias)).map(|alias| {
+        Finding::new(
+            Ending::AliasNotCovered,
+            format!("alias {alias}"),
+            format!(
+                "the certificate has no name that covers it, but {}",
+                leaf.dns_names().join(", ")
+            ),
+            "have it issued with this name, or with a wildcard for its last label",
+        )
+    }));
+    Ok(Checked {
+        fit: findings.is_empty(),
+        names: leaf.dns_names().to_vec(),
+        key: leaf.key_algorithm().to_string(),
+        fingerprint: leaf.fingerprint().to_string(),
+        not_before: leaf.not_before(),
+        not_after: leaf.not_after(),
+        days_left: rotation_core::watch::days_left(leaf, now),
+        chain: std::iter::once(leaf).chain(&bundle.intermediates).map(link).collect(),
+        findings,
+    })
+}
+
+/// The store of an argument.
+pub(crate) fn store(store: args::Store) -> Store {
+    match store {
+        args::Store::Acm => Store::Acm,
+        args::Store::Iam => Store::Iam,
+    }
+}
+
+fn link(certificate: &Certificate) -> Link {
+    Link {
+        subject: certificate.subject().to_owned(),
+        issuer: certificate.issuer().to_owned(),
+        not_after: certificate.not_after(),
+    }
+}
+
+/// Whom viewers trust, and those of `SSL_CERT_FILE`.
+fn roots(settings: &Settings) -> Result<TrustRoots, Failure> {
+    let Some(path) = &settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
+    let pem = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    TrustRoots::mozilla()
+        .with_pem(&pem)
+        .map_err(|error| Failure::Usage(format!("SSL_CERT_FILE {}: {error}.", path.display())))
+}
+
+/// For people.
+pub(crate) fn text(checked: &Checked) -> String {
+    let of =
+        |label: &str, value: String| format!("{}{value}", styled(STRONG, format!("{label:<13}")));
+    let left = match checked.days_left {
+        ..0 => format!("expired {} days ago", -checked.days_left),
+        days => format!("{days} days left"),
+    };
+    let mut lines = vec![
+        of("Names", checked.names.join(", ")),
+        of("Key", checked.key.clone()),
+        of(
+            "Valid",
+            format!(
+                "{} until {}, {}",
+                moment(checked.not_before),
+                moment(checked.not_after),
+                styled(of_days(checked.days_left), left)
+            ),
+        ),
+        of("Fingerprint", checked.fingerprint.clone()),
+        String::new(),
+        styled(STRONG, "Chain"),
+    ];
+    for (depth, link) in checked.chain.iter().enumerate() {
+        let branch =
+            if depth == 0 { String::new() } else { format!("{}└─ ", "   ".repeat(depth - 1)) };
+        let until = styled(SOFT, format!("until {}", day(link.not_after)));
+        lines.push(format!("  {branch}{}  {until}", named(&link.subject)));
+    }
+    if let Some(last) = checked.chain.last() {
+        let branch = format!("{}└─ ", "   ".repeat(checked.chain.len() - 1));
+        lines.push(format!(
+            "  {branch}{}",
+            styled(SOFT, format!("{}, not part of it", last.issuer))
+        ));
+    }
+    lines.push(String::new());
+    if checked.findings.is_empty() {
+        lines.push(styled(GOOD, "✓ Nothing speaks against it."));
+    }
+    for finding in &checked.findings {
+        lines.push(format!("{} {finding}", styled(BAD, "✗")));
+    }
+    lines.join("\n")
+}
+
+fn named(subject: &str) -> &str {
+    if subject.is_empty() { "(no subject)" } else { subject }
+}

@@ -1,0 +1,82 @@
+//! Why a command did not do what was asked, and the exit code that says so.
+
+use rotation_aws::error::{AwsError, ErrorKind};
+use rotation_core::finding::Finding;
+use rotation_steps::error::StepError;
+
+/// A failure: one line, with the cure in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// It was looked at and will not do.
+    #[error("{0}")]
+    WillNotDo(String),
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// AWS could not be asked, or said no.
+    #[error("{0}")]
+    Aws(String),
+    /// A person said no.
+    #[error("Nothing was changed.")]
+    Declined,
+    /// A person pressed Ctrl-C.
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+impl Failure {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::WillNotDo(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Aws(_) => 3,
+            Self::Declined => 4,
+            Self::Interrupted(_) => 130,
+        }
+    }
+
+    /// A file that could not be read or written.
+    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::WillNotDo(format!("{}: {error}", path.display()))
+    }
+}
+
+impl From<AwsError> for Failure {
+    fn from(error: AwsError) -> Self {
+        let expired = error.code.as_deref().is_some_and(|code| code.starts_with("ExpiredToken"));
+        let cure = match error.kind {
+            ErrorKind::AccessDenied if expired => {
+                " Your session has expired: log in again (aws sso login), or get new credentials."
+            }
+            ErrorKind::AccessDenied => {
+                " Your credentials lack a permission: docs/deployment.md lists what a person needs."
+            }
+            ErrorKind::Throttled => " Wait a minute, then try again.",
+            ErrorKind::Unavailable => " Look at the connection and the region, then try again.",
+            ErrorKind::NotFound | ErrorKind::Refused => "",
+        };
+        let text = error.to_string();
+        Self::Aws(format!("{}.{cure}", text.trim_end_matches('.')))
+    }
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Aws(error) => error.into(),
+            StepError::Ends { ending, cause } => Self::WillNotDo(format!(
+                "{}: {cause}\n`certrotate explain {}` says more.",
+                ending.name(),
+                ending.name()
+            )),
+            other => Self::Aws(other.to_string()),
+        }
+    }
+}
+
+impl From<Vec<Finding>> for Failure {
+    fn from(findings: Vec<Finding>) -> Self {
+        StepError::found(&findings).into()
+    }
+}

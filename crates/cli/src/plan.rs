@@ -1,0 +1,240 @@
+//! `certrotate plan`: what a rotation would do. The plan is made by the code of the step `PlanRotation`, which
+//! writes nothing here.
+
+use jiff::SignedDuration;
+use rotation_core::certificate::covers;
+use rotation_core::estimate::{Estimate, estimate};
+use rotation_core::finding::Finding;
+use rotation_core::ids::{Store, TargetId};
+use rotation_core::plan::{Outcome, Serves};
+use rotation_core::quota::{Room, room};
+use rotation_steps::check_quota::uses;
+use rotation_steps::payload::{Execution, NewCertificate, OldCertificate};
+use rotation_steps::plan_rotation::{Input, Look, rehearse};
+use rotation_steps::{Context, check_quota};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::account;
+use crate::args::{Global, OnFailure, Request};
+use crate::failure::Failure;
+use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, first, moment, span, styled};
+
+/// Of as many targets a person wants to see each; the rest is in the JSON.
+const SHOWN: usize = 50;
+
+/// What `--output json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Planned {
+    outcome: Outcome,
+    /// The input of the execution that would do it.
+    pub input: Value,
+    store: Store,
+    old_certificate: OldCertificate,
+    new_certificate: NewCertificate,
+    targets: Vec<Target>,
+    quotas: Vec<Quota>,
+    estimate: Estimate,
+    notes: Vec<String>,
+    /// Everything that speaks against it.
+    pub findings: Vec<Finding>,
+}
+
+/// A target.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Target {
+    target: TargetId,
+    serves: Serves,
+    deployed: bool,
+    names: Vec<String>,
+    /// Those that the new certificate does not cover.
+    uncovered: Vec<String>,
+}
+
+/// A quota that the import would count against.
+#[derive(Debug, Serialize)]
+struct Quota {
+    name: &'static str,
+    used: u64,
+    limit: f64,
+    room: bool,
+}
+
+/// Plans, prints, and fails if anything speaks against it.
+pub(crate) async fn run(global: &Global, args: &Request) -> Result<(), Failure> {
+    let context = account::deployed(global).await?;
+    let planned = plan(&context, input(args)).await?;
+    output::result(global, &planned, || text(&planned))?;
+    verdict(&planned)
+}
+
+/// Fails if anything speaks against it.
+pub(crate) fn verdict(planned: &Planned) -> Result<(), Failure> {
+    match planned.findings.len() {
+        0 => Ok(()),
+        1 => Err(Failure::WillNotDo("One thing speaks against this rotation.".into())),
+        more => Err(Failure::WillNotDo(format!("{more} things speak against this rotation."))),
+    }
+}
+
+/// The contract's input; what is not said is left out.
+pub(crate) fn input(args: &Request) -> Value {
+    let mut input = Map::new();
+    let mut set = |field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            input.insert(field.to_owned(), value);
+        }
+    };
+    set("newCertificate", Some(args.source.clone().into()));
+    set("oldCertificate", args.old.clone().map(Value::from));
+    set("store", args.store.map(|store| crate::check::store(store).to_string().into()));
+    set("targets", (!args.targets.is_empty()).then(|| args.targets.clone().into()));
+    set("concurrency", args.concurrency.map(Value::from));
+    set("verifyViewers", args.no_verify.then_some(Value::Bool(false)));
+    let name = |on| match on {
+        OnFailure::Rollback => "rollback",
+        OnFailure::Stop => "stop",
+    };
+    set("onFailure", args.on_failure.map(|on| name(on).into()));
+    set("deleteOld", args.keep_old.then_some(Value::Bool(false)));
+    set("retainOldDays", args.retain_old_days.map(Value::from));
+    Value::Object(input)
+}
+
+/// Makes the plan of this input.
+pub(crate) async fn plan(context: &Context, input: Value) -> Result<Planned, Failure> {
+    // A plan belongs to an execution; this one is never started, and nothing is written under its name.
+    let execution = Execution {
+        id: String::new(),
+        name: "plan".into(),
+        start_time: account::now(),
+        redrive_count: 0,
+    };
+    let given = Input { request: input.clone(), execution };
+    let Look { plan, targets, names, findings } = rehearse(context, &given).await?;
+    let quotas = match plan.outcome {
+        Outcome::NothingToDo => Vec::new(),
+        _ => uses(context, &plan).await?.iter().map(quota).collect(),
+    };
+    Ok(Planned {
+        outcome: plan.outcome,
+        input,
+        store: plan.store,
+        estimate: estimate(plan.targets.to_move, plan.concurrency, plan.poll_seconds),
+        old_certificate: plan.old_certificate,
+        new_certificate: plan.new_certificate,
+        targets: targets
+            .into_iter()
+            .map(|member| Target {
+                uncovered: member
+                    .names
+                    .iter()
+                    .filter(|name| !covers(&names, name))
+                    .cloned()
+                    .collect(),
+                target: member.target,
+                serves: member.serves,
+                deployed: member.deployed,
+                names: member.names,
+            })
+            .collect(),
+        quotas,
+        notes: plan.notes,
+        findings,
+    })
+}
+
+fn quota(one: &check_quota::Use) -> Quota {
+    Quota {
+        name: one.quota.name,
+        used: one.used,
+        limit: one.limit,
+        room: matches!(room(one.used, one.limit, one.origin), Room::Enough),
+    }
+}
+
+/// For people.
+pub(crate) fn text(planned: &Planned) -> String {
+    let Planned { old_certificate: old, new_certificate: new, .. } = planned;
+    let until = |at: Option<jiff::Timestamp>| at.map_or("–".to_owned(), moment);
+    let new_id = new.id.as_ref().map_or_else(
+        || format!("{} (to be put into {})", new.fingerprint, planned.store),
+        |id| format!("{} (in {} already)", id.id(), planned.store),
+    );
+    let mut lines = vec![
+        format!(
+            "{}  {}, until {}",
+            styled(STRONG, "Old certificate"),
+            old.given,
+            until(old.not_after)
+        ),
+        format!("{}  {new_id}, until {}", styled(STRONG, "New certificate"), moment(new.not_after)),
+        String::new(),
+    ];
+    if !planned.targets.is_empty() {
+        let mut table = output::table(&["TARGET", "NOW", "NAMES", "COVERED"]);
+        for one in planned.targets.iter().take(SHOWN) {
+            let covered = match one.uncovered.len() {
+                0 => styled(GOOD, "✓ all"),
+                _ => styled(BAD, format!("✗ not {}", first(&one.uncovered, 3))),
+            };
+            table.add_row([
+                one.target.to_string(),
+                served(one.serves, one.deployed),
+                first(&one.names, 3),
+                covered,
+            ]);
+        }
+        lines.push(table.trim_fmt());
+        if planned.targets.len() > SHOWN {
+            let more = planned.targets.len() - SHOWN;
+            lines.push(styled(SOFT, format!("and {more} more; --output json has all")));
+        }
+        lines.push(String::new());
+    }
+    for quota in &planned.quotas {
+        let mark = if quota.room { styled(GOOD, "✓") } else { styled(WARN, "!") };
+        let asks = if quota.room { "" } else { ": an increase is asked for and waited for" };
+        lines.push(format!("{mark} {}: {} of {} used{asks}", quota.name, quota.used, quota.limit));
+    }
+    lines.extend(planned.notes.iter().map(|note| format!("{} {note}", styled(WARN, "!"))));
+    let to_move = planned.targets.iter().filter(|one| one.serves == Serves::Old).count();
+    let Estimate { seconds, usd } = planned.estimate;
+    lines.push(match planned.outcome {
+        Outcome::NothingToDo => styled(GOOD, "✓ Nothing is to be done."),
+        _ => format!(
+            "{to_move} of {} to be moved, in about {}, for about {usd:.2} USD.",
+            match planned.targets.len() {
+                1 => "1 target is".to_owned(),
+                count => format!("{count} targets are"),
+            },
+            span(SignedDuration::from_secs(seconds))
+        ),
+    });
+    lines.extend(
+        planned
+            .findings
+            .iter()
+            .map(|finding| format!("{} {} ({})", styled(BAD, "✗"), finding, finding.ending.name())),
+    );
+    lines.join("\n")
+}
+
+fn served(serves: Serves, deployed: bool) -> String {
+    let certificate = match serves {
+        Serves::Old => "old",
+        Serves::New => "new",
+        Serves::Other => "another",
+    };
+    match deployed {
+        true => certificate.to_owned(),
+        false => format!("{certificate}, in progress"),
+    }
+}
+
+/// The input of an execution that adopts: the certificate, and where its replacement is.
+pub(crate) fn adopting(certificate: &str, source: &str) -> Value {
+    json!({"newCertificate": source, "oldCertificate": certificate})
+}

@@ -1,0 +1,151 @@
+//! `certrotate report`: what became of a rotation.
+
+use rotation_aws::s3;
+use rotation_core::audit::{Level, Report as Written, TargetReport};
+use rotation_core::record::Record;
+
+use crate::account;
+use crate::args::{Global, Report};
+use crate::execution;
+use crate::failure::Failure;
+use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, first, moment, span, styled};
+
+/// As many targets a person wants to see each; those that failed come first.
+const SHOWN: usize = 50;
+
+/// Fetches, prints, writes and opens.
+pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
+    let context = account::deployed(global).await?;
+    let arn = execution::which(&context, args.execution.execution.as_deref()).await?;
+    let found = execution::find(&context, &arn).await?;
+    let name = execution::name(&arn);
+    if found.running {
+        return Err(Failure::WillNotDo(format!(
+            "{name} is still running, and has no report yet. `certrotate watch {name}` follows it."
+        )));
+    }
+    let folder = execution::folder(&context, &arn, &found);
+    let fetch = async |file: &str| -> Result<Vec<u8>, Failure> {
+        let key = folder.key(file);
+        let bytes = s3::find_bytes(&context.aws.s3, &folder.bucket, &key).await?;
+        bytes.ok_or_else(|| {
+            Failure::WillNotDo(format!(
+                "There is no s3://{}/{key}. `certrotate explain ReportNotWritten` says when that is so.",
+                folder.bucket
+            ))
+        })
+    };
+    if args.html.is_none() && !args.open {
+        let bytes = fetch("report.json").await?;
+        let unreadable =
+            |error| Failure::Aws(format!("The report of {name} cannot be read: {error}."));
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let report: Written = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        return output::result(global, &value, || text(&report));
+    }
+    let page = fetch("report.html").await?;
+    let path =
+        args.html.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("{name}.html")));
+    std::fs::write(&path, page).map_err(|error| Failure::file(&path, &error))?;
+    output::say(format!("The page is {}.", path.display()));
+    if args.open {
+        opener::open(&path).map_err(|error| {
+            Failure::WillNotDo(format!("{} cannot be opened here: {error}.", path.display()))
+        })?;
+    }
+    Ok(())
+}
+
+fn text(report: &Written) -> String {
+    let rotation = &report.rotation;
+    let (style, ended) = match (&report.output, &report.error) {
+        (Some(output), _) => (GOOD, output.outcome.clone()),
+        (None, error) => (BAD, error.clone().unwrap_or_else(|| "no end".into())),
+    };
+    let took = rotation.ended_at.duration_since(rotation.started_at);
+    let mut lines = vec![
+        format!("{}  {}", styled(STRONG, &rotation.name), styled(style, ended)),
+        format!("{} to {}, {}", moment(rotation.started_at), moment(rotation.ended_at), span(took)),
+    ];
+    lines.extend(report.cause.clone());
+    if let Some(certificates) = &report.certificates {
+        let shown = |one: &rotation_core::audit::Certificate| {
+            let id = one.id.as_deref().unwrap_or("–");
+            let until =
+                one.not_after.map_or_else(String::new, |at| format!(", until {}", moment(at)));
+            format!("{id}{until}")
+        };
+        let deleted = report.deletion.as_ref().is_some_and(|deletion| deletion.deleted);
+        let deleted = if deleted { ", deleted" } else { "" };
+        lines.push(String::new());
+        lines.push(format!(
+            "{}  {}{deleted}",
+            styled(STRONG, "Old certificate"),
+            shown(&certificates.old)
+        ));
+        lines.push(format!("{}  {}", styled(STRONG, "New certificate"), shown(&certificates.new)));
+    }
+    if !report.targets.is_empty() {
+        lines.push(String::new());
+        lines.push(targets(&report.targets));
+    }
+    lines.push(String::new());
+    let risk = match report.risk.level {
+        Level::None => styled(GOOD, "Viewers noticed nothing"),
+        Level::NotVerified => styled(WARN, "Not everything was verified"),
+        Level::Possible => styled(BAD, "Viewers may have noticed"),
+    };
+    lines.push(risk);
+    lines.extend(report.risk.statements.iter().map(|statement| format!("  {statement}")));
+    lines.join("\n")
+}
+
+fn targets(targets: &[TargetReport]) -> String {
+    let mut table =
+        output::table(&["TARGET", "NAMES", "DEPLOYED AFTER", "HANDSHAKES", "RETRIES", "CAME TO"]);
+    let mut sorted: Vec<&TargetReport> = targets.iter().collect();
+    let failed = |one: &TargetReport| {
+        [&one.forward, &one.back].into_iter().flatten().any(|record| record.failure.is_some())
+    };
+    sorted.sort_by_key(|one| !failed(one));
+    for one in sorted.iter().take(SHOWN) {
+        let last = one.back.as_ref().or(one.forward.as_ref());
+        let part =
+            |of: fn(&Record) -> Option<String>| last.and_then(of).unwrap_or_else(|| "–".into());
+        table.add_row([
+            one.target.to_string(),
+            first(&one.names, 2),
+            part(|record| {
+                let (update, deployment) = (record.update.as_ref()?, record.deployment.as_ref()?);
+                Some(span(deployment.at.duration_since(update.since)))
+            }),
+            part(|record| record.verification.as_ref().map(|one| one.handshakes.to_string())),
+            part(|record| Some(record.retries().to_string())),
+            came_to(one),
+        ]);
+    }
+    let mut text = table.trim_fmt();
+    if targets.len() > SHOWN {
+        let more = targets.len() - SHOWN;
+        text.push_str(&styled(
+            SOFT,
+            format!("\nand {more} more; --output json and --html have all"),
+        ));
+    }
+    text
+}
+
+fn came_to(one: &TargetReport) -> String {
+    match (&one.forward, &one.back) {
+        (_, Some(Record { failure: Some(failure), .. })) => {
+            styled(BAD, format!("not put back: {}", failure.error))
+        }
+        (Some(Record { failure: Some(failure), .. }), Some(_)) => {
+            styled(WARN, format!("{}, put back", failure.error))
+        }
+        (_, Some(_)) => styled(WARN, "put back"),
+        (Some(Record { failure: Some(failure), .. }), None) => styled(BAD, &failure.error),
+        (Some(_), None) => styled(GOOD, "moved"),
+        (None, None) => styled(SOFT, "not begun"),
+    }
+}

@@ -1,0 +1,77 @@
+//! How long a rotation will take and what it will cost, roughly: for people who decide whether to begin.
+
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use crate::plan::MAX_LANES;
+
+/// From an update until `Deployed`, as a rule; AWS promises nothing (CloudFront Developer Guide,
+/// "Values that CloudFront displays").
+const DEPLOYMENT: SignedDuration = SignedDuration::from_mins(5);
+/// The steps of a target around its deployment: update, verification, records, and their states.
+const AROUND: SignedDuration = SignedDuration::from_secs(15);
+/// The steps around the targets: plan, quotas, import, review, deletion, report.
+const FRAME: SignedDuration = SignedDuration::from_secs(60);
+
+/// State transitions of a target, without its looks at the deployment.
+const TRANSITIONS_OF_A_TARGET: u64 = 6;
+/// State transitions of one look: wait, look, decide.
+const TRANSITIONS_OF_A_LOOK: u64 = 3;
+/// State transitions around the targets.
+const TRANSITIONS_AROUND: u64 = 25;
+/// Standard workflows in us-east-1, of the list price "AWS Step Functions pricing", per transition.
+const USD_OF_A_TRANSITION: f64 = 0.025 / 1_000.0;
+/// Lambda, S3, logs and traces together add about this share; see "What it costs" in the README.
+const SHARE_OF_THE_REST: f64 = 0.2;
+
+/// An estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// From start to end, in seconds.
+    pub seconds: i64,
+    /// At list prices, in US dollars; without the price of dedicated IP addresses.
+    pub usd: f64,
+}
+
+/// Estimates a rotation that moves this many targets, so many at once, with so many seconds between two
+/// looks at a deployment.
+pub fn estimate(to_move: usize, concurrency: u64, poll_seconds: u64) -> Estimate {
+    let lanes = usize::try_from(concurrency.clamp(1, MAX_LANES)).unwrap_or(1);
+    // With several lanes the first target goes alone.
+    let rounds = if lanes == 1 {
+        to_move
+    } else {
+        1.min(to_move) + to_move.saturating_sub(1).div_ceil(lanes)
+    };
+    let rounds = i32::try_from(rounds).unwrap_or(i32::MAX);
+    let looks = DEPLOYMENT.as_secs().unsigned_abs().div_ceil(poll_seconds.max(1));
+    let transitions = TRANSITIONS_AROUND
+        + to_move as u64 * (TRANSITIONS_OF_A_TARGET + looks * TRANSITIONS_OF_A_LOOK);
+    Estimate {
+        seconds: (FRAME + (DEPLOYMENT + AROUND) * rounds).as_secs(),
+        usd: transitions as f64 * USD_OF_A_TRANSITION * (1.0 + SHARE_OF_THE_REST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_distributions_one_after_the_other_cost_what_the_readme_says() {
+        let twelve = estimate(12, 1, 30);
+        assert_eq!(twelve.seconds, 60 + 12 * 315);
+        assert!((0.0136..0.0138).contains(&twelve.usd), "{twelve:?}");
+    }
+
+    #[test]
+    fn lanes_make_it_shorter_and_not_cheaper() {
+        for (to_move, concurrency, rounds) in
+            [(0, 1, 0), (0, 5, 0), (1, 5, 1), (6, 5, 2), (7, 5, 3), (10_000, 1_000, 251), (3, 0, 3)]
+        {
+            let one = estimate(to_move, concurrency, 30);
+            assert_eq!(one.seconds, 60 + rounds * 315, "{to_move} at {concurrency}");
+            assert_eq!(one.usd, estimate(to_move, 1, 30).usd);
+        }
+    }
+}
