@@ -17,7 +17,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package demo test unit contract rotations check format audit fuzz clean
+.PHONY: help tools package certrotate demo pictures test unit contract rotations check format audit fuzz clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,8 +35,14 @@ package: tools ## Build every function to target/lambda/NAME/bootstrap.zip [ARCH
 	  || { echo 'Rust cannot build for $(ARCH) here: rustup target add $(RUST_TARGET)'; exit 1; }
 	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --package rotation-steps --target $(RUST_TARGET) --output-format zip --lambda-dir target/lambda
 
-demo: package ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
+certrotate: ## Build the operator's tool to target/debug/certrotate [RELEASE=1: target/release]
+	cargo build --locked --package rotation-cli $(if $(RELEASE),--release)
+
+demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
 	PYTHONPATH=tests $(VENV)/bin/python tests/demo.py --store $(STORE) --distributions $(DISTRIBUTIONS)
+
+pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
+	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
 
 test: unit contract rotations ## Everything that is tested
 
@@ -46,7 +52,7 @@ unit: ## Decisions, adapters and steps, in Rust
 contract: tools ## State machine, template, code and pages agree; the local AWS does what AWS does
 	$(PYTEST) tests/test_contract.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws
 
-rotations: package ## Whole rotations by the deployed template on the local AWS
+rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
 	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/local_aws
 
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core

@@ -1,8 +1,8 @@
 """`make demo`: a certificate is rotated on the local AWS, with the real template and the real functions.
 
-Shows what each target is doing while the rotation runs, then a table read back from the local CloudFront, then what
-the contract promises and whether it was kept. All the while a viewer shakes hands with the local edges, for every name
-that a target serves. Ends with 1 if any promise was not kept.
+A person does it, with certrotate: looks, plans, starts, watches, reads the report. Then comes a table read back from
+the local CloudFront, then what the contract promises and whether it was kept. All the while a viewer shakes hands with
+the local edges, for every name that a target serves. Ends with 1 if any promise was not kept.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.table import Column, Table
 
 from local_aws.pki import Leaf, key_pem
-from local_aws.platform import ROOT, Execution, LocalAws, as_json
+from local_aws.platform import CERTROTATE, ROOT, Execution, LocalAws, as_json
 from local_aws.viewer import Viewer
 
 SECRET = "tls/www"
@@ -58,12 +58,17 @@ def main() -> int:
         aws.deploy()
         console.print(f"Deployed: {aws.outputs['RotationStateMachineArn']}")
         scene = seed(aws, options.store, options.distributions)
-        request = {"newCertificate": SECRET, "oldCertificate": scene.old}
-        console.print(f"\nRotating with the input {json.dumps(request)}\n")
+        certrotate(console, aws, "list")
+        certrotate(console, aws, "plan", SECRET, "--old", scene.old)
+        start = ("start", SECRET, "--old", scene.old, "--name", "demo", "--yes", "--interval", "1")
         with Viewer(aws, scene.names) as viewer:
-            rotation = aws.start(request, name="demo")
-            watch(console, aws, scene, rotation)
-        return conclude(console, aws, scene, rotation, viewer)
+            certrotate(console, aws, *start)
+        certrotate(console, aws, "report", "demo")
+        certrotate(console, aws, "report", "demo", "--html", str(ROOT / ".local" / "report.html"))
+        rotation = Execution(
+            aws, aws.outputs["RotationStateMachineArn"].replace(":stateMachine:", ":execution:") + ":demo"
+        )
+        return conclude(console, aws, scene, rotation.wait(), viewer)
 
 
 def seed(aws: LocalAws, store: str, count: int) -> Scene:
@@ -126,39 +131,11 @@ def configuration(aws: LocalAws, target: str) -> dict[str, Any]:
     return config
 
 
-def watch(console: Console, aws: LocalAws, scene: Scene, rotation: Execution) -> None:
-    """Shows a line per target until the rotation has ended: in place on a terminal, else each change on a line."""
-    began = time.monotonic()
-    seen: dict[str, tuple[str, float]] = {}
-
-    def look() -> Table:
-        now = time.monotonic() - began
-        table = Table("target", "state", "since", "names", box=None)
-        resources = by_id(aws.state())
-        for target in scene.targets:
-            resource = resources[target]
-            moved = resource["certificate"] != scene.old
-            state = resource["status"] if moved else "waiting"
-            if seen.get(target, ("",))[0] != state:
-                seen[target] = (state, now)
-                if not console.is_terminal:
-                    console.print(f"{now:6.1f} s  {target}  {state}")
-            style = {"waiting": "dim", "InProgress": "yellow", "Deployed": "green"}[state]
-            table.add_row(target, f"[{style}]{state}[/]", f"{seen[target][1]:.1f} s", names_of(resource))
-        return table
-
-    if console.is_terminal:
-        with Live(look(), console=console, refresh_per_second=8) as live:
-            while rotation.running():
-                live.update(look())
-                time.sleep(0.1)
-            live.update(look())
-    else:
-        while rotation.running():
-            look()
-            time.sleep(0.1)
-        look()
-    console.print(f"\nThe rotation took {time.monotonic() - began:.1f} s and ended {rotation.status}.")
+def certrotate(console: Console, aws: LocalAws, *arguments: str) -> int:
+    """A command of the operator's tool, as a person would type it; its output goes to where this one's does."""
+    console.print(f"\n[bold]$ certrotate {' '.join(arguments)}[/]")
+    roots = str(aws.directory / "roots.pem")
+    return subprocess.run([CERTROTATE, *arguments], env=aws.environment | {"SSL_CERT_FILE": roots}).returncode
 
 
 def by_id(state: dict[str, Any]) -> dict[str, Any]:
@@ -193,24 +170,11 @@ def conclude(console: Console, aws: LocalAws, scene: Scene, rotation: Execution,
         changed = short(now) if was != now else "the same"
         table.add_row(target, names_of(resource), short(was), changed, policy, resource["status"])
     console.print(table)
-    console.print_json(json.dumps(rotation.output))
-
-    report = keep_report(aws, rotation)
-    console.print(f"Its report, as a page: {report}\n")
 
     promises = kept(aws, scene, rotation, viewer, state)
     for promise, is_kept in promises.items():
         console.print(f"[green]✓[/] {promise}" if is_kept else f"[red]✗ {promise}[/]")
     return 0 if all(promises.values()) else 1
-
-
-def keep_report(aws: LocalAws, rotation: Execution) -> str:
-    """Copies the rotation's report to where it can be opened when the local AWS is gone."""
-    bucket, _, plan = rotation.output["plan"].removeprefix("s3://").partition("/")
-    key = plan.replace("plan.json", "report.html")
-    path = ROOT / ".local" / "report.html"
-    path.write_bytes(aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
-    return str(path.relative_to(ROOT))
 
 
 def kept(aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer, state: dict[str, Any]) -> dict[str, bool]:

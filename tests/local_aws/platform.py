@@ -30,6 +30,8 @@ from . import pki
 from .faults import CONTROL, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
+# The operator's tool, as `make certrotate` builds it.
+CERTROTATE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "certrotate"
 REGION = "us-east-1"
 STACK = "certificate-rotation"
 # The services that moto has and ministack has not, or not as AWS does: see docs/local-aws.md.

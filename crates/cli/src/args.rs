@@ -27,6 +27,7 @@ Exit codes:
   130  interrupted; a rotation that was started goes on";
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The name of the stack, if there are several in the region
     #[arg(long, global = true, env = "CERTROTATE_STACK", value_name = "NAME")]
@@ -96,7 +97,7 @@ Examples:
 Examples:
   certrotate watch
   certrotate watch auto-www-example-com-3f2a9c0d11ab-9be1c2d3e4f5-1")]
-    Watch(Execution),
+    Watch(Watch),
     /// The report of a rotation: of the one that was started last, if none is named
     #[command(after_help = "\
 Examples:
@@ -221,6 +222,23 @@ pub(crate) struct Start {
     /// Do not watch
     #[arg(long)]
     pub detach: bool,
+    #[command(flatten)]
+    pub interval: Interval,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub execution: Execution,
+    #[command(flatten)]
+    pub interval: Interval,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Interval {
+    /// Time between two looks, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub interval: u16,
 }
 
 #[derive(Debug, Args)]

@@ -160,7 +160,7 @@ pub(crate) fn text(planned: &Planned) -> String {
     let Planned { old_certificate: old, new_certificate: new, .. } = planned;
     let until = |at: Option<jiff::Timestamp>| at.map_or("–".to_owned(), moment);
     let new_id = new.id.as_ref().map_or_else(
-        || format!("{} (to be put into {})", new.fingerprint, planned.store),
+        || format!("{:.19}… (to be put into {})", new.fingerprint, planned.store),
         |id| format!("{} (in {} already)", id.id(), planned.store),
     );
     let mut lines = vec![
@@ -205,12 +205,16 @@ pub(crate) fn text(planned: &Planned) -> String {
     lines.push(match planned.outcome {
         Outcome::NothingToDo => styled(GOOD, "✓ Nothing is to be done."),
         _ => format!(
-            "{to_move} of {} to be moved, in about {}, for about {usd:.2} USD.",
+            "{to_move} of {} to be moved, in about {}, for {}.",
             match planned.targets.len() {
                 1 => "1 target is".to_owned(),
                 count => format!("{count} targets are"),
             },
-            span(SignedDuration::from_secs(seconds))
+            span(SignedDuration::from_secs(seconds)),
+            match usd {
+                ..0.01 => "less than 0.01 USD".to_owned(),
+                usd => format!("about {usd:.2} USD"),
+            }
         ),
     });
     lines.extend(

@@ -48,7 +48,7 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
                 + &format!(" `certrotate watch {name}` follows it.")
         });
     }
-    watch::follow(global, &context, &arn).await
+    watch::follow(global, &context, &arn, args.interval).await
 }
 
 /// A name for people: of the source its last part, and the time.

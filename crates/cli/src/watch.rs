@@ -22,25 +22,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::account;
-use crate::args::{self, Global, Output};
+use crate::args::{Global, Interval, Output, Watch};
 use crate::execution::{self, cause, find};
 use crate::failure::Failure;
 use crate::output::{self, BAD, GOOD, SOFT, STRONG, styled};
 
-/// Nobody looks more often than this, however often the stack's own steps do.
-const LOOK_SECONDS: u64 = 5;
-
 /// Follows the rotation that is named, or the one that was started last.
-pub(crate) async fn run(global: &Global, args: &args::Execution) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, args: &Watch) -> Result<(), Failure> {
     let context = account::deployed(global).await?;
-    let arn = execution::which(&context, args.execution.as_deref()).await?;
-    follow(global, &context, &arn).await
+    let arn = execution::which(&context, args.execution.execution.as_deref()).await?;
+    follow(global, &context, &arn, args.interval).await
 }
 
 /// Follows this rotation until its end, or until Ctrl-C.
-pub(crate) async fn follow(global: &Global, context: &Context, arn: &str) -> Result<(), Failure> {
+pub(crate) async fn follow(
+    global: &Global,
+    context: &Context,
+    arn: &str,
+    interval: Interval,
+) -> Result<(), Failure> {
     let name = execution::name(arn);
-    let looks = watch(global, context, arn);
+    let looks = watch(global, context, arn, interval);
     tokio::select! {
         ended = looks => ended,
         _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted(format!(
@@ -49,7 +51,12 @@ pub(crate) async fn follow(global: &Global, context: &Context, arn: &str) -> Res
     }
 }
 
-async fn watch(global: &Global, context: &Context, arn: &str) -> Result<(), Failure> {
+async fn watch(
+    global: &Global,
+    context: &Context,
+    arn: &str,
+    interval: Interval,
+) -> Result<(), Failure> {
     let mut view = View::new(global, execution::name(arn));
     let mut known = Known::default();
     let mut last: Option<Now> = None;
@@ -68,13 +75,13 @@ async fn watch(global: &Global, context: &Context, arn: &str) -> Result<(), Fail
             Err(failure) if !known.may_pass => return Err(failure),
             Err(failure) => view.lost(&failure),
         }
-        pause(context).await;
+        pause(interval).await;
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a person watches; no step runs here")]
-async fn pause(context: &Context) {
-    tokio::time::sleep(Duration::from_secs(context.settings.poll_seconds.min(LOOK_SECONDS))).await;
+async fn pause(interval: Interval) {
+    tokio::time::sleep(Duration::from_secs(interval.interval.into())).await;
 }
 
 /// How a rotation stands. `--output json` prints one a line, whenever something is different.

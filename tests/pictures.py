@@ -1,0 +1,90 @@
+"""`make pictures`: what a person sees, as pictures for the README and the documentation.
+
+A terminal is fed with what certrotate prints during a real rotation on the local AWS, and drawn as SVG; the report of
+that rotation is photographed in a browser.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pexpect
+import pyte
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from demo import SECRET, seed
+from local_aws.platform import CERTROTATE, ROOT, Execution, LocalAws
+
+PICTURES = ROOT / "docs" / "pictures"
+COLUMNS, LINES = 104, 36
+# Pictures load nothing from anywhere.
+FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with LocalAws(propagation_seconds=4, wait_scale=0.01) as aws:
+        aws.deploy()
+        scene = seed(aws, "iam", 6)
+        commands = (
+            ("list",),
+            ("plan", SECRET, "--old", scene.old),
+            ("start", SECRET, "--old", scene.old, "--name", "www-2026-11", "--yes", "--interval", "1"),
+        )
+        script = "; echo; ".join(
+            f"echo '$ certrotate {' '.join(command)}'; {CERTROTATE} {' '.join(command)}" for command in commands
+        )
+        environment = aws.environment | {"SSL_CERT_FILE": str(aws.directory / "roots.pem"), "TERM": "xterm-256color"}
+        draw(script, environment, PICTURES / "certrotate.svg")
+        arn = aws.outputs["RotationStateMachineArn"].replace(":stateMachine:", ":execution:") + ":www-2026-11"
+        Execution(aws, arn).wait()
+        page = aws.directory / "report.html"
+        pexpect.run(f"{CERTROTATE} report www-2026-11 --html {page}", env=environment)
+        photograph(page, PICTURES / "report.png")
+    print(f"Drawn: {', '.join(sorted(path.name for path in PICTURES.iterdir()))}")
+
+
+def draw(script: str, environment: dict[str, str], path: Path) -> None:
+    """The screen in the middle of the rotation: some targets done, one under way."""
+    screen = pyte.Screen(COLUMNS, LINES)
+    stream = pyte.Stream(screen)
+    shell = pexpect.spawn(
+        "bash", ["-c", script], env=environment, dimensions=(LINES, COLUMNS), encoding="utf-8", timeout=120
+    )
+    while not any(re.search(r" 3/6 ", line) for line in screen.display) or "propagating" not in "".join(screen.display):
+        stream.feed(shell.read_nonblocking(4096, timeout=60))
+    shell.close(force=True)
+    console = Console(record=True, width=COLUMNS, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
+    used = max(number for number, line in enumerate(screen.display) if line.strip()) + 1
+    for number in range(used):
+        console.print(row(screen, number), soft_wrap=True)
+    path.write_text(console.export_svg(title="certrotate", code_format=FORMAT))
+
+
+def row(screen: pyte.Screen, number: int) -> Text:
+    """A line of the screen with its colours."""
+    text = Text()
+    for column in range(COLUMNS):
+        cell = screen.buffer[number][column]
+        colour = None if cell.fg == "default" else {"brown": "yellow"}.get(cell.fg, cell.fg)
+        text.append(cell.data, Style(color=colour, bold=cell.bold))
+    return text
+
+
+def photograph(page: Path, picture: Path) -> None:
+    """The first screen of the page, as on a small laptop."""
+    browser = shutil.which("chromium")
+    if not browser:
+        sys.exit("The picture of the report needs a browser: apt-get install chromium")
+    options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,1000", f"--screenshot={picture}")
+    pexpect.run(f"{browser} {' '.join(options)} file://{page}", timeout=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,452 @@
+"""certrotate, command by command, against the deployed stack; its output is pinned in __snapshots__.
+
+`pytest --snapshot-update` writes the snapshots anew; look at what changed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from syrupy.assertion import SnapshotAssertion
+
+from conftest import Account
+from local_aws.pki import Leaf
+from local_aws.platform import CERTROTATE, STACK, as_json
+from test_automation import aged
+
+NAMES = ("www.example.com", "*.example.com")
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Done:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"{self.out}--- standard error\n{self.err}--- exit code {self.code}\n"
+
+
+class Tool:
+    """A person at a terminal, and the files that the authority has sent."""
+
+    def __init__(self, account: Account, directory: Path) -> None:
+        self.account = account
+        self.directory = directory
+        # The functions trust the throwaway authority; so does the person.
+        self.environment = account.aws.environment | {
+            "SSL_CERT_FILE": str(account.aws.directory / "roots.pem"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HOME": str(directory),
+            "TERM": "xterm-256color",
+        }
+
+    def file(self, leaf: Leaf, name: str = "bundle.pem") -> Path:
+        path = self.directory / name
+        path.write_text(leaf.certificate_pem + leaf.chain_pem + leaf.key_pem)
+        return path
+
+    def pkcs12(self, leaf: Leaf, password: str) -> Path:
+        path = self.directory / "bundle.p12"
+        encryption = BestAvailableEncryption(password.encode())
+        path.write_bytes(
+            pkcs12.serialize_key_and_certificates(b"www", leaf.key, leaf.certificate, list(leaf.chain), encryption)
+        )
+        return path
+
+    def run(self, *arguments: str | Path, code: int = 0, without: tuple[str, ...] = (), **environment: str) -> Done:
+        """A command whose output goes into pipes."""
+        given = {k: v for k, v in (self.environment | environment).items() if k not in without}
+        done = subprocess.run(
+            [CERTROTATE, *map(str, arguments)],
+            env=given,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert "\x1b" not in done.stdout + done.stderr, "a colour where there is no terminal"
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def json(self, *arguments: str | Path, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--output", "json", code=code).out)
+
+    def terminal(self, *arguments: str | Path, **environment: str) -> pexpect.spawn:
+        """The same on a terminal of 100 columns."""
+        return pexpect.spawn(
+            str(CERTROTATE),
+            [str(argument) for argument in arguments],
+            env=self.environment | environment,
+            cwd=str(self.directory),
+            dimensions=(30, 100),
+            encoding="utf-8",
+            timeout=60,
+        )
+
+    def neutral(self, done: object) -> str:
+        """Without what differs from run to run."""
+        text = str(done).replace(str(self.directory), "DIRECTORY")
+        for number, target in enumerate(sorted(set(re.findall(r"\bE[A-Z0-9]{13}\b", text))), 1):
+            text = text.replace(target, f"E{number:013}")
+        for pattern, name in {
+            r"certificate/[0-9a-f-]{36}": "certificate/00000000-0000-4000-8000-000000000000",
+            r"\bASCA[A-Z0-9]{17}\b": "ASCAAAAAAAAAAAAAAAAAA",
+            r"sha256:[0-9a-f]{12}…": "sha256:000000000000…",
+            r"sha256:[0-9a-f]{64}": "sha256:" + "0" * 64,
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC": "2026-11-24 12:00:00 UTC",
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z": "2026-11-24T12:00:00Z",
+            r"\d{4}-\d\d-\d\d\b": "2026-11-24",
+            r"(?m)^\d\d:\d\d:\d\d": "12:00:00",
+            r"\bsite\d\b": "site0",
+            r"\b\d+ s\b": "1 s",
+            r"unwatched/\d+": "unwatched/1",
+            r"(www|test)-\d+(-\d+)?\b": r"\1-1",
+            r"stateMachine:[\w-]+": "stateMachine:rotation",
+            r"execution:[\w-]+": "execution:rotation",
+        }.items():
+            text = re.sub(pattern, name, text)
+        return text
+
+
+@pytest.fixture
+def tool(account: Account, tmp_path: Path) -> Tool:
+    return Tool(account, tmp_path)
+
+
+def old_and_new(account: Account, store: str = "acm", count: int = 3) -> tuple[str, list[str], str]:
+    """A certificate that is served, its targets, and a source with its replacement."""
+    old = account.stored(store, aged(account, 20))
+    return old, account.targets(old, count), account.new()
+
+
+# --- check
+
+
+def test_check_of_a_fit_certificate(tool: Tool, snapshot: SnapshotAssertion):
+    bundle = tool.file(tool.account.leaf(*NAMES, days=199.5))
+    assert tool.neutral(tool.run("check", bundle, "--alias", "www.example.com")) == snapshot
+    checked = tool.json("check", bundle)
+    assert checked["fit"] and checked["names"] == [*NAMES] and checked["daysLeft"] == 199
+    assert set(checked) == {
+        *("fit", "names", "key", "fingerprint", "notBefore", "notAfter", "daysLeft", "chain", "findings"),
+    }
+
+
+def test_check_says_everything_at_once(tool: Tool, snapshot: SnapshotAssertion):
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(days=300)
+    leaf = tool.account.leaf("www.example.com", days=-3.5, not_before=past)
+    path = tool.directory / "leaf.pem"
+    path.write_text(leaf.certificate_pem + leaf.key_pem)
+    assert tool.neutral(tool.run("check", path, "--alias", "a.example.com", code=1)) == snapshot
+    assert len(tool.json("check", path, "--alias", "a.example.com", code=1)["findings"]) == 3
+
+
+def test_check_of_what_is_no_bundle(tool: Tool, snapshot: SnapshotAssertion):
+    (tool.directory / "empty.pem").write_text("")
+    (tool.directory / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("empty.pem", "binary", "missing.pem", "."):
+        assert tool.neutral(tool.run("check", name, code=1)) == snapshot(name=name)
+
+
+def test_check_asks_for_the_password_of_pkcs12(tool: Tool):
+    bundle = tool.pkcs12(tool.account.leaf(*NAMES, days=199), "open sesame")
+    password = tool.directory / "password"
+    password.write_text("open sesame\n")
+    assert tool.json("check", bundle, "--password-file", password)["fit"]
+    assert "--password-file" in tool.run("check", bundle, code=2).err
+    password.write_text("wrong")
+    assert "Is the password right?" in tool.run("check", bundle, "--password-file", password, code=1).err
+    terminal = tool.terminal("check", bundle)
+    terminal.expect("Password of .*bundle.p12")
+    terminal.sendline("open sesame")
+    terminal.expect("Nothing speaks against it")
+    terminal.expect(pexpect.EOF)
+    assert "sesame" not in terminal.before
+    assert terminal.wait() == 0
+
+
+# --- put
+
+
+def test_put_asks_first_and_stores_what_can_be_rotated(tool: Tool, snapshot: SnapshotAssertion):
+    account = tool.account
+    leaf = account.leaf(*NAMES, days=199)
+    bundle = tool.file(leaf)
+    source = f"unwatched/put-{account.number}"
+    secrets = account.aws.client("secretsmanager")
+
+    assert tool.neutral(tool.run("put", bundle, "--source", source, code=2)).replace(source, "SOURCE") == snapshot
+    terminal = tool.terminal("put", bundle, "--source", source)
+    terminal.expect("Go on?")
+    terminal.send("n")
+    terminal.expect("Nothing was changed.")
+    terminal.expect(pexpect.EOF)
+    assert terminal.wait() == 4
+    with pytest.raises(secrets.exceptions.ResourceNotFoundException):
+        secrets.get_secret_value(SecretId=source)
+
+    assert tool.json("put", bundle, "--source", source, "--yes")["created"]
+    assert not tool.json("put", bundle, "--source", source, "--yes")["created"]
+    assert secrets.get_secret_value(SecretId=source)["SecretString"] == bundle.read_text()
+    old = account.old()
+    account.targets(old, 1)
+    assert account.rotate(source, old).status == "SUCCEEDED"
+
+    parameter = f"/unwatched/put-{account.number}"
+    tool.run("put", bundle, "--source", f"ssm:{parameter}", "--yes")
+    kept = account.aws.client("ssm").get_parameter(Name=parameter, WithDecryption=True)["Parameter"]
+    assert kept["Type"] == "SecureString" and kept["Value"] == bundle.read_text()
+
+
+def test_put_stores_nothing_that_will_not_do(tool: Tool):
+    bundle = tool.file(tool.account.leaf("www.example.com", days=-1, not_before=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)))
+    done = tool.run("put", bundle, "--source", f"unwatched/bad-{tool.account.number}", "--yes", code=1)
+    assert "it expired" in done.err and done.out == ""
+    assert "--source" in tool.run("put", bundle, "--source", "s3://", code=2).err
+
+
+# --- list, plan, adopt
+
+
+def test_list(tool: Tool, snapshot: SnapshotAssertion):
+    account = tool.account
+    assert tool.neutral(tool.run("list")) == snapshot(name="empty")
+    account.targets(account.stored("acm", aged(account, 60.5)), 2)
+    managed = account.stored("iam", aged(account, 6.5), **{"cert-rotation:source": "tls/www"})
+    account.seed({"aliases": ["other.example.com"], "certificate": managed})
+    account.aws.control("POST", "acm/in-use", {"arn": account.old(days=30.5), "by": ["arn:aws:elb:balancer"]})
+    assert tool.neutral(tool.run("list")) == snapshot
+    first, *_ = tool.json("list")["certificates"]
+    assert (first["id"], first["daysLeft"], first["source"]) == (managed, 6, "tls/www")
+    assert len(first["targets"]) == 1
+    colours = tool.terminal("list")
+    colours.expect("\x1b\\[31m6")
+    plain = tool.terminal("list", NO_COLOR="1")
+    plain.expect(pexpect.EOF)
+    assert "\x1b" not in plain.before and "tls/www" in plain.before
+
+
+def test_plan_starts_nothing(tool: Tool, snapshot: SnapshotAssertion):
+    account = tool.account
+    old, targets, source = old_and_new(account)
+    before = account.world()
+    assert tool.neutral(tool.run("plan", source, "--old", old)) == snapshot
+    planned = tool.json("plan", source, "--old", old, "--targets", targets[0], "--concurrency", "5")
+    assert [one["target"]["id"] for one in planned["targets"]] == [targets[0]]
+    assert planned["input"] == {
+        "newCertificate": source,
+        "oldCertificate": old,
+        "targets": [targets[0]],
+        "concurrency": 5,
+    }
+    assert account.world() == before
+    bucket = account.aws.outputs["RotationBucketName"]
+    listed = account.aws.client("s3").list_objects_v2(Bucket=bucket, Prefix="rotations/plan/")
+    assert listed["KeyCount"] == 0
+
+
+def test_plan_with_findings(tool: Tool, snapshot: SnapshotAssertion):
+    account = tool.account
+    old = account.stored("acm", aged(account, 20))
+    account.targets(old, 2)
+    narrow = account.new("site0.example.com")
+    assert tool.neutral(tool.run("plan", narrow, "--old", old, code=1)) == snapshot
+    assert "CertificateNotFound" in tool.run("plan", narrow, code=1).err
+
+
+def test_adopt_tags_after_a_plan(tool: Tool, snapshot: SnapshotAssertion):
+    account = tool.account
+    old, _, source = old_and_new(account, "iam")
+    assert "--yes" in tool.run("adopt", old, "--source", source, code=2).err
+    assert tool.neutral(tool.run("adopt", old, "--source", source, "--yes", "--dry-run-only")) == snapshot
+    [listed] = tool.json("list")["certificates"]
+    assert (listed["source"], listed["dryRun"]) == (source, True)
+
+    empty = f"unwatched/nothing-{account.number}"
+    assert "--anyway" in tool.run("adopt", old, "--source", empty, "--yes", code=1).err
+    tool.run("adopt", old, "--source", empty, "--yes", "--anyway")
+    assert tool.json("list")["certificates"][0]["source"] == empty
+
+
+# --- start, watch, report
+
+
+def test_start_watches_until_the_end(tool: Tool, snapshot: SnapshotAssertion):
+    old, targets, source = old_and_new(tool.account)
+    done = tool.run("start", source, "--old", old, "--yes", "--name", f"test-{tool.account.number}", "--interval", "1")
+    # What was met on the way is chance; the end is not.
+    assert tool.neutral(done.out) == snapshot
+    assert "targets: 3 of 3 done" in done.err or "state: " in done.err
+    assert old not in tool.account.serving(*targets)
+    assert (
+        "Choose another --name"
+        in tool.run(*("start", source, "--old", old, "--yes", "--name", f"test-{tool.account.number}"), code=1).err
+    )
+
+    assert tool.neutral(tool.run("report")) == snapshot(name="report")
+    assert tool.json("report")["succeeded"]
+    page = tool.directory / "page.html"
+    tool.run("report", f"test-{tool.account.number}", "--html", page)
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_start_shows_a_plan_and_asks(tool: Tool):
+    old, targets, source = old_and_new(tool.account)
+    terminal = tool.terminal("start", source, "--old", old)
+    terminal.expect("3 of 3 targets are to be moved")
+    terminal.expect("Go on?")
+    terminal.send("n")
+    terminal.expect(pexpect.EOF)
+    assert terminal.wait() == 4
+    assert tool.account.serving(*targets) == [old] * 3
+
+
+def test_a_rotation_goes_on_when_nobody_watches_any_more(tool: Tool):
+    account = tool.account
+    account.settings(propagation_seconds=3)
+    old, targets, source = old_and_new(account)
+    account.settle()
+    terminal = tool.terminal("start", source, "--old", old, "--yes", "--name", f"test-{account.number}")
+    terminal.expect(r"E[A-Z0-9]{13}.*propagating")
+    terminal.sendintr()
+    terminal.expect("goes on")
+    terminal.expect(pexpect.EOF)
+    assert terminal.wait() == 130
+
+    # Another look at it, from a program this time.
+    lines = tool.run("watch", "--output", "json", "--interval", "1").out.splitlines()
+    states = [json.loads(line) for line in lines]
+    assert states[-1]["status"] == "SUCCEEDED" and states[-1]["done"] == states[-1]["total"] == 3
+    assert any(state["inFlight"] for state in states)
+    assert set(states[-1]) == {
+        *("rotation", "status", "state", "total", "done", "back", "failed", "retries", "inFlight"),
+    }
+    assert old not in account.serving(*targets)
+
+
+def test_the_end_on_a_terminal(tool: Tool):
+    old, _, source = old_and_new(tool.account)
+    terminal = tool.terminal("start", source, "--old", old, "--yes", "--interval", "1")
+    terminal.expect("3 moved")
+    terminal.expect(pexpect.EOF)
+    assert terminal.wait() == 0
+
+
+def test_a_rotation_that_fails(tool: Tool, snapshot: SnapshotAssertion):
+    account = tool.account
+    old, targets, source = old_and_new(account)
+    account.fault("UpdateDistribution", resource=targets[1], code="InvalidOrigin", status=400, times=100)
+    name = f"test-{account.number}"
+    started = tool.json("start", source, "--old", old, "--yes", "--name", name, "--detach", "--on-failure", "stop")
+    assert started["name"] == name and started["input"]["onFailure"] == "stop"
+    done = tool.run("watch", name, "--interval", "1", code=1)
+    assert "has failed: RotationIncomplete" in done.err and "certrotate explain RotationIncomplete" in done.err
+    assert "failed: Refused" in done.err
+    assert tool.neutral(tool.run("report", name).out.split("\n\n", 1)[0]) == snapshot
+    assert "RotationIncomplete" in tool.run("explain", "rotationincomplete").out
+
+
+def test_there_is_nothing_to_watch_or_to_report(tool: Tool):
+    assert "There is no rotation nosuch" in tool.run("watch", "nosuch", code=1).err
+    assert "There is no rotation nosuch" in tool.run("report", "nosuch", code=1).err
+
+
+# --- explain, completions, man pages
+
+
+def test_explain(tool: Tool, snapshot: SnapshotAssertion):
+    assert tool.run("explain").out == snapshot(name="all")
+    assert tool.run("explain", "AlreadyRunning").out == snapshot
+    assert tool.json("explain", "LookMissingAlarm")["chapter"] == "Alarms"
+    assert "lists all" in tool.run("explain", "Nonsense", code=2).err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions(tool: Tool, shell: str):
+    script = tool.run("completions", shell).out
+    assert "certrotate" in script and "retain-old-days" in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_manual_pages(tool: Tool):
+    tool.run("man", tool.directory / "man")
+    pages = {page.name for page in (tool.directory / "man").iterdir()}
+    assert {"certrotate.1", "certrotate-start.1", "certrotate-watch.1"} <= pages
+
+
+def test_help(tool: Tool, snapshot: SnapshotAssertion):
+    assert tool.run("--help").out == snapshot
+    for command in ("check", "put", "list", "plan", "adopt", "start", "watch", "report", "explain"):
+        shown = tool.run(command, "--help").out
+        assert "Example" in shown and f"certrotate {command}" in shown
+        assert shown == snapshot(name=command)
+
+
+# --- What goes wrong before anything begins
+
+
+def test_wrong_arguments(tool: Tool, snapshot: SnapshotAssertion):
+    for arguments in (
+        ("lst",),
+        ("check",),
+        ("start", "tls/www", "--concurrency", "many"),
+        ("start", "tls/www", "--keep-old", "--retain-old-days", "7"),
+        ("adopt", "nonsense", "--source", "tls/www"),
+    ):
+        assert tool.run(*arguments, code=2).err == snapshot(name=" ".join(arguments))
+
+
+def test_no_stack(tool: Tool, snapshot: SnapshotAssertion):
+    assert tool.run("watch", "--stack", "other", code=3).err == snapshot(name="named")
+    assert tool.run("watch", "--region", "eu-central-1", code=3).err == snapshot(name="elsewhere")
+    tool.run("watch", "nosuch", "--stack", STACK, code=1)
+
+
+def test_no_credentials(tool: Tool, snapshot: SnapshotAssertion):
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    assert tool.run("list", code=3, without=keys).err == snapshot
+    assert tool.run("list", "--profile", "nosuch", code=3, without=keys).err == snapshot(name="profile")
+
+
+def test_an_expired_token_and_a_missing_permission(tool: Tool, snapshot: SnapshotAssertion):
+    tool.account.fault("ListCertificates", "acm", code="ExpiredTokenException", status=400, message="expired")
+    assert tool.run("list", code=3).err == snapshot(name="expired")
+    tool.account.fault("ListCertificates", "acm", code="AccessDeniedException", status=400, message="not allowed")
+    assert tool.run("list", code=3).err == snapshot(name="denied")
+
+
+def test_nobody_at_the_other_end(tool: Tool):
+    done = tool.run("list", code=3, AWS_ENDPOINT_URL_ACM="http://127.0.0.1:1")
+    assert "the connection failed" in done.err and len(done.err.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away(tool: Tool):
+    process = subprocess.Popen([CERTROTATE, "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.wait(30) in (0, -signal.SIGPIPE)
+    assert process.stderr.read() == b""
+
+
+def test_the_source_is_what_was_put(tool: Tool):
+    """A JSON of the contract is taken as it is."""
+    leaf = tool.account.leaf(*NAMES, days=199)
+    path = tool.directory / "bundle.json"
+    path.write_text(as_json(leaf))
+    assert tool.json("check", path)["fit"]
