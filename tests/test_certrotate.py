@@ -361,6 +361,18 @@ def test_a_rotation_that_fails(tool: Tool, snapshot: SnapshotAssertion):
     assert "RotationIncomplete" in tool.run("explain", "rotationincomplete").out
 
 
+def test_watching_goes_on_when_aws_cannot_be_reached(tool: Tool):
+    account = tool.account
+    account.settings(propagation_seconds=2)
+    old, _, source = old_and_new(account)
+    name = f"test-{account.number}"
+    tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
+    # CloudFront is asked for the targets under way; nobody answers there.
+    done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_CLOUDFRONT="http://127.0.0.1:1")
+    assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
+    assert "3 moved" in done.out
+
+
 def test_there_is_nothing_to_watch_or_to_report(tool: Tool):
     assert "There is no rotation nosuch" in tool.run("watch", "nosuch", code=1).err
     assert "There is no rotation nosuch" in tool.run("report", "nosuch", code=1).err

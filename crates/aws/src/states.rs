@@ -16,6 +16,8 @@ pub struct Execution {
     pub running: bool,
     /// Has it ended well?
     pub succeeded: bool,
+    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `ABORTED` or `PENDING_REDRIVE`.
+    pub status: String,
     /// When it was started.
     pub started: Timestamp,
     /// How often it was redriven.
@@ -45,6 +47,7 @@ pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Executi
             ExecutionStatus::Running | ExecutionStatus::PendingRedrive
         ),
         succeeded: execution.status == ExecutionStatus::Succeeded,
+        status: execution.status.as_str().to_owned(),
         started: time(&execution.start_date),
         redrives: execution.redrive_count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
         output: execution.output.and_then(|output| serde_json::from_str(&output).ok()),

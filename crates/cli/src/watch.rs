@@ -89,7 +89,7 @@ async fn pause(interval: Interval) {
 #[serde(rename_all = "camelCase")]
 struct Now {
     rotation: String,
-    /// `RUNNING`, or how it ended.
+    /// As Step Functions has it.
     status: String,
     /// The state of the state machine.
     state: Option<String>,
@@ -182,14 +182,9 @@ impl Known {
             false => Vec::new(),
         };
         let records = || self.forward.values().chain(self.back.values());
-        let status = match (execution.running, execution.succeeded) {
-            (true, _) => "RUNNING",
-            (false, true) => "SUCCEEDED",
-            (false, false) => "FAILED",
-        };
         let now = Now {
             rotation: execution::name(arn).to_owned(),
-            status: status.to_owned(),
+            status: execution.status.clone(),
             state,
             total: self.plan.as_ref().map(|file| file.plan.targets.total),
             done: self.forward.len(),

@@ -10,5 +10,7 @@ mod notices;
 mod quotas;
 mod s3;
 mod source;
+#[cfg(feature = "terminal")]
+mod stack;
 mod states;
 mod wire;

@@ -1,9 +1,11 @@
 //! Sources make their clients per region, so they are answered on the wire.
 
+use std::sync::{Arc, Mutex};
+
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use rotation_aws::Aws;
-use rotation_aws::source::{SourceError, read};
+use rotation_aws::source::{Put, SourceError, put, read};
 use rotation_core::bundle::MAX_SOURCE_BYTES;
 use rotation_core::request::SourceRef;
 
@@ -80,5 +82,58 @@ async fn why_a_source_is_not_read() {
         let shown = body.chars().take(60).collect::<String>();
         let result = ask(&source, status, body).await;
         assert_eq!(kind(&result), expected, "{source:?} {status} {shown}: {result:?}");
+    }
+}
+
+/// Puts, with these answers in turn; what was called, by the last word of its target or path.
+async fn put_with(
+    source: &SourceRef,
+    answers: &'static [(u16, &'static str)],
+) -> (Result<Put, rotation_aws::error::ErrorKind>, Vec<String>) {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&calls);
+    let http = infallible_client_fn(move |request: http::Request<SdkBody>| {
+        let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+        let call = target.unwrap_or(request.uri().path()).rsplit('.').next().unwrap().to_owned();
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let mut log = log.lock().unwrap();
+        assert!(body.contains("content"), "{call}: {body}");
+        log.push(call);
+        let (status, body) = answers[log.len() - 1];
+        http::Response::builder().status(status).body(SdkBody::from(body)).unwrap()
+    });
+    let came = put(&Aws::with_http_client(http).await, source, "content").await;
+    let calls = calls.lock().unwrap().clone();
+    (came.map_err(|error| error.kind), calls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_gets_a_new_version_or_is_made() {
+    use rotation_aws::error::ErrorKind;
+    const MISSING: (u16, &str) = (400, r#"{"__type": "ResourceNotFoundException"}"#);
+    const UPDATED: &[(u16, &str)] = &[(200, "{}")];
+    const DENIED: (u16, &str) = (400, r#"{"__type": "AccessDeniedException"}"#);
+    let arn = SourceRef::Secret {
+        id: "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-a1b2c3".into(),
+        region: Some("us-east-1".into()),
+    };
+    for (source, answers, came, calls) in [
+        (secret(), UPDATED, Ok(Put::Updated), vec!["PutSecretValue"]),
+        (
+            secret(),
+            &[MISSING, (200, "{}")],
+            Ok(Put::Created),
+            vec!["PutSecretValue", "CreateSecret"],
+        ),
+        (secret(), &[DENIED], Err(ErrorKind::AccessDenied), vec!["PutSecretValue"]),
+        // A secret that is gone is not made under another ARN.
+        (arn, &[MISSING], Err(ErrorKind::NotFound), vec!["PutSecretValue"]),
+        (parameter(), &[(200, r#"{"Version": 1}"#)], Ok(Put::Created), vec!["PutParameter"]),
+        (parameter(), &[(200, r#"{"Version": 7}"#)], Ok(Put::Updated), vec!["PutParameter"]),
+    ] {
+        assert_eq!(
+            put_with(&source, answers).await,
+            (came, calls.iter().map(|call| (*call).to_owned()).collect())
+        );
     }
 }

@@ -1,7 +1,7 @@
 use aws_sdk_sfn::Client;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
-use rotation_aws::states::{find, liveness, start};
+use rotation_aws::states::{current_state, find, latest, liveness, start};
 use rotation_core::claim::Liveness;
 use serde_json::json;
 
@@ -88,4 +88,46 @@ async fn an_execution_is_started_once_under_a_name() {
     check(400, r#"{"__type": "ExecutionAlreadyExists", "message": "there"}"#, Ok(false)).await;
     let denied = r#"{"__type": "AccessDeniedException", "message": "no"}"#;
     check(400, denied, Err(ErrorKind::AccessDenied)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_executions_come_first_and_say_how_they_stand() {
+    let rule = mock!(Client::list_executions)
+        .match_requests(|request| request.state_machine_arn() == Some("arn:machine"))
+        .then_http_response(|| {
+            answer(
+                200,
+                r#"{"executions": [
+                    {"executionArn": "arn:2", "stateMachineArn": "m", "name": "two", "status": "RUNNING", "startDate": 2},
+                    {"executionArn": "arn:1", "stateMachineArn": "m", "name": "one", "status": "TIMED_OUT", "startDate": 1}
+                ], "nextToken": "more"}"#,
+            )
+        });
+    let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
+    let listed = latest(&client, "arn:machine").await.unwrap();
+    let shown: Vec<_> = listed.iter().map(|one| (&*one.arn, &*one.name, &*one.status)).collect();
+    assert_eq!(shown, [("arn:2", "two", "RUNNING"), ("arn:1", "one", "TIMED_OUT")]);
+    assert_eq!(listed[0].started.as_second(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_current_state_is_the_one_entered_last() {
+    let check = async |body: &'static str, expected: Option<&str>| {
+        let rule = mock!(Client::get_execution_history)
+            .match_requests(|request| request.reverse_order() == Some(true))
+            .then_http_response(move || answer(200, body));
+        let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
+        assert_eq!(current_state(&client, "arn:execution").await.unwrap().as_deref(), expected);
+    };
+    check(
+        r#"{"events": [
+            {"timestamp": 3, "type": "TaskScheduled", "id": 3},
+            {"timestamp": 2, "type": "TaskStateEntered", "id": 2, "stateEnteredEventDetails": {"name": "CheckQuota"}},
+            {"timestamp": 1, "type": "TaskStateEntered", "id": 1, "stateEnteredEventDetails": {"name": "PlanRotation"}}
+        ]}"#,
+        Some("CheckQuota"),
+    )
+    .await;
+    let begun = r#"{"events": [{"timestamp": 1, "type": "ExecutionStarted", "id": 1}]}"#;
+    check(begun, None).await;
 }
