@@ -1,4 +1,4 @@
-# Everything a person or CI does with this project. Needs Rust, Python 3.11, Node 20 and jq; the rest is
+# Everything a person or CI does with this project. Needs Rust, Python 3.11, Node 20, jq and chromium; the rest is
 # installed here, pinned, under .local and tests/node_modules.
 
 PY      ?= python3
@@ -17,7 +17,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package certrotate demo pictures test unit contract rotations check format audit fuzz clean
+.PHONY: help tools package certrotate demo pictures test unit contract rotations pages check format audit fuzz clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,7 +44,7 @@ demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DIS
 pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
 	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
 
-test: unit contract rotations ## Everything that is tested
+test: unit contract rotations pages ## Everything that is tested
 
 unit: ## Decisions, adapters and steps, in Rust
 	cargo test --workspace --locked
@@ -53,7 +53,10 @@ contract: tools ## State machine, template, code and pages agree; the local AWS 
 	$(PYTEST) tests/test_contract.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws
 
 rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
-	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/local_aws
+	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/test_report_page.py --ignore tests/local_aws
+
+pages: tools ## The report in a real browser, at three widths; needs chromium
+	$(PYTEST) tests/test_report_page.py
 
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core
 	cargo fmt --all --check

@@ -1,7 +1,7 @@
 //! `certrotate report`: what became of a rotation.
 
 use rotation_aws::s3;
-use rotation_core::audit::{Level, Report as Written, TargetReport};
+use rotation_core::audit::{CameTo, Level, Report as Written, TargetReport};
 use rotation_core::record::Record;
 
 use crate::account;
@@ -104,10 +104,7 @@ fn targets(targets: &[TargetReport]) -> String {
     let mut table =
         output::table(&["TARGET", "NAMES", "DEPLOYED AFTER", "HANDSHAKES", "RETRIES", "CAME TO"]);
     let mut sorted: Vec<&TargetReport> = targets.iter().collect();
-    let failed = |one: &TargetReport| {
-        [&one.forward, &one.back].into_iter().flatten().any(|record| record.failure.is_some())
-    };
-    sorted.sort_by_key(|one| !failed(one));
+    sorted.sort_by_key(|one| !one.moves().any(|record| record.failure.is_some()));
     for one in sorted.iter().take(SHOWN) {
         let last = one.back.as_ref().or(one.forward.as_ref());
         let part =
@@ -136,16 +133,15 @@ fn targets(targets: &[TargetReport]) -> String {
 }
 
 fn came_to(one: &TargetReport) -> String {
-    match (&one.forward, &one.back) {
-        (_, Some(Record { failure: Some(failure), .. })) => {
-            styled(BAD, format!("not put back: {}", failure.error))
-        }
-        (Some(Record { failure: Some(failure), .. }), Some(_)) => {
-            styled(WARN, format!("{}, put back", failure.error))
-        }
-        (_, Some(_)) => styled(WARN, "put back"),
-        (Some(Record { failure: Some(failure), .. }), None) => styled(BAD, &failure.error),
-        (Some(_), None) => styled(GOOD, "moved"),
-        (None, None) => styled(SOFT, "not begun"),
-    }
+    let came = one.came_to();
+    let style = match came {
+        CameTo::Moved => GOOD,
+        CameTo::Failed | CameTo::NotPutBack => BAD,
+        CameTo::PutBack | CameTo::Drifted | CameTo::Gone => WARN,
+        CameTo::NotBegun => SOFT,
+    };
+    let errors: Vec<&str> =
+        one.moves().filter_map(|record| Some(record.failure.as_ref()?.error.as_str())).collect();
+    let errors = if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) };
+    styled(style, format!("{}{errors}", came.words()))
 }

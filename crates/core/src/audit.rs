@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::finding::listed;
 use crate::ids::TargetId;
 use crate::plan::Serves;
-use crate::record::{DeploymentStatus, Record, UpdateStatus, VerificationStatus};
+use crate::record::{DeploymentStatus, Record, UpdateStatus, VerificationStatus, Way};
 use crate::report::Output;
 
 /// `report.json`.
@@ -121,6 +121,162 @@ pub struct TargetReport {
     pub forward: Option<Record>,
     /// What became of it on its way back.
     pub back: Option<Record>,
+}
+
+/// What became of a target, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum CameTo {
+    /// It serves the new certificate.
+    Moved,
+    /// Its move failed, and it was not put back.
+    Failed,
+    /// It serves the old certificate again.
+    PutBack,
+    /// Putting it back failed.
+    NotPutBack,
+    /// Somebody else had given it a third certificate.
+    Drifted,
+    /// Somebody else had deleted it.
+    Gone,
+    /// It was left as it was.
+    NotBegun,
+}
+
+impl CameTo {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Failed => "failed",
+            Self::PutBack => "put back",
+            Self::NotPutBack => "not put back",
+            Self::Drifted => "drifted",
+            Self::Gone => "gone",
+            Self::NotBegun => "not begun",
+        }
+    }
+}
+
+impl CameTo {
+    /// The same as a sign, for those who do not see colours.
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Moved => "✓",
+            Self::Failed | Self::NotPutBack => "✗",
+            Self::PutBack => "↩",
+            Self::Drifted | Self::Gone => "!",
+            Self::NotBegun => "·",
+        }
+    }
+}
+
+impl TargetReport {
+    /// What became of it.
+    pub fn came_to(&self) -> CameTo {
+        if let Some(back) = &self.back {
+            return if back.failure.is_some() { CameTo::NotPutBack } else { CameTo::PutBack };
+        }
+        let Some(forward) = &self.forward else { return CameTo::NotBegun };
+        let deployment = forward.deployment.as_ref().map(|one| one.status);
+        match (forward.update.as_ref().map(|one| one.status), deployment) {
+            _ if forward.failure.is_some() => CameTo::Failed,
+            (Some(UpdateStatus::Drifted), _) | (_, Some(DeploymentStatus::Drifted)) => {
+                CameTo::Drifted
+            }
+            (Some(UpdateStatus::Gone), _) | (_, Some(DeploymentStatus::Gone)) => CameTo::Gone,
+            (Some(UpdateStatus::Moving), _) => CameTo::Moved,
+            (Some(UpdateStatus::NotBegun) | None, _) => CameTo::NotBegun,
+        }
+    }
+
+    /// Its moves, in order.
+    pub fn moves(&self) -> impl Iterator<Item = &Record> {
+        self.forward.iter().chain(&self.back)
+    }
+
+    /// What its viewers met from one moment to another, as parts of a whole that follow each other.
+    pub fn timeline(&self, from: Timestamp, to: Timestamp) -> Vec<Part> {
+        let whole = to.duration_since(from).as_secs_f64().max(1.0);
+        let at =
+            |time: Timestamp| (time.duration_since(from).as_secs_f64() / whole).clamp(0.0, 1.0);
+        let mut parts = Vec::new();
+        let mut reached = 0.0;
+        let mut until = |end: f64, meets: Meets| {
+            if end > reached {
+                parts.push(Part { meets, share: end - reached });
+                reached = end;
+            }
+        };
+        let mut meets = match self.planned {
+            Serves::Old => Meets::Old,
+            Serves::New => Meets::New,
+            Serves::Other => Meets::Another,
+        };
+        for record in self.moves() {
+            let Some(update) =
+                record.update.as_ref().filter(|one| one.status == UpdateStatus::Moving)
+            else {
+                continue;
+            };
+            until(at(update.since), meets);
+            let deployed =
+                record.deployment.as_ref().filter(|one| one.status == DeploymentStatus::Deployed);
+            let Some(deployed) = deployed else {
+                meets = Meets::Both;
+                continue;
+            };
+            until(at(deployed.at), Meets::Both);
+            meets = if record.way == Way::Forward { Meets::New } else { Meets::Old };
+            if let Some(verified) = &record.verification {
+                until(
+                    at(verified.at),
+                    if meets == Meets::New { Meets::NewVerifying } else { Meets::OldVerifying },
+                );
+            }
+        }
+        until(1.0, meets);
+        parts
+    }
+}
+
+/// A stretch of time in a target's timeline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// What viewers met.
+    pub meets: Meets,
+    /// How much of the whole it is, 0 to 1.
+    pub share: f64,
+}
+
+/// Which certificate viewers met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meets {
+    /// The old one.
+    Old,
+    /// One or the other: the change is on its way to the edges.
+    Both,
+    /// The new one, at all edges, while handshakes are made.
+    NewVerifying,
+    /// The new one.
+    New,
+    /// The old one again, while handshakes are made.
+    OldVerifying,
+    /// A third one.
+    Another,
+}
+
+impl Meets {
+    /// The class of its colour in the page.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::Both => "both",
+            Self::NewVerifying => "new verifying",
+            Self::New => "new",
+            Self::OldVerifying => "old verifying",
+            Self::Another => "another",
+        }
+    }
 }
 
 /// The deletion of the old certificate.
@@ -279,18 +435,22 @@ pub fn shown(request: &Value) -> Value {
     }
 }
 
-/// The report as a page: whole in itself, no script, nothing from elsewhere.
+/// The report as a page: whole in itself, nothing from elsewhere. Its one script sorts and filters the table
+/// of targets; without it everything is there as well.
 ///
 /// # Errors
 /// When the template cannot be filled, which is a defect.
 pub fn page(report: &Report) -> Result<String, askama::Error> {
-    Page { report }.render()
+    let page = Page { report, whole: None };
+    Page { whole: Some(page.whole()), ..page }.render()
 }
 
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
     report: &'a Report,
+    /// What all timelines have in common, reckoned once.
+    whole: Option<(Timestamp, Timestamp)>,
 }
 
 impl Page<'_> {
@@ -322,10 +482,8 @@ impl Page<'_> {
         serde_json::to_string_pretty(&shown(&self.report.request)).unwrap_or_default()
     }
 
-    fn retries(&self, record: &Record) -> u64 {
-        record.update.as_ref().map_or(0, |one| one.retries)
-            + record.deployment.as_ref().map_or(0, |one| one.retries)
-            + record.verification.as_ref().map_or(0, |one| one.retries)
+    fn retries(&self, target: &TargetReport) -> u64 {
+        target.moves().map(Record::retries).sum()
     }
 
     /// What a cell says of a value that may be missing.
@@ -353,11 +511,77 @@ impl Page<'_> {
         }
     }
 
-    /// The moves of a target, in order, with what to call them.
-    fn moves<'a>(&self, target: &'a TargetReport) -> Vec<(&'static str, &'a Record)> {
-        let forward = target.forward.as_ref().map(|record| ("forward", record));
-        forward.into_iter().chain(target.back.as_ref().map(|record| ("back", record))).collect()
+    /// What a move's update came to.
+    fn updated(&self, record: &Record) -> String {
+        record.update.as_ref().map_or_else(dash, |update| match update.status {
+            UpdateStatus::Moving => self.time(&update.since),
+            UpdateStatus::Drifted => "left alone: a third certificate".into(),
+            UpdateStatus::Gone => "gone".into(),
+            UpdateStatus::NotBegun => "not begun".into(),
+        })
     }
+
+    /// What its deployment came to.
+    fn deployed(&self, record: &Record) -> String {
+        record.deployment.as_ref().map_or_else(dash, |deployment| match deployment.status {
+            DeploymentStatus::Deployed => self.time(&deployment.at),
+            DeploymentStatus::InProgress => format!("in progress at {}", self.time(&deployment.at)),
+            DeploymentStatus::Gone => "gone".into(),
+            DeploymentStatus::Drifted => "a third certificate".into(),
+        })
+    }
+
+    /// What its viewers' handshakes came to.
+    fn verified(&self, record: &Record) -> String {
+        record.verification.as_ref().map_or_else(dash, |verification| match verification.status {
+            VerificationStatus::Verified => self.time(&verification.at),
+            VerificationStatus::Skipped => "skipped".into(),
+        })
+    }
+
+    /// From when to when the timelines go: from the first update to the end.
+    fn whole(&self) -> (Timestamp, Timestamp) {
+        let moves = self.report.targets.iter().flat_map(TargetReport::moves);
+        let first = moves.filter_map(|record| Some(record.update.as_ref()?.since)).min();
+        (first.unwrap_or(self.report.rotation.started_at), self.report.rotation.ended_at)
+    }
+
+    /// The timeline of a target: class and width in percent of each part.
+    fn parts(&self, target: &TargetReport) -> Vec<(&'static str, String)> {
+        let (from, to) = self.whole.unwrap_or_else(|| self.whole());
+        let parts = target.timeline(from, to).into_iter();
+        parts.map(|part| (part.meets.class(), format!("{:.2}", part.share * 100.0))).collect()
+    }
+
+    /// The class of what a target came to.
+    fn class(&self, target: &TargetReport) -> &'static str {
+        match target.came_to() {
+            CameTo::Moved => "good",
+            CameTo::Failed | CameTo::NotPutBack => "bad",
+            CameTo::PutBack | CameTo::Drifted | CameTo::Gone => "warn",
+            CameTo::NotBegun => "soft",
+        }
+    }
+
+    /// What the targets came to, each once, in the order of severity.
+    fn came_to(&self) -> Vec<&'static str> {
+        let all = [
+            CameTo::Failed,
+            CameTo::NotPutBack,
+            CameTo::PutBack,
+            CameTo::Drifted,
+            CameTo::Gone,
+            CameTo::NotBegun,
+            CameTo::Moved,
+        ];
+        let is_there =
+            |one: &CameTo| self.report.targets.iter().any(|target| target.came_to() == *one);
+        all.into_iter().filter(is_there).map(CameTo::words).collect()
+    }
+}
+
+fn dash() -> String {
+    "–".to_owned()
 }
 
 #[cfg(test)]
@@ -463,15 +687,13 @@ mod tests {
     fn assert_sound(html: &str) {
         let mut reader = Reader::from_str(html.trim_start_matches("<!DOCTYPE html>"));
         reader.config_mut().check_end_names = true;
-        let mut depth = 0;
+        let (mut depth, mut scripts) = (0, 0);
         loop {
             match reader.read_event().expect("well-formed") {
                 Event::Start(tag) => {
                     let name = tag.name().as_ref().to_owned();
-                    assert!(
-                        !["script", "link", "img", "iframe"].contains(&name.as_str()),
-                        "{name}"
-                    );
+                    assert!(!["link", "img", "iframe"].contains(&name.as_str()), "{name}");
+                    scripts += usize::from(name == "script");
                     depth += 1;
                 }
                 Event::End(_) => depth -= 1,
@@ -479,7 +701,8 @@ mod tests {
                 _ => {}
             }
         }
-        assert_eq!(depth, 0);
+        // The one that sorts and filters; what comes from outside cannot add another.
+        assert_eq!((depth, scripts), (0, 1));
         for outside in ["src=", "href=", "url(", "@import"] {
             assert!(!html.contains(outside), "{outside}");
         }
@@ -521,8 +744,13 @@ mod tests {
         ] {
             assert!(html.contains(text), "{text}: {html}");
         }
-        assert_eq!(html.matches(">E1</th>").count(), 2, "there and back");
-        assert!(html.contains("<td>7</td>"), "all retries of a move");
+        assert_eq!(html.matches(">E1</th>").count(), 1, "a line for each");
+        assert_eq!(
+            html.matches("<b>back</b>").count(),
+            4,
+            "updated, deployed, verified, handshakes"
+        );
+        assert!(html.contains("<td>14</td>"), "all retries, there and back");
 
         report.deletion = Some(Deletion {
             deleted: true,
@@ -541,6 +769,63 @@ mod tests {
         assert_sound(&html);
         assert!(html.contains("4711, all of the account") && html.contains("2026-11-23 13:20:00"));
         assert!(!html.contains("BEGIN PRIVATE KEY"));
+    }
+
+    #[test]
+    fn a_timeline_says_what_viewers_met_and_when() {
+        let forward = || Some(record("E1", Way::Forward, None));
+        let shown = |target: &TargetReport| -> Vec<(Meets, i64)> {
+            let parts = target.timeline(at(0), at(10));
+            assert!((parts.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-9);
+            parts.iter().map(|part| (part.meets, (part.share * 10.0).round() as i64)).collect()
+        };
+        // Updated after a minute, Deployed after five, verified after six.
+        let way = [(Meets::Old, 1), (Meets::Both, 4), (Meets::NewVerifying, 1)];
+        let moved = target("E1", Serves::New, forward(), None);
+        assert_eq!(shown(&moved), [&way[..], &[(Meets::New, 4)]].concat());
+
+        let mut back = record("E1", Way::Back, None);
+        back.update.as_mut().expect("update").since = at(8);
+        back.deployment.as_mut().expect("deployment").at = at(9);
+        back.verification = None;
+        let put_back = target("E1", Serves::Old, forward(), Some(back));
+        let again = [(Meets::New, 2), (Meets::Both, 1), (Meets::Old, 1)];
+        assert_eq!(shown(&put_back), [&way[..], &again].concat());
+
+        let mut stalled = record("E1", Way::Forward, Some(("DeploymentStalled", "late")));
+        stalled.deployment.as_mut().expect("deployment").status = DeploymentStatus::InProgress;
+        let stalled = target("E1", Serves::New, Some(stalled), None);
+        assert_eq!(shown(&stalled), [(Meets::Old, 1), (Meets::Both, 9)]);
+
+        assert_eq!(shown(&target("E1", Serves::Old, None, None)), [(Meets::Old, 10)]);
+        let current =
+            TargetReport { planned: Serves::New, ..target("E1", Serves::New, None, None) };
+        assert_eq!(shown(&current), [(Meets::New, 10)]);
+        // A rotation that took no time at all.
+        assert_eq!(moved.timeline(at(0), at(0)).len(), 1);
+    }
+
+    #[test]
+    fn what_a_target_came_to() {
+        let with = |status| Record {
+            update: Some(Update { status, since: at(1), retries: 0 }),
+            ..record("E1", Way::Forward, None)
+        };
+        let moved = || Some(with(UpdateStatus::Moving));
+        let failed = |way| Some(record("E1", way, Some(("Refused", "no"))));
+        for (forward, back, came) in [
+            (moved(), None, CameTo::Moved),
+            (failed(Way::Forward), None, CameTo::Failed),
+            (failed(Way::Forward), Some(record("E1", Way::Back, None)), CameTo::PutBack),
+            (moved(), Some(record("E1", Way::Back, None)), CameTo::PutBack),
+            (moved(), failed(Way::Back), CameTo::NotPutBack),
+            (Some(with(UpdateStatus::Drifted)), None, CameTo::Drifted),
+            (Some(with(UpdateStatus::Gone)), None, CameTo::Gone),
+            (Some(with(UpdateStatus::NotBegun)), None, CameTo::NotBegun),
+            (None, None, CameTo::NotBegun),
+        ] {
+            assert_eq!(target("E1", Serves::Old, forward, back).came_to(), came);
+        }
     }
 
     #[test]
