@@ -78,11 +78,11 @@ def row(screen: pyte.Screen, number: int) -> Text:
 
 
 def photograph(page: Path, picture: Path) -> None:
-    """The first screen of the page, as on a small laptop."""
+    """The page as a browser shows it, down to the targets."""
     browser = shutil.which("chromium")
     if not browser:
         sys.exit("The picture of the report needs a browser: apt-get install chromium")
-    options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,1000", f"--screenshot={picture}")
+    options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,1700", f"--screenshot={picture}")
     pexpect.run(f"{browser} {' '.join(options)} file://{page}", timeout=120)
 
 
