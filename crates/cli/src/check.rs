@@ -62,11 +62,7 @@ pub(crate) fn run(global: &Global, args: &Check) -> Result<(), Failure> {
 
 /// Fails if anything speaks against it.
 pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
-    match checked.findings.len() {
-        0 => Ok(()),
-        1 => Err(Failure::WillNotDo("One thing speaks against this certificate.".into())),
-        more => Err(Failure::WillNotDo(format!("{more} things speak against this certificate."))),
-    }
+    Failure::of(checked.findings.len(), "this certificate")
 }
 
 /// Everything there is to say of a bundle without asking anybody.

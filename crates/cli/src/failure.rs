@@ -36,6 +36,15 @@ impl Failure {
         }
     }
 
+    /// Fails if anything was found that speaks against it; what that is has been shown.
+    pub(crate) fn of(findings: usize, what: &str) -> Result<(), Self> {
+        match findings {
+            0 => Ok(()),
+            1 => Err(Self::WillNotDo(format!("One thing speaks against {what}."))),
+            more => Err(Self::WillNotDo(format!("{more} things speak against {what}."))),
+        }
+    }
+
     /// A file that could not be read or written.
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::WillNotDo(format!("{}: {error}", path.display()))

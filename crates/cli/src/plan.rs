@@ -72,11 +72,7 @@ pub(crate) async fn run(global: &Global, args: &Request) -> Result<(), Failure> 
 
 /// Fails if anything speaks against it.
 pub(crate) fn verdict(planned: &Planned) -> Result<(), Failure> {
-    match planned.findings.len() {
-        0 => Ok(()),
-        1 => Err(Failure::WillNotDo("One thing speaks against this rotation.".into())),
-        more => Err(Failure::WillNotDo(format!("{more} things speak against this rotation."))),
-    }
+    Failure::of(planned.findings.len(), "this rotation")
 }
 
 /// The contract's input; what is not said is left out.
