@@ -65,10 +65,7 @@ def main() -> int:
             certrotate(console, aws, *start)
         certrotate(console, aws, "report", "demo")
         certrotate(console, aws, "report", "demo", "--html", str(ROOT / ".local" / "report.html"))
-        rotation = Execution(
-            aws, aws.outputs["RotationStateMachineArn"].replace(":stateMachine:", ":execution:") + ":demo"
-        )
-        return conclude(console, aws, scene, rotation.wait(), viewer)
+        return conclude(console, aws, scene, aws.execution("demo").wait(), viewer)
 
 
 def seed(aws: LocalAws, store: str, count: int) -> Scene:
@@ -134,8 +131,7 @@ def configuration(aws: LocalAws, target: str) -> dict[str, Any]:
 def certrotate(console: Console, aws: LocalAws, *arguments: str) -> int:
     """A command of the operator's tool, as a person would type it; its output goes to where this one's does."""
     console.print(f"\n[bold]$ certrotate {' '.join(arguments)}[/]")
-    roots = str(aws.directory / "roots.pem")
-    return subprocess.run([CERTROTATE, *arguments], env=aws.environment | {"SSL_CERT_FILE": roots}).returncode
+    return subprocess.run([CERTROTATE, *arguments], env=aws.environment).returncode
 
 
 def by_id(state: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rich.style import Style
 from rich.text import Text
 
 from demo import SECRET, seed
-from local_aws.platform import CERTROTATE, ROOT, Execution, LocalAws
+from local_aws.platform import CERTROTATE, ROOT, LocalAws
 
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS, LINES = 104, 36
@@ -40,10 +40,9 @@ def main() -> None:
         script = "; echo; ".join(
             f"echo '$ certrotate {' '.join(command)}'; {CERTROTATE} {' '.join(command)}" for command in commands
         )
-        environment = aws.environment | {"SSL_CERT_FILE": str(aws.directory / "roots.pem"), "TERM": "xterm-256color"}
+        environment = aws.environment | {"TERM": "xterm-256color"}
         draw(script, environment, PICTURES / "certrotate.svg")
-        arn = aws.outputs["RotationStateMachineArn"].replace(":stateMachine:", ":execution:") + ":www-2026-11"
-        Execution(aws, arn).wait()
+        aws.execution("www-2026-11").wait()
         page = aws.directory / "report.html"
         pexpect.run(f"{CERTROTATE} report www-2026-11 --html {page}", env=environment)
         photograph(page, PICTURES / "report.png")

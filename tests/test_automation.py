@@ -44,8 +44,7 @@ def started(aws: LocalAws, result: Any, certificate: str) -> Execution:
     """The execution that was started for this certificate, at its end."""
     looked = about(result, certificate)
     assert looked["decision"] == "start", looked
-    machine = aws.outputs["RotationStateMachineArn"]
-    return Execution(aws, machine.replace(":stateMachine:", ":execution:") + ":" + looked["execution"]).wait()
+    return aws.execution(looked["execution"]).wait()
 
 
 class Inbox:

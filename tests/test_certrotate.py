@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from syrupy.assertion import SnapshotAssertion
 
 from conftest import Account
+from local_aws.faults import CONTROL, Proxy
 from local_aws.pki import Leaf
-from local_aws.platform import CERTROTATE, STACK, as_json
+from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, wait_until_it_answers
 from test_automation import aged
 
 NAMES = ("www.example.com", "*.example.com")
@@ -46,9 +48,7 @@ class Tool:
     def __init__(self, account: Account, directory: Path) -> None:
         self.account = account
         self.directory = directory
-        # The functions trust the throwaway authority; so does the person.
         self.environment = account.aws.environment | {
-            "SSL_CERT_FILE": str(account.aws.directory / "roots.pem"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "HOME": str(directory),
             "TERM": "xterm-256color",
@@ -137,6 +137,15 @@ def old_and_new(account: Account, store: str = "acm", count: int = 3) -> tuple[s
     return old, account.targets(old, count), account.new()
 
 
+def decline(terminal: pexpect.spawn) -> None:
+    """Answers no, and is told that nothing was changed."""
+    terminal.expect("Go on?")
+    terminal.send("n")
+    terminal.expect("Nothing was changed.")
+    terminal.expect(pexpect.EOF)
+    assert terminal.wait() == 4
+
+
 # --- check
 
 
@@ -195,11 +204,7 @@ def test_put_asks_first_and_stores_what_can_be_rotated(tool: Tool, snapshot: Sna
 
     assert tool.neutral(tool.run("put", bundle, "--source", source, code=2)).replace(source, "SOURCE") == snapshot
     terminal = tool.terminal("put", bundle, "--source", source)
-    terminal.expect("Go on?")
-    terminal.send("n")
-    terminal.expect("Nothing was changed.")
-    terminal.expect(pexpect.EOF)
-    assert terminal.wait() == 4
+    decline(terminal)
     with pytest.raises(secrets.exceptions.ResourceNotFoundException):
         secrets.get_secret_value(SecretId=source)
 
@@ -313,10 +318,7 @@ def test_start_shows_a_plan_and_asks(tool: Tool):
     old, targets, source = old_and_new(tool.account)
     terminal = tool.terminal("start", source, "--old", old)
     terminal.expect("3 of 3 targets are to be moved")
-    terminal.expect("Go on?")
-    terminal.send("n")
-    terminal.expect(pexpect.EOF)
-    assert terminal.wait() == 4
+    decline(terminal)
     assert tool.account.serving(*targets) == [old] * 3
 
 
@@ -373,6 +375,28 @@ def test_watching_goes_on_when_aws_cannot_be_reached(tool: Tool):
     tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
     # CloudFront is asked for the targets under way; nobody answers there.
     done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_CLOUDFRONT="http://127.0.0.1:1")
+    assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
+    assert "3 moved" in done.out
+
+
+def test_watching_goes_on_when_step_functions_cannot_be_reached(tool: Tool):
+    """Its calls are the first of each look; they get through after some time."""
+    account = tool.account
+    account.settings(propagation_seconds=2)
+    old, _, source = old_and_new(account)
+    name, port = f"test-{account.number}", free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "local_aws.fault_proxy", "--upstream", account.aws.platform, "--port", str(port)]
+    environment = account.aws.environment | {"PYTHONPATH": str(ROOT / "tests")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until_it_answers(process, f"{url}{CONTROL}/health")
+            # Two looks of three attempts each.
+            Proxy(url).rules([{"operation": "DescribeExecution", "reset": True, "times": 6}])
+            tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
+            done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_SFN=url)
+        finally:
+            process.terminate()
     assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
     assert "3 moved" in done.out
 

@@ -108,6 +108,8 @@ class LocalAws:
         # What a command-line tool of a person needs, who is in front of no proxy.
         self.environment = environment | {"AWS_ENDPOINT_URL": self.platform}
         self.environment |= {f"AWS_ENDPOINT_URL_{name}": self.services for name in CERTIFICATE_SERVICES.values()}
+        # The functions trust the throwaway authority, and so does the person.
+        self.environment["SSL_CERT_FILE"] = str(roots)
         self._spawn(
             "certificate-services",
             [
@@ -234,6 +236,11 @@ class LocalAws:
             stateMachineArn=self.outputs["RotationStateMachineArn"], name=name, input=json.dumps(request)
         )["executionArn"]
         return Execution(self, arn)
+
+    def execution(self, name: str) -> Execution:
+        """A rotation that somebody else has started."""
+        machine = self.outputs["RotationStateMachineArn"]
+        return Execution(self, machine.replace(":stateMachine:", ":execution:") + f":{name}")
 
 
 @dataclass

@@ -130,9 +130,7 @@ pub async fn find_by_fingerprint(
 /// Every imported certificate.
 pub async fn list_imported(client: &Client) -> Result<Vec<AcmCertificate>, AwsError> {
     let mut found = Vec::new();
-    for summary in list(client).await? {
-        let imported = summary.r#type == Some(CertificateType::Imported);
-        let Some(arn) = summary.certificate_arn.filter(|_| imported) else { continue };
+    for arn in imported(client).await? {
         found.extend(describe(client, &arn).await?);
     }
     Ok(found)
@@ -141,11 +139,8 @@ pub async fn list_imported(client: &Client) -> Result<Vec<AcmCertificate>, AwsEr
 /// Puts tags on a certificate, over those of the same keys.
 pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsError> {
     const OPERATION: &str = "AddTagsToCertificate";
-    let mut request = client.add_tags_to_certificate().certificate_arn(arn);
-    for (key, value) in tags {
-        let tag = AcmTag::builder().key(key).value(value).build();
-        request = request.tags(tag.map_err(|error| AwsError::malformed(OPERATION, arn, error))?);
-    }
+    let request = client.add_tags_to_certificate().certificate_arn(arn);
+    let request = request.set_tags(Some(sdk_tags(tags, OPERATION)?));
     request.send().await.during(OPERATION, arn).map(drop)
 }
 
@@ -156,9 +151,7 @@ pub async fn list_tagged(
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<AcmCertificate>, AwsError> {
     let mut found = Vec::new();
-    for summary in list(client).await? {
-        let imported = summary.r#type == Some(CertificateType::Imported);
-        let Some(arn) = summary.certificate_arn.filter(|_| imported) else { continue };
+    for arn in imported(client).await? {
         let tags = tags(client, &arn).await?;
         if tags::value(&tags, key).is_some_and(&is_wanted) {
             let one = leaf_and_uses(client, &arn).await?;
@@ -174,18 +167,13 @@ pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<St
     const OPERATION: &str = "ImportCertificate";
     let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
     let chain = (!chain.is_empty()).then(|| Blob::new(chain.into_bytes()));
-    let mut request = client
+    let tags = sdk_tags(tags, OPERATION).map_err(ImportError::Aws)?;
+    let request = client
         .import_certificate()
         .certificate(Blob::new(bundle.leaf.to_pem().into_bytes()))
         .private_key(Blob::new(bundle.key.to_pem().as_bytes()))
-        .set_certificate_chain(chain);
-    for (key, value) in tags {
-        let tag =
-            AcmTag::builder().key(key).value(value).build().map_err(|error| {
-                ImportError::Aws(AwsError::malformed(OPERATION, "a tag", error))
-            })?;
-        request = request.tags(tag);
-    }
+        .set_certificate_chain(chain)
+        .set_tags(Some(tags));
     let once = aws_sdk_acm::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = request.customize().config_override(once).send().await;
     let answer = answer.during(OPERATION, "the new certificate").map_err(|error| {
@@ -231,6 +219,19 @@ pub async fn usage(client: &Client, now: Timestamp) -> Result<AcmUsage, AwsError
         usage.imported_last_year += u64::from(imported && is_new);
     }
     Ok(usage)
+}
+
+/// Tags as the SDK has them.
+fn sdk_tags(tags: &[Tag], operation: &'static str) -> Result<Vec<AcmTag>, AwsError> {
+    let tags = tags.iter().map(|(key, value)| AcmTag::builder().key(key).value(value).build());
+    tags.map(|tag| tag.map_err(|error| AwsError::malformed(operation, "a tag", error))).collect()
+}
+
+/// The ARNs of all imported certificates.
+async fn imported(client: &Client) -> Result<Vec<String>, AwsError> {
+    let all = list(client).await?.into_iter();
+    let imported = all.filter(|summary| summary.r#type == Some(CertificateType::Imported));
+    Ok(imported.filter_map(|summary| summary.certificate_arn).collect())
 }
 
 /// All certificates. Without a filter ListCertificates shows RSA 1024 and 2048 only.

@@ -117,11 +117,8 @@ pub async fn list_all(client: &Client) -> Result<Vec<IamCertificate>, AwsError> 
 /// Puts tags on a server certificate, over those of the same keys.
 pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsError> {
     const OPERATION: &str = "TagServerCertificate";
-    let mut request = client.tag_server_certificate().server_certificate_name(name_of(arn));
-    for (key, value) in tags {
-        let tag = IamTag::builder().key(key).value(value).build();
-        request = request.tags(tag.map_err(|error| AwsError::malformed(OPERATION, arn, error))?);
-    }
+    let request = client.tag_server_certificate().server_certificate_name(name_of(arn));
+    let request = request.set_tags(Some(sdk_tags(tags, OPERATION)?));
     request.send().await.during(OPERATION, arn).map(drop)
 }
 
@@ -134,20 +131,15 @@ pub async fn upload(
 ) -> Result<CertificateId, ImportError> {
     const OPERATION: &str = "UploadServerCertificate";
     let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
-    let mut request = client
+    let tags = sdk_tags(tags, OPERATION).map_err(ImportError::Aws)?;
+    let request = client
         .upload_server_certificate()
         .path(PATH)
         .server_certificate_name(name)
         .certificate_body(bundle.leaf.to_pem())
         .private_key(bundle.key.to_pem().as_str())
-        .set_certificate_chain((!chain.is_empty()).then_some(chain));
-    for (key, value) in tags {
-        let tag =
-            IamTag::builder().key(key).value(value).build().map_err(|error| {
-                ImportError::Aws(AwsError::malformed(OPERATION, "a tag", error))
-            })?;
-        request = request.tags(tag);
-    }
+        .set_certificate_chain((!chain.is_empty()).then_some(chain))
+        .set_tags(Some(tags));
     let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = request.customize().config_override(once).send().await;
     let answer = answer.during(OPERATION, name).map_err(|error| match error.code.as_deref() {
@@ -197,6 +189,12 @@ async fn list(client: &Client) -> Result<Vec<ServerCertificateMetadata>, AwsErro
         all.push(metadata.during("ListServerCertificates", "IAM")?);
     }
     Ok(all)
+}
+
+/// Tags as the SDK has them.
+fn sdk_tags(tags: &[Tag], operation: &'static str) -> Result<Vec<IamTag>, AwsError> {
+    let tags = tags.iter().map(|(key, value)| IamTag::builder().key(key).value(value).build());
+    tags.map(|tag| tag.map_err(|error| AwsError::malformed(operation, "a tag", error))).collect()
 }
 
 fn id_of(metadata: ServerCertificateMetadata) -> CertificateId {

@@ -1,7 +1,7 @@
 //! The rotation's own bucket: small JSON objects, and its report as a page.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,11 +86,7 @@ pub async fn find_json<T: DeserializeOwned>(
     bucket: &str,
     key: &str,
 ) -> Result<Option<(T, Option<String>)>, AwsError> {
-    match get(client, bucket, key).await {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is("NoSuchKey") => Ok(None),
-        Err(error) => Err(error),
-    }
+    found(get(client, bucket, key).await)
 }
 
 /// Reads an object.
@@ -108,8 +104,12 @@ pub async fn find_bytes(
     bucket: &str,
     key: &str,
 ) -> Result<Option<Vec<u8>>, AwsError> {
-    match get_bytes(client, bucket, key).await {
-        Ok((bytes, _)) => Ok(Some(bytes)),
+    Ok(found(get_bytes(client, bucket, key).await)?.map(|(body, _)| body.to_vec()))
+}
+
+fn found<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
         Err(error) if error.is("NoSuchKey") => Ok(None),
         Err(error) => Err(error),
     }
@@ -120,8 +120,8 @@ async fn get<T: DeserializeOwned>(
     bucket: &str,
     key: &str,
 ) -> Result<(T, Option<String>), AwsError> {
-    let (bytes, etag) = get_bytes(client, bucket, key).await?;
-    let value = serde_json::from_slice(&bytes)
+    let (body, etag) = get_bytes(client, bucket, key).await?;
+    let value = serde_json::from_slice(&body.into_bytes())
         .map_err(|error| AwsError::malformed(OPERATION, format!("s3://{bucket}/{key}"), error))?;
     Ok((value, etag))
 }
@@ -132,7 +132,7 @@ async fn get_bytes(
     client: &Client,
     bucket: &str,
     key: &str,
-) -> Result<(Vec<u8>, Option<String>), AwsError> {
+) -> Result<(AggregatedBytes, Option<String>), AwsError> {
     let resource = format!("s3://{bucket}/{key}");
     let answer = client.get_object().bucket(bucket).key(key).send().await;
     let answer = answer.during(OPERATION, &resource)?;
@@ -142,7 +142,7 @@ async fn get_bytes(
         .collect()
         .await
         .map_err(|error| AwsError::malformed(OPERATION, &resource, error))?;
-    Ok((body.to_vec(), etag))
+    Ok((body, etag))
 }
 
 /// Is there any object under this prefix?

@@ -1,4 +1,4 @@
-//! Fetches what lies in a source: a secret, a parameter or an object.
+//! What lies in a source (a secret, a parameter or an object): reads it, and puts a new version there.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};

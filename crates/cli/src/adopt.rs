@@ -1,9 +1,10 @@
 //! `certrotate adopt`: makes a certificate a managed one.
 
 use rotation_core::request::old_ref;
-use rotation_core::tags::{PREFIX, SOURCE, Tag};
+use rotation_core::tags::{DRY_RUN, SOURCE, Tag};
 use rotation_steps::store;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::account;
 use crate::args::{Adopt, Global};
@@ -30,7 +31,8 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
             args.certificate
         ))
     })?;
-    let planned = plan::plan(&context, plan::adopting(&args.certificate, &args.source)).await;
+    let input = json!({"newCertificate": args.source, "oldCertificate": args.certificate});
+    let planned = plan::plan(&context, input).await;
     let verdict = planned.and_then(|planned| {
         output::say(plan::text(&planned));
         plan::verdict(&planned)
@@ -47,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
 
     let mut tags: Vec<Tag> = vec![(SOURCE.into(), args.source.clone())];
     if args.dry_run_only {
-        tags.push((format!("{PREFIX}dry-run"), "true".into()));
+        tags.push((DRY_RUN.into(), "true".into()));
     }
     let listed: Vec<String> = tags.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     let then = match args.dry_run_only {

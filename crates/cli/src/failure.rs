@@ -13,9 +13,12 @@ pub(crate) enum Failure {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// AWS could not be asked, or said no.
+    /// AWS said no, or there is nothing to ask it with.
     #[error("{0}")]
     Aws(String),
+    /// AWS could not be asked, or asks for patience: the next attempt may get through.
+    #[error("{0}")]
+    Passing(String),
     /// A person said no.
     #[error("Nothing was changed.")]
     Declined,
@@ -30,7 +33,7 @@ impl Failure {
         match self {
             Self::WillNotDo(_) => 1,
             Self::Usage(_) => 2,
-            Self::Aws(_) => 3,
+            Self::Aws(_) | Self::Passing(_) => 3,
             Self::Declined => 4,
             Self::Interrupted(_) => 130,
         }
@@ -65,8 +68,11 @@ impl From<AwsError> for Failure {
             ErrorKind::Unavailable => " Look at the connection and the region, then try again.",
             ErrorKind::NotFound | ErrorKind::Refused => "",
         };
-        let text = error.to_string();
-        Self::Aws(format!("{}.{cure}", text.trim_end_matches('.')))
+        let text = format!("{}.{cure}", error.to_string().trim_end_matches('.'));
+        match error.kind {
+            ErrorKind::Throttled | ErrorKind::Unavailable => Self::Passing(text),
+            ErrorKind::AccessDenied | ErrorKind::NotFound | ErrorKind::Refused => Self::Aws(text),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) async fn run(global: &Global) -> Result<(), Failure> {
             not_after: one.certificate.not_after(),
             days_left: days_left(&one.certificate, now),
             source: tags::value(&one.tags, tags::SOURCE).map(str::to_owned),
-            dry_run: tags::value(&one.tags, "cert-rotation:dry-run") == Some("true"),
+            dry_run: tags::value(&one.tags, tags::DRY_RUN) == Some("true"),
             targets: fleet.targets_of(&one.id),
             other_users: one
                 .in_use_by

@@ -13,7 +13,7 @@ use rotation_steps::payload::{Execution, NewCertificate, OldCertificate};
 use rotation_steps::plan_rotation::{Input, Look, rehearse};
 use rotation_steps::{Context, check_quota};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::account;
 use crate::args::{Global, OnFailure, Request};
@@ -232,9 +232,4 @@ fn served(serves: Serves, deployed: bool) -> String {
         true => certificate.to_owned(),
         false => format!("{certificate}, in progress"),
     }
-}
-
-/// The input of an execution that adopts: the certificate, and where its replacement is.
-pub(crate) fn adopting(certificate: &str, source: &str) -> Value {
-    json!({"newCertificate": source, "oldCertificate": certificate})
 }

@@ -4,6 +4,7 @@
 //! targets in its folder. Only the targets under way, one a lane, are asked for in CloudFront.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use rotation_aws::cloudfront::{self, Status};
-use rotation_aws::error::ErrorKind;
 use rotation_aws::s3;
 use rotation_aws::states::{self, Execution};
 use rotation_core::ids::TargetId;
@@ -71,9 +71,8 @@ async fn watch(
                 }
                 last = Some(now);
             }
-            Err(failure @ (Failure::WillNotDo(_) | Failure::Usage(_))) => return Err(failure),
-            Err(failure) if !known.may_pass => return Err(failure),
-            Err(failure) => view.lost(&failure),
+            Err(failure @ Failure::Passing(_)) => view.lost(&failure),
+            Err(failure) => return Err(failure),
         }
         pause(interval).await;
     }
@@ -163,17 +162,14 @@ struct Known {
     waves: Vec<Vec<Vec<Target>>>,
     forward: BTreeMap<String, Record>,
     back: BTreeMap<String, Record>,
-    /// May an error of the last look pass?
-    may_pass: bool,
 }
 
 impl Known {
     async fn look(&mut self, context: &Context, arn: &str) -> Result<(Execution, Now), Failure> {
-        self.may_pass = true;
-        let execution = find(context, arn).await.inspect_err(|_| self.may_pass = false)?;
+        let execution = find(context, arn).await?;
         let folder = execution::folder(context, arn, &execution);
         let state = match execution.running {
-            true => self.passing(states::current_state(&context.aws.states, arn).await)?,
+            true => states::current_state(&context.aws.states, arn).await?,
             false => None,
         };
         self.read(context, &folder).await?;
@@ -202,44 +198,30 @@ impl Known {
         Ok((execution, now))
     }
 
-    /// Says whether an error may pass.
-    fn passing<T>(
-        &mut self,
-        answer: Result<T, rotation_aws::error::AwsError>,
-    ) -> Result<T, Failure> {
-        answer.map_err(|error| {
-            self.may_pass = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable);
-            error.into()
-        })
-    }
-
     /// Reads what has been written since: each object once.
     async fn read(&mut self, context: &Context, folder: &Folder) -> Result<(), Failure> {
         let (s3, bucket) = (&context.aws.s3, &folder.bucket);
         if self.plan.is_none() {
-            let found = self.passing(s3::find_json(s3, bucket, &folder.key("plan.json")).await)?;
+            let found = s3::find_json(s3, bucket, &folder.key("plan.json")).await?;
             self.plan = found.map(|(file, _)| file);
         }
-        let lanes =
-            self.plan.as_ref().map(|file| file.plan.targets.waves.clone()).unwrap_or_default();
-        if self.waves.len() < lanes.len() {
+        if let (Some(file), true) = (&self.plan, self.waves.is_empty()) {
             let mut waves = Vec::new();
-            for wave in &lanes {
-                let mut read = Vec::new();
+            for wave in &file.plan.targets.waves {
+                let mut lanes = Vec::new();
                 for key in wave {
-                    read.push(self.passing(s3::get_json(s3, bucket, key).await)?);
+                    lanes.push(s3::get_json(s3, bucket, key).await?);
                 }
-                waves.push(read);
+                waves.push(lanes);
             }
             self.waves = waves;
         }
         for way in [Way::Forward, Way::Back] {
-            let keys = self.passing(s3::list_keys(s3, bucket, &folder.records(way)).await)?;
+            let keys = s3::list_keys(s3, bucket, &folder.records(way)).await?;
             for key in keys {
                 let file = key.rsplit('/').next().unwrap_or(&key).to_owned();
-                if !self.records(way).contains_key(&file) {
-                    let record = self.passing(s3::get_json(s3, bucket, &key).await)?;
-                    self.records(way).insert(file, record);
+                if let Entry::Vacant(place) = self.records(way).entry(file) {
+                    place.insert(s3::get_json(s3, bucket, &key).await?);
                 }
             }
         }
@@ -289,7 +271,7 @@ impl Known {
         let mut flights = Vec::new();
         for (target, since) in self.turns() {
             let status = cloudfront::status(&context.aws.cloudfront, &target).await;
-            let step = match self.passing(status)? {
+            let step = match status? {
                 None => Step::Gone,
                 Some(status) if status.certificate.as_ref().is_some_and(|one| one.is(&old)) => {
                     Step::Updating

@@ -441,16 +441,21 @@ pub fn shown(request: &Value) -> Value {
 /// # Errors
 /// When the template cannot be filled, which is a defect.
 pub fn page(report: &Report) -> Result<String, askama::Error> {
-    let page = Page { report, whole: None };
-    Page { whole: Some(page.whole()), ..page }.render()
+    // From the first update to the end.
+    let moves = report.targets.iter().flat_map(TargetReport::moves);
+    let first = moves.filter_map(|record| Some(record.update.as_ref()?.since)).min();
+    let from = first.unwrap_or(report.rotation.started_at);
+    Page { report, from, to: report.rotation.ended_at }.render()
 }
 
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
     report: &'a Report,
-    /// What all timelines have in common, reckoned once.
-    whole: Option<(Timestamp, Timestamp)>,
+    /// Where all timelines begin.
+    from: Timestamp,
+    /// And where they end.
+    to: Timestamp,
 }
 
 impl Page<'_> {
@@ -539,17 +544,9 @@ impl Page<'_> {
         })
     }
 
-    /// From when to when the timelines go: from the first update to the end.
-    fn whole(&self) -> (Timestamp, Timestamp) {
-        let moves = self.report.targets.iter().flat_map(TargetReport::moves);
-        let first = moves.filter_map(|record| Some(record.update.as_ref()?.since)).min();
-        (first.unwrap_or(self.report.rotation.started_at), self.report.rotation.ended_at)
-    }
-
     /// The timeline of a target: class and width in percent of each part.
     fn parts(&self, target: &TargetReport) -> Vec<(&'static str, String)> {
-        let (from, to) = self.whole.unwrap_or_else(|| self.whole());
-        let parts = target.timeline(from, to).into_iter();
+        let parts = target.timeline(self.from, self.to).into_iter();
         parts.map(|part| (part.meets.class(), format!("{:.2}", part.share * 100.0))).collect()
     }
 

@@ -6,6 +6,8 @@ use crate::ids::CertificateId;
 pub const PREFIX: &str = "cert-rotation:";
 /// On a managed certificate: where its replacement is found, as a `newCertificate` value.
 pub const SOURCE: &str = "cert-rotation:source";
+/// On a managed certificate: whether its rotation is only rehearsed, `true` or `false`.
+pub const DRY_RUN: &str = "cert-rotation:dry-run";
 /// On a certificate this system imported: the fingerprint of its leaf.
 pub const FINGERPRINT: &str = "cert-rotation:fingerprint";
 /// On a certificate this system imported: the id and the ARN of the certificate it replaces.

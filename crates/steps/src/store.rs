@@ -58,7 +58,7 @@ pub async fn copies(
 pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
     let acm = acm::list_tagged(&aws.acm, tags::SOURCE, &is_wanted).await?;
     let iam = iam::list_tagged(&aws.iam, tags::SOURCE, &is_wanted).await?;
-    Ok(acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect())
+    Ok(both(acm, iam))
 }
 
 /// Every third-party certificate that CloudFront can take: those imported into ACM, those of IAM's path
@@ -66,7 +66,11 @@ pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<
 pub async fn all(aws: &Aws) -> Result<Vec<Stored>, AwsError> {
     let acm = acm::list_imported(&aws.acm).await?;
     let iam = iam::list_all(&aws.iam).await?;
-    Ok(acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect())
+    Ok(both(acm, iam))
+}
+
+fn both(acm: Vec<acm::AcmCertificate>, iam: Vec<iam::IamCertificate>) -> Vec<Stored> {
+    acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect()
 }
 
 /// Puts tags on a certificate, over those of the same keys.
