@@ -25,6 +25,7 @@ from local_aws.faults import CONTROL, Proxy
 from local_aws.pki import Leaf
 from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, wait_until_it_answers
 from test_automation import aged
+from test_commands import blocks
 
 NAMES = ("www.example.com", "*.example.com")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -314,6 +315,21 @@ def test_start_watches_until_the_end(tool: Tool, snapshot: SnapshotAssertion):
     assert page.read_text().startswith("<!DOCTYPE html>")
 
 
+def test_the_page_is_opened_in_the_browser(tool: Tool):
+    old, _, source = old_and_new(tool.account)
+    name = f"test-{tool.account.number}"
+    tool.run("start", source, "--old", old, "--yes", "--name", name, "--interval", "1")
+    opened, programs = tool.directory / "opened", tool.directory / "bin"
+    programs.mkdir()
+    # What a desktop has under this name hands the page to the browser.
+    (programs / "xdg-open").write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    (programs / "xdg-open").chmod(0o755)
+    path = f"{programs}:{tool.environment['PATH']}"
+    tool.run("report", name, "--open", PATH=path, TMPDIR=str(tool.directory))
+    assert opened.read_text().strip() == str(tool.directory / f"{name}.html")
+    assert (tool.directory / f"{name}.html").read_text().startswith("<!DOCTYPE html>")
+
+
 def test_start_shows_a_plan_and_asks(tool: Tool):
     old, targets, source = old_and_new(tool.account)
     terminal = tool.terminal("start", source, "--old", old)
@@ -367,6 +383,25 @@ def test_a_rotation_that_fails(tool: Tool, snapshot: SnapshotAssertion):
     assert "RotationIncomplete" in tool.run("explain", "rotationincomplete").out
 
 
+def test_what_is_put_back_is_shown_target_by_target(tool: Tool):
+    account = tool.account
+    account.settings(propagation_seconds=2)
+    old, targets, source = old_and_new(account)
+    account.settle()
+    # The first two are moved; the third is refused, for good.
+    account.fault("UpdateDistribution", code="InvalidWebACLId", resource=max(targets), times=99)
+    name = f"test-{account.number}"
+    tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
+    lines = tool.run("watch", name, "--output", "json", "--interval", "1", code=1).out.splitlines()
+    states = [json.loads(line) for line in lines]
+    flights = [flight for state in states for flight in state["inFlight"]]
+    back = {flight["target"]["id"] for flight in flights if flight["way"] == "back"}
+    assert back <= set(targets) and back, states
+    assert "propagating" in {flight["step"] for flight in flights if flight["way"] == "back"}
+    assert states[-1]["back"] == 2 and states[-1]["inFlight"] == []
+    assert account.serving(*targets) == [old] * 3
+
+
 def test_watching_goes_on_when_aws_cannot_be_reached(tool: Tool):
     account = tool.account
     account.settings(propagation_seconds=2)
@@ -404,6 +439,33 @@ def test_watching_goes_on_when_step_functions_cannot_be_reached(tool: Tool):
 def test_there_is_nothing_to_watch_or_to_report(tool: Tool):
     assert "There is no rotation nosuch" in tool.run("watch", "nosuch", code=1).err
     assert "There is no rotation nosuch" in tool.run("report", "nosuch", code=1).err
+
+
+def test_the_commands_of_the_readme(tool: Tool):
+    """Each as it stands there, in a shell on a terminal, by a person who says yes."""
+    account = tool.account
+    old = account.stored("acm", aged(account, 20))
+    targets = account.targets(old)
+    leaf = account.leaf(*NAMES, days=199)
+    (tool.directory / "fullchain.pem").write_text(leaf.certificate_pem + leaf.chain_pem)
+    (tool.directory / "key.pem").write_text(leaf.key_pem)
+    [block] = blocks("README.md", "## In the terminal", "![A rotation in the terminal]")
+    install, *commands = block.replace("tls/www", f"unwatched/readme-{account.number}").splitlines()
+    assert install == "make certrotate RELEASE=1 && install target/release/certrotate ~/.local/bin/"
+    asked, environment = [], tool.environment | {"OLD": old}
+    environment["PATH"] = f"{CERTROTATE.parent}:{environment['PATH']}"
+    for command in commands:
+        shell = pexpect.spawn("bash", ["-c", command], env=environment, cwd=str(tool.directory), timeout=60)
+        if shell.expect([r"Go on\?", pexpect.EOF]) == 0:
+            asked.append(command.split()[1])
+            shell.send("y")
+            shell.expect(pexpect.EOF)
+        assert shell.wait() == 0, command
+        environment["NEW"] = account.serving(*targets)[0]
+    assert asked == ["put", "start", "adopt"]
+    assert set(account.serving(*targets)) == account.certificates() == {environment["NEW"]} != {old}
+    [served] = [one for one in tool.json("list")["certificates"] if one["arn"] == environment["NEW"]]
+    assert served["source"] == f"unwatched/readme-{account.number}" and len(served["targets"]) == 3
 
 
 # --- explain, completions, man pages

@@ -34,6 +34,14 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
     let input = json!({"newCertificate": args.source, "oldCertificate": args.certificate});
     let planned = plan::plan(&context, input).await;
     let verdict = planned.and_then(|planned| {
+        // Right after a rotation the source holds what is served, and that is how it should be.
+        if planned.is_the_same() {
+            output::say(format!(
+                "{} holds this very certificate: there is nothing to rotate until a new one is put there.",
+                args.source
+            ));
+            return Ok(());
+        }
         output::say(plan::text(&planned));
         plan::verdict(&planned)
     });

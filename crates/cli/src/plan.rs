@@ -41,6 +41,14 @@ pub(crate) struct Planned {
     pub findings: Vec<Finding>,
 }
 
+impl Planned {
+    /// Does nothing speak against it but that the new certificate is the old one?
+    pub(crate) fn is_the_same(&self) -> bool {
+        self.old_certificate.fingerprint.as_ref() == Some(&self.new_certificate.fingerprint)
+            && self.findings.len() == 1
+    }
+}
+
 /// A target.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -120,9 +120,19 @@ struct Failed {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Flight {
     target: TargetId,
+    way: Way,
     step: Step,
     /// When it was its turn.
     since: Timestamp,
+}
+
+impl fmt::Display for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.way {
+            Way::Forward => self.step.fmt(f),
+            Way::Back => write!(f, "back to the old certificate: {}", self.step),
+        }
+    }
 }
 
 /// What happens to a target just now.
@@ -158,7 +168,9 @@ struct PlanFile {
 #[derive(Default)]
 struct Known {
     plan: Option<PlanFile>,
-    /// Wave by wave, lane by lane.
+    /// Of the rollback; 0 on the way forward.
+    round: u64,
+    /// Of this round, wave by wave, lane by lane.
     waves: Vec<Vec<Vec<Target>>>,
     forward: BTreeMap<String, Record>,
     back: BTreeMap<String, Record>,
@@ -205,27 +217,63 @@ impl Known {
             let found = s3::find_json(s3, bucket, &folder.key("plan.json")).await?;
             self.plan = found.map(|(file, _)| file);
         }
-        if let (Some(file), true) = (&self.plan, self.waves.is_empty()) {
-            let mut waves = Vec::new();
-            for wave in &file.plan.targets.waves {
-                let mut lanes = Vec::new();
-                for key in wave {
-                    lanes.push(s3::get_json(s3, bucket, key).await?);
-                }
-                waves.push(lanes);
-            }
-            self.waves = waves;
-        }
         for way in [Way::Forward, Way::Back] {
             let keys = s3::list_keys(s3, bucket, &folder.records(way)).await?;
+            let round = self.round;
             for key in keys {
                 let file = key.rsplit('/').next().unwrap_or(&key).to_owned();
-                if let Entry::Vacant(place) = self.records(way).entry(file) {
-                    place.insert(s3::get_json(s3, bucket, &key).await?);
+                match self.records(way).entry(file) {
+                    Entry::Vacant(place) => {
+                        place.insert(s3::get_json(s3, bucket, &key).await?);
+                    }
+                    // A later round writes over what the one before has written.
+                    Entry::Occupied(mut known) if way == Way::Back && known.get().round < round => {
+                        known.insert(s3::get_json(s3, bucket, &key).await?);
+                    }
+                    Entry::Occupied(_) => {}
                 }
             }
         }
+        let (round, waves) = self.lanes(context, folder).await?;
+        if self.waves.is_empty() || round > self.round {
+            let mut read = Vec::new();
+            for wave in waves {
+                let mut lanes = Vec::new();
+                for key in wave {
+                    lanes.push(s3::get_json(s3, bucket, &key).await?);
+                }
+                read.push(lanes);
+            }
+            (self.round, self.waves) = (round, read);
+        }
         Ok(())
+    }
+
+    /// The number of the last round and the keys of its lanes, wave by wave.
+    async fn lanes(
+        &self,
+        context: &Context,
+        folder: &Folder,
+    ) -> Result<(u64, Vec<Vec<String>>), Failure> {
+        if self.halted() {
+            let prefix = folder.key("back/");
+            let mut rounds: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+            for key in s3::list_keys(&context.aws.s3, &folder.bucket, &prefix).await? {
+                let round = key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
+                let round = round.and_then(|(round, _)| round.parse().ok()).unwrap_or(0);
+                rounds.entry(round).or_default().push(key);
+            }
+            if let Some((round, lanes)) = rounds.pop_last() {
+                return Ok((round, vec![lanes]));
+            }
+        }
+        let forward = self.plan.as_ref().map(|file| file.plan.targets.waves.clone());
+        Ok((0, forward.unwrap_or_default()))
+    }
+
+    /// After a failure no further target is begun on the way forward.
+    fn halted(&self) -> bool {
+        self.forward.values().any(|record| record.failure.is_some())
     }
 
     fn records(&mut self, way: Way) -> &mut BTreeMap<String, Record> {
@@ -238,8 +286,17 @@ impl Known {
     /// Of the first wave that is not done, the first target without a record of each lane, and since when.
     fn turns(&self) -> Vec<(TargetId, Timestamp)> {
         let Some(file) = &self.plan else { return Vec::new() };
-        let record = |target: &Target| self.forward.get(&file_of(target));
-        let mut since = file.made_at;
+        let (records, mut since) = match self.round {
+            0 => (&self.forward, file.made_at),
+            _ => {
+                let before = self.forward.values().chain(self.back.values());
+                let before = before.filter(|one| one.round < self.round);
+                (&self.back, before.map(|one| one.at).max().unwrap_or(file.made_at))
+            }
+        };
+        let record = |target: &Target| {
+            records.get(&file_of(target)).filter(|record| record.round == self.round)
+        };
         for wave in &self.waves {
             let turns: Vec<(TargetId, Timestamp)> = wave
                 .iter()
@@ -264,22 +321,23 @@ impl Known {
     }
 
     async fn in_flight(&mut self, context: &Context) -> Result<Vec<Flight>, Failure> {
-        // After a failure no further target is begun; what is put back is counted only.
-        let halted = self.forward.values().any(|record| record.failure.is_some());
         let old = self.plan.as_ref().and_then(|file| file.plan.old_certificate.id.clone());
-        let (false, Some(old)) = (halted, old) else { return Ok(Vec::new()) };
+        let way = if self.round == 0 { Way::Forward } else { Way::Back };
+        let (Some(old), false) = (old, way == Way::Forward && self.halted()) else {
+            return Ok(Vec::new());
+        };
         let mut flights = Vec::new();
         for (target, since) in self.turns() {
-            let status = cloudfront::status(&context.aws.cloudfront, &target).await;
-            let step = match status? {
-                None => Step::Gone,
-                Some(status) if status.certificate.as_ref().is_some_and(|one| one.is(&old)) => {
-                    Step::Updating
+            let status = cloudfront::status(&context.aws.cloudfront, &target).await?;
+            let step = status.map_or(Step::Gone, |status| {
+                let is_old = status.certificate.as_ref().is_some_and(|one| one.is(&old));
+                match status.status {
+                    _ if is_old == (way == Way::Forward) => Step::Updating,
+                    Status::Deployed => Step::Verifying,
+                    _ => Step::Propagating,
                 }
-                Some(status) if status.status == Status::Deployed => Step::Verifying,
-                Some(_) => Step::Propagating,
-            };
-            flights.push(Flight { target, step, since });
+            });
+            flights.push(Flight { target, way, step, since });
         }
         Ok(flights)
     }
@@ -356,7 +414,7 @@ impl View {
             self.changed(&failed.target.to_string(), format!("failed: {}", failed.error));
         }
         for flight in &now.in_flight {
-            self.changed(&flight.target.to_string(), flight.step.to_string());
+            self.changed(&flight.target.to_string(), flight.to_string());
         }
         Ok(())
     }
@@ -472,7 +530,7 @@ impl Bars {
                 bar
             });
             let since = account::now().duration_since(flight.since);
-            bar.set_message(format!("{}  {}", flight.step, output::span(since)));
+            bar.set_message(format!("{flight}  {}", output::span(since)));
         }
     }
 
