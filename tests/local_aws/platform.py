@@ -132,6 +132,7 @@ class LocalAws:
         functions = {f"AWS_ENDPOINT_URL_{name}": self.proxies.get(url, url) for name, url in upstreams.items()}
         functions |= {"AWS_ENDPOINT_URL": self.platform, "SSL_CERT_FILE": str(roots)}
         functions["VIEWER_EDGE"] = f"127.0.0.1:{self.edge_port}"
+        self.functions_environment = environment | functions
         own = {
             "GATEWAY_PORT": str(self.platform_port),
             "BIND_HOST": "127.0.0.1",
@@ -140,7 +141,7 @@ class LocalAws:
             "SFN_WAIT_SCALE": str(self.wait_scale),
             "TMPDIR": str(self.directory),
         }
-        self._spawn("platform", [str(Path(sys.executable).parent / "ministack")], environment | functions | own)
+        self._spawn("platform", [str(Path(sys.executable).parent / "ministack")], self.functions_environment | own)
         for name, (upstream, url) in zip(("services-proxy", "platform-proxy"), self.proxies.items(), strict=False):
             command = [sys.executable, "-m", "local_aws.fault_proxy", "--upstream", upstream]
             port = url.rpartition(":")[2]

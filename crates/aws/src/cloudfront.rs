@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+use serde::{Deserialize, Serialize};
 
 use crate::config_document::ConfigDocument;
 pub use crate::config_document::ViewerCertificateRef;
@@ -91,10 +92,40 @@ pub struct TargetStatus {
     pub status: Status,
     /// What it serves.
     pub certificate: Option<ViewerCertificateRef>,
+    /// How viewers reach it.
+    pub reach: Reach,
+}
+
+/// How viewers reach a target, as far as one read says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// A disabled one serves nobody.
+    pub enabled: bool,
+    /// Where they come in.
+    pub at: ReachedAt,
+}
+
+/// `at` of a [`Reach`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReachedAt {
+    /// A distribution's own edge name.
+    Edge(Entrance),
+    /// A template: wherever its tenants are reached.
+    Tenants,
+    /// A tenant: at the endpoint of its connection group.
+    #[serde(rename_all = "camelCase")]
+    ConnectionGroup {
+        /// Its id; none is the default one.
+        group: Option<String>,
+        /// The tenant's domains in use.
+        names: Vec<String>,
+    },
 }
 
 /// Where viewers come in, and which names they ask for there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Entrance {
     /// The edge name: `d….cloudfront.net`, of a tenant that of its connection group.
     pub host: String,
@@ -102,17 +133,6 @@ pub struct Entrance {
     pub names: Vec<String>,
     /// Does it serve viewers that send no name (`vip`)?
     pub without_sni: bool,
-}
-
-/// How viewers reach a target, by one fresh look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entrances {
-    /// What it serves.
-    pub certificate: Option<ViewerCertificateRef>,
-    /// Is it enabled? A disabled one serves nobody.
-    pub enabled: bool,
-    /// Where.
-    pub entrances: Vec<Entrance>,
 }
 
 /// Why a configuration was not written.
@@ -256,96 +276,85 @@ async fn get_tenant(client: &Client, id: &str) -> Result<Option<DistributionTena
     }
 }
 
-/// A target's status and certificate; none if it is gone.
+/// A target's status, certificate and viewers; none if it is gone.
 pub async fn status(client: &Client, target: &TargetId) -> Result<Option<TargetStatus>, AwsError> {
     let TargetId { kind, id } = target;
-    let (status, certificate) = match kind {
-        TargetKind::Distribution => {
-            let Some(distribution) = get_distribution(client, id).await? else { return Ok(None) };
-            let certificate =
-                distribution.distribution_config.and_then(|config| config.viewer_certificate);
-            (distribution.status, certificate.as_ref().and_then(certificate_ref))
-        }
-        TargetKind::Tenant => {
-            let Some(tenant) = get_tenant(client, id).await? else { return Ok(None) };
-            let arn = tenant.customizations.and_then(|all| all.certificate).map(|own| own.arn);
-            (tenant.status.unwrap_or_default(), arn.map(ViewerCertificateRef::Acm))
-        }
-    };
-    Ok(Some(TargetStatus { status: Status::of(&status), certificate }))
-}
-
-/// Where viewers reach a target; none if it is gone. For the template of tenants these are the tenants
-/// without a certificate of their own. The endpoints of tenants are asked for only `with_hosts`.
-pub async fn entrances(
-    client: &Client,
-    target: &TargetId,
-    with_hosts: bool,
-) -> Result<Option<Entrances>, AwsError> {
-    let TargetId { kind, id } = target;
-    match kind {
+    Ok(match kind {
         TargetKind::Distribution => {
             let Some(distribution) = get_distribution(client, id).await? else { return Ok(None) };
             let config = distribution.distribution_config.ok_or_else(|| {
                 AwsError::malformed("GetDistribution", id, "no DistributionConfig")
             })?;
             let viewer = config.viewer_certificate.as_ref();
-            let entrances = if config.connection_mode == Some(ConnectionMode::TenantOnly) {
-                let tenants = list_tenants_of(client, id).await?;
-                let inheriting: Vec<TenantFacts> =
-                    tenants.into_iter().filter(|tenant| tenant.certificate_arn.is_none()).collect();
-                tenant_entrances(client, &inheriting, with_hosts).await?
-            } else {
-                vec![Entrance {
+            let at = match config.connection_mode {
+                Some(ConnectionMode::TenantOnly) => ReachedAt::Tenants,
+                _ => ReachedAt::Edge(Entrance {
                     host: distribution.domain_name,
-                    names: config.aliases.and_then(|aliases| aliases.items).unwrap_or_default(),
                     without_sni: viewer.and_then(|viewer| viewer.ssl_support_method.as_ref())
                         == Some(&SslSupportMethod::Vip),
-                }]
+                    names: config.aliases.and_then(|aliases| aliases.items).unwrap_or_default(),
+                }),
             };
-            let certificate = viewer.and_then(certificate_ref);
-            Ok(Some(Entrances { certificate, enabled: config.enabled, entrances }))
+            Some(TargetStatus {
+                status: Status::of(&distribution.status),
+                certificate: viewer.and_then(certificate_ref),
+                reach: Reach { enabled: config.enabled, at },
+            })
         }
         TargetKind::Tenant => {
             let Some(tenant) = get_tenant(client, id).await? else { return Ok(None) };
-            let domains = tenant.domains.unwrap_or_default();
-            let facts = TenantFacts {
-                id: id.clone(),
-                distribution_id: tenant.distribution_id.unwrap_or_default(),
-                served: served(&domains),
-                domains: domains.into_iter().map(|domain| domain.domain).collect(),
-                certificate_arn: tenant
-                    .customizations
-                    .and_then(|all| all.certificate)
-                    .map(|own| own.arn),
-                connection_group: tenant.connection_group_id,
-                enabled: tenant.enabled.unwrap_or(true),
+            let arn = tenant.customizations.and_then(|all| all.certificate).map(|own| own.arn);
+            Some(TargetStatus {
                 status: Status::of(tenant.status.as_deref().unwrap_or_default()),
-            };
-            Ok(Some(Entrances {
-                certificate: facts.certificate_arn.clone().map(ViewerCertificateRef::Acm),
-                enabled: facts.enabled,
-                entrances: tenant_entrances(client, &[facts], with_hosts).await?,
-            }))
+                certificate: arn.map(ViewerCertificateRef::Acm),
+                reach: Reach {
+                    enabled: tenant.enabled.unwrap_or(true),
+                    at: ReachedAt::ConnectionGroup {
+                        group: tenant.connection_group_id,
+                        names: served(&tenant.domains.unwrap_or_default()),
+                    },
+                },
+            })
         }
-    }
+    })
+}
+
+/// Where viewers reach a target. For the template of tenants these are the tenants without a certificate of
+/// their own. The endpoints of tenants are asked for only `with_hosts`.
+pub async fn entrances(
+    client: &Client,
+    target: &TargetId,
+    reach: &Reach,
+    with_hosts: bool,
+) -> Result<Vec<Entrance>, AwsError> {
+    let tenants = match &reach.at {
+        ReachedAt::Edge(entrance) => return Ok(vec![entrance.clone()]),
+        ReachedAt::ConnectionGroup { group, names } => vec![(group.clone(), names.clone())],
+        ReachedAt::Tenants => list_tenants_of(client, &target.id)
+            .await?
+            .into_iter()
+            .filter(|tenant| tenant.enabled && tenant.certificate_arn.is_none())
+            .map(|tenant| (tenant.connection_group, tenant.served))
+            .collect(),
+    };
+    tenant_entrances(client, target, tenants, with_hosts).await
 }
 
 /// The domains of tenants by the endpoint of their connection group; the default group's for those that
 /// name none (CloudFront Developer Guide, "Connection groups").
 async fn tenant_entrances(
     client: &Client,
-    tenants: &[TenantFacts],
+    target: &TargetId,
+    tenants: Vec<(Option<String>, Vec<String>)>,
     with_hosts: bool,
 ) -> Result<Vec<Entrance>, AwsError> {
     const OPERATION: &str = "ListConnectionGroups";
-    let enabled: Vec<&TenantFacts> = tenants.iter().filter(|tenant| tenant.enabled).collect();
     let entrance = |(host, names)| Entrance { host, names, without_sni: false };
-    if enabled.is_empty() {
+    if tenants.is_empty() {
         return Ok(Vec::new());
     }
     if !with_hosts {
-        let names = enabled.iter().flat_map(|tenant| tenant.served.clone()).collect();
+        let names = tenants.into_iter().flat_map(|(_, names)| names).collect();
         return Ok(vec![entrance(("every edge".to_owned(), names))]);
     }
     let mut pages = client.list_connection_groups().into_paginator().items().send();
@@ -354,19 +363,15 @@ async fn tenant_entrances(
         groups.push(group.during(OPERATION, "the account")?);
     }
     let mut by_host: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for tenant in enabled {
-        let group = groups.iter().find(|group| match &tenant.connection_group {
+    for (named, names) in tenants {
+        let group = groups.iter().find(|group| match &named {
             Some(id) => group.id == *id,
             None => group.is_default == Some(true),
         });
         let group = group.ok_or_else(|| {
-            AwsError::malformed(
-                OPERATION,
-                &tenant.id,
-                "the tenant's connection group is not listed",
-            )
+            AwsError::malformed(OPERATION, &target.id, "a connection group is not listed")
         })?;
-        by_host.entry(group.routing_endpoint.clone()).or_default().extend(tenant.served.clone());
+        by_host.entry(group.routing_endpoint.clone()).or_default().extend(names);
     }
     Ok(by_host.into_iter().map(entrance).collect())
 }

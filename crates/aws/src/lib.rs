@@ -14,40 +14,55 @@ pub mod stack;
 pub mod states;
 mod whole_xml;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::sdk_config::Builder;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use rotation_core::request::CLOUDFRONT_REGION;
 
 use crate::whole_xml::WholeXml;
 
-/// The clients of one function.
+/// The clients of one function, each made when it is first asked for: what a function does not ask for is not
+/// even linked into it.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    /// ACM in us-east-1, where CloudFront reads it.
-    pub acm: aws_sdk_acm::Client,
-    /// CloudFront.
-    pub cloudfront: aws_sdk_cloudfront::Client,
-    /// IAM.
-    pub iam: aws_sdk_iam::Client,
-    /// Service Quotas in us-east-1, which has those of the global services and of ACM there.
-    pub quotas: aws_sdk_servicequotas::Client,
-    /// S3 in the function's own region.
-    pub s3: aws_sdk_s3::Client,
-    /// Step Functions in the function's own region.
-    pub states: aws_sdk_sfn::Client,
     config: SdkConfig,
+    #[doc(hidden)]
+    pub acm: OnceLock<aws_sdk_acm::Client>,
+    #[doc(hidden)]
+    pub cloudfront: OnceLock<aws_sdk_cloudfront::Client>,
+    #[doc(hidden)]
+    pub iam: OnceLock<aws_sdk_iam::Client>,
+    #[doc(hidden)]
+    pub quotas: OnceLock<aws_sdk_servicequotas::Client>,
+    #[doc(hidden)]
+    pub s3: OnceLock<aws_sdk_s3::Client>,
+    #[doc(hidden)]
+    pub states: OnceLock<aws_sdk_sfn::Client>,
 }
 
 impl Aws {
-    /// Clients with the function's credentials and the SDK's own environment variables.
-    pub async fn from_env() -> Self {
-        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
-        Self::of(&configured(loader).load().await)
+    /// Clients with a function's credentials, region and endpoints, all of which Lambda and local runs set in
+    /// the environment. The SDK's whole chain would also look for files, containers and instances.
+    pub fn from_env() -> Self {
+        let config = patient(SdkConfig::builder())
+            .region(environment("AWS_REGION").map(Region::new))
+            .credentials_provider(SharedCredentialsProvider::new(
+                EnvironmentVariableCredentialsProvider::new(),
+            ))
+            .service_config(Endpoints)
+            .http_client(https());
+        Self::of(config.build())
     }
 
     /// Clients with the credentials of a person: the SDK's whole chain, with single sign-on and the profiles of
@@ -67,7 +82,7 @@ impl Aws {
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
-        let mut config = configured(loader).load().await;
+        let mut config = patient(loader.load().await.into_builder()).build();
         if config.region().is_none() {
             config = config.to_builder().region(Region::from_static(CLOUDFRONT_REGION)).build();
         }
@@ -79,7 +94,75 @@ impl Aws {
             .provide_credentials()
             .await
             .map_err(|error| words(&error))?;
-        Ok(Self::of(&config))
+        Ok(Self::of(config))
+    }
+
+    /// Clients that send everything to `http`, signed with credentials that are worth nothing.
+    pub fn with_http_client(http: SharedHttpClient) -> Self {
+        let worthless = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test");
+        let config = patient(SdkConfig::builder())
+            .region(Region::from_static(CLOUDFRONT_REGION))
+            .credentials_provider(SharedCredentialsProvider::new(worthless))
+            .http_client(http);
+        Self::of(config.build())
+    }
+
+    fn of(config: SdkConfig) -> Self {
+        Self {
+            config,
+            acm: OnceLock::new(),
+            cloudfront: OnceLock::new(),
+            iam: OnceLock::new(),
+            quotas: OnceLock::new(),
+            s3: OnceLock::new(),
+            states: OnceLock::new(),
+        }
+    }
+
+    /// ACM in us-east-1, where CloudFront reads it.
+    pub fn acm(&self) -> &aws_sdk_acm::Client {
+        self.acm.get_or_init(|| aws_sdk_acm::Client::new(&self.config_in(Some(CLOUDFRONT_REGION))))
+    }
+
+    /// CloudFront.
+    pub fn cloudfront(&self) -> &aws_sdk_cloudfront::Client {
+        self.cloudfront.get_or_init(|| {
+            let config = self.config_in(Some(CLOUDFRONT_REGION));
+            let config = aws_sdk_cloudfront::config::Builder::from(&config).interceptor(WholeXml);
+            aws_sdk_cloudfront::Client::from_conf(config.build())
+        })
+    }
+
+    /// IAM.
+    pub fn iam(&self) -> &aws_sdk_iam::Client {
+        self.iam.get_or_init(|| {
+            let config = self.config_in(Some(CLOUDFRONT_REGION));
+            let config = aws_sdk_iam::config::Builder::from(&config).interceptor(WholeXml);
+            aws_sdk_iam::Client::from_conf(config.build())
+        })
+    }
+
+    /// Service Quotas in us-east-1, which has those of the global services and of ACM there.
+    pub fn quotas(&self) -> &aws_sdk_servicequotas::Client {
+        self.quotas.get_or_init(|| {
+            aws_sdk_servicequotas::Client::new(&self.config_in(Some(CLOUDFRONT_REGION)))
+        })
+    }
+
+    /// S3 in the function's own region.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        self.s3.get_or_init(|| {
+            let config = aws_sdk_s3::config::Builder::from(&self.config)
+                // Local implementations of S3 answer at one host for all buckets; on AWS it is as good.
+                .force_path_style(true)
+                .interceptor(WholeXml);
+            aws_sdk_s3::Client::from_conf(config.build())
+        })
+    }
+
+    /// Step Functions in the function's own region.
+    pub fn states(&self) -> &aws_sdk_sfn::Client {
+        self.states.get_or_init(|| aws_sdk_sfn::Client::new(&self.config))
     }
 
     /// CloudFormation in the person's region.
@@ -88,58 +171,40 @@ impl Aws {
         aws_sdk_cloudformation::Client::new(&self.config)
     }
 
-    /// Clients that send everything to `http`, signed with credentials that are worth nothing.
-    pub async fn with_http_client(http: SharedHttpClient) -> Self {
-        let loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .region(Region::from_static(CLOUDFRONT_REGION))
-            .credentials_provider(aws_sdk_s3::config::Credentials::new(
-                "test", "test", None, None, "test",
-            ));
-        Self::of(&configured(loader).load().await)
-    }
-
-    fn of(config: &SdkConfig) -> Self {
-        let global = config.to_builder().region(Region::from_static(CLOUDFRONT_REGION)).build();
-        Self {
-            acm: aws_sdk_acm::Client::new(&global),
-            cloudfront: aws_sdk_cloudfront::Client::from_conf(
-                aws_sdk_cloudfront::config::Builder::from(&global).interceptor(WholeXml).build(),
-            ),
-            iam: aws_sdk_iam::Client::from_conf(
-                aws_sdk_iam::config::Builder::from(&global).interceptor(WholeXml).build(),
-            ),
-            quotas: aws_sdk_servicequotas::Client::new(&global),
-            s3: aws_sdk_s3::Client::from_conf(
-                // Local implementations of S3 answer at one host for all buckets; on AWS it is as good.
-                aws_sdk_s3::config::Builder::from(config)
-                    .force_path_style(true)
-                    .interceptor(WholeXml)
-                    .build(),
-            ),
-            states: aws_sdk_sfn::Client::new(config),
-            config: config.clone(),
-        }
-    }
-
-    /// EventBridge in the function's own region; made when there is something to tell, which is seldom, and
-    /// by one function only.
+    /// EventBridge in the function's own region.
     pub fn events(&self) -> aws_sdk_eventbridge::Client {
         aws_sdk_eventbridge::Client::new(&self.config)
     }
 
-    /// SNS in the function's own region; the same.
+    /// SNS in the function's own region.
     pub fn sns(&self) -> aws_sdk_sns::Client {
         aws_sdk_sns::Client::new(&self.config)
     }
 
-    /// The configuration for a source in the region that its ARN names.
+    /// The configuration for another region than the function's own.
     pub(crate) fn config_in(&self, region: Option<&str>) -> SdkConfig {
         match region {
             Some(region) => self.config.to_builder().region(Region::new(region.to_owned())).build(),
             None => self.config.clone(),
         }
     }
+}
+
+/// `AWS_ENDPOINT_URL_SERVICE` and `AWS_ENDPOINT_URL`, as all SDKs have them ("Service-specific endpoints", AWS
+/// SDKs and Tools Reference Guide).
+#[derive(Debug)]
+struct Endpoints;
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace([' ', '-'], "_");
+        environment(&format!("{}_{service}", key.env())).or_else(|| environment(key.env()))
+    }
+}
+
+/// An environment variable, if it says anything.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// ring, not aws-lc: nothing to compile in C for the cross build.
@@ -164,12 +229,17 @@ fn words(error: &dyn std::error::Error) -> String {
 
 /// Three attempts at transport, and an end to them before the function's own time is over; everything
 /// with a name is the state machine's to retry.
-fn configured(loader: ConfigLoader) -> ConfigLoader {
-    loader.retry_config(RetryConfig::standard().with_max_attempts(3)).timeout_config(
-        TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .operation_attempt_timeout(Duration::from_secs(20))
-            .operation_timeout(Duration::from_secs(45))
-            .build(),
-    )
+fn patient(config: Builder) -> Builder {
+    config
+        .behavior_version(BehaviorVersion::latest())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                .operation_attempt_timeout(Duration::from_secs(20))
+                .operation_timeout(Duration::from_secs(45))
+                .build(),
+        )
 }

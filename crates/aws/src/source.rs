@@ -122,7 +122,7 @@ async fn parameter(
 async fn object(aws: &Aws, bucket: &str, key: &str) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     const OPERATION: &str = "GetObject";
     let resource = format!("s3://{bucket}/{key}");
-    let answer = aws.s3.get_object().bucket(bucket).key(key).send().await;
+    let answer = aws.s3().get_object().bucket(bucket).key(key).send().await;
     let answer = answer.during(OPERATION, &resource).map_err(SourceError::of)?;
     let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
     if bytes > MAX_SOURCE_BYTES as u64 {
@@ -177,7 +177,7 @@ pub async fn put(aws: &Aws, source: &SourceRef, content: &str) -> Result<Put, Aw
             Ok(if answer.version == 1 { Put::Created } else { Put::Updated })
         }
         SourceRef::Object { bucket, key } => {
-            let request = aws.s3.put_object().bucket(bucket).key(key);
+            let request = aws.s3().put_object().bucket(bucket).key(key);
             let body = ByteStream::from(content.as_bytes().to_vec());
             let resource = format!("s3://{bucket}/{key}");
             request.body(body).send().await.during("PutObject", &resource).map(|_| Put::Updated)

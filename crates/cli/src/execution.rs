@@ -23,7 +23,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
         Some(given) if given.starts_with("arn:") => Ok(given.to_owned()),
         Some(name) => Ok(arn(machine, name)),
         None => {
-            let latest = states::latest(&context.aws.states, machine).await?;
+            let latest = states::latest(context.aws.states(), machine).await?;
             latest.into_iter().next().map(|one| one.arn).ok_or_else(|| {
                 Failure::WillNotDo(
                     "There was no rotation yet: start one with `certrotate start`.".into(),
@@ -35,7 +35,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
 
 /// What Step Functions knows of it.
 pub(crate) async fn find(context: &Context, arn: &str) -> Result<Execution, Failure> {
-    states::find(&context.aws.states, arn).await?.ok_or_else(|| {
+    states::find(context.aws.states(), arn).await?.ok_or_else(|| {
         Failure::WillNotDo(format!(
             "There is no rotation {}. Step Functions forgets executions 90 days after their end; their reports \
              stay in the bucket {}.",

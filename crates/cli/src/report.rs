@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
     let folder = execution::folder(&context, &arn, &found);
     let fetch = async |file: &str| -> Result<Vec<u8>, Failure> {
         let key = folder.key(file);
-        let bytes = s3::find_bytes(&context.aws.s3, &folder.bucket, &key).await?;
+        let bytes = s3::find_bytes(context.aws.s3(), &folder.bucket, &key).await?;
         bytes.ok_or_else(|| {
             Failure::WillNotDo(format!(
                 "There is no s3://{}/{key}. `certrotate explain ReportNotWritten` says when that is so.",

@@ -35,7 +35,7 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     let name = args.name.clone().unwrap_or_else(|| name_of(&args.request.source));
     output::confirm(global, &format!("\nThe rotation {name} is started with {input}"))?;
     let machine = &context.settings.state_machine_arn;
-    if !states::start(&context.aws.states, machine, &name, &input).await? {
+    if !states::start(context.aws.states(), machine, &name, &input).await? {
         return Err(Failure::WillNotDo(format!(
             "There was a rotation of the name {name} within the last 90 days. Choose another --name."
         )));

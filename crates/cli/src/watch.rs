@@ -181,7 +181,7 @@ impl Known {
         let execution = find(context, arn).await?;
         let folder = execution::folder(context, arn, &execution);
         let state = match execution.running {
-            true => states::current_state(&context.aws.states, arn).await?,
+            true => states::current_state(context.aws.states(), arn).await?,
             false => None,
         };
         self.read(context, &folder).await?;
@@ -212,7 +212,7 @@ impl Known {
 
     /// Reads what has been written since: each object once.
     async fn read(&mut self, context: &Context, folder: &Folder) -> Result<(), Failure> {
-        let (s3, bucket) = (&context.aws.s3, &folder.bucket);
+        let (s3, bucket) = (context.aws.s3(), &folder.bucket);
         if self.plan.is_none() {
             let found = s3::find_json(s3, bucket, &folder.key("plan.json")).await?;
             self.plan = found.map(|(file, _)| file);
@@ -258,7 +258,7 @@ impl Known {
         if self.halted() {
             let prefix = folder.key("back/");
             let mut rounds: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-            for key in s3::list_keys(&context.aws.s3, &folder.bucket, &prefix).await? {
+            for key in s3::list_keys(context.aws.s3(), &folder.bucket, &prefix).await? {
                 let round = key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
                 let round = round.and_then(|(round, _)| round.parse().ok()).unwrap_or(0);
                 rounds.entry(round).or_default().push(key);
@@ -328,7 +328,7 @@ impl Known {
         };
         let mut flights = Vec::new();
         for (target, since) in self.turns() {
-            let status = cloudfront::status(&context.aws.cloudfront, &target).await?;
+            let status = cloudfront::status(context.aws.cloudfront(), &target).await?;
             let step = status.map_or(Step::Gone, |status| {
                 let is_old = status.certificate.as_ref().is_some_and(|one| one.is(&old));
                 match status.status {

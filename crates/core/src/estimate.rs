@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use crate::plan::MAX_LANES;
+use crate::target::wait_seconds;
 
 /// From an update until `Deployed`, as a rule; AWS promises nothing (CloudFront Developer Guide,
 /// "Values that CloudFront displays").
@@ -44,7 +45,11 @@ pub fn estimate(to_move: usize, concurrency: u64, poll_seconds: u64) -> Estimate
         1.min(to_move) + to_move.saturating_sub(1).div_ceil(lanes)
     };
     let rounds = i32::try_from(rounds).unwrap_or(i32::MAX);
-    let looks = DEPLOYMENT.as_secs().unsigned_abs().div_ceil(poll_seconds.max(1));
+    let (mut at, mut looks) = (0, 0);
+    while at < DEPLOYMENT.as_secs().unsigned_abs() {
+        at += wait_seconds(poll_seconds.max(1), looks);
+        looks += 1;
+    }
     let transitions = TRANSITIONS_AROUND
         + to_move as u64 * (TRANSITIONS_OF_A_TARGET + looks * TRANSITIONS_OF_A_LOOK);
     Estimate {
@@ -59,9 +64,9 @@ mod tests {
 
     #[test]
     fn twelve_distributions_one_after_the_other_cost_what_the_readme_says() {
-        let twelve = estimate(12, 1, 30);
+        let twelve = estimate(12, 1, 25);
         assert_eq!(twelve.seconds, 60 + 12 * 315);
-        assert!((0.0136..0.0138).contains(&twelve.usd), "{twelve:?}");
+        assert!((0.0093..0.0095).contains(&twelve.usd), "{twelve:?}");
     }
 
     #[test]

@@ -105,7 +105,7 @@ async fn ask(
     quota: &Quota,
     desired: f64,
 ) -> Result<Result<String, Finding>, StepError> {
-    let client = &context.aws.quotas;
+    let client = context.aws.quotas();
     let latest = quotas::latest_request(client, quota.service, quota.code).await?;
     let deadline = SignedDuration::from_hours(context.settings.quota_deadline_hours);
     Ok(match increase(quota, latest.as_ref(), execution.start_time, (context.now)(), deadline) {
@@ -145,7 +145,7 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
     if plan.new_certificate.id.is_none() {
         match plan.store {
             Store::Acm => {
-                let usage = acm::usage(&aws.acm, (context.now)()).await?;
+                let usage = acm::usage(aws.acm(), (context.now)()).await?;
                 for (quota, used) in [
                     (ACM_CERTIFICATES, usage.certificates),
                     (ACM_CERTIFICATES_IN_YEAR, usage.created_last_year),
@@ -156,7 +156,7 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
                 }
             }
             Store::Iam => {
-                let usage = iam::usage(&aws.iam).await?;
+                let usage = iam::usage(aws.iam()).await?;
                 uses.push(Use {
                     quota: IAM_SERVER_CERTIFICATES,
                     used: usage.used,
@@ -167,7 +167,7 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
         }
     }
     if plan.targets.dedicated_ip > 0 {
-        let distributions = list_distributions(&aws.cloudfront).await?;
+        let distributions = list_distributions(aws.cloudfront()).await?;
         let certificates: BTreeSet<&str> = distributions
             .iter()
             .filter(|facts| facts.ssl_support_method.as_deref() == Some("vip"))
@@ -185,7 +185,7 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
 }
 
 async fn looked_up(context: &Context, quota: Quota, used: u64) -> Result<Use, StepError> {
-    let value = quotas::value(&context.aws.quotas, quota.service, quota.code).await?;
+    let value = quotas::value(context.aws.quotas(), quota.service, quota.code).await?;
     let (limit, origin) = match value {
         Some((limit, origin)) => (limit, origin),
         None => (quota.documented, Origin::Documented),

@@ -19,7 +19,7 @@ pub async fn claim(
     execution: &Execution,
     old: &CertificateId,
 ) -> Result<(), StepError> {
-    let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
+    let (s3, bucket) = (context.aws.s3(), &context.settings.bucket);
     let key = key(old.id());
     let own = Holder {
         execution: execution.id.clone(),
@@ -60,7 +60,7 @@ pub async fn claim(
 /// # Errors
 /// What AWS answers.
 pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
-    let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
+    let (s3, bucket) = (context.aws.s3(), &context.settings.bucket);
     let Some((holder, _)) = s3::find_json::<Holder>(s3, bucket, &key(old)).await? else {
         return Ok(false);
     };
@@ -69,7 +69,7 @@ pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
 
 /// What somebody else's claim counts for now.
 async fn judge(context: &Context, holder: &Holder) -> Result<Decision, StepError> {
-    let liveness = states::liveness(&context.aws.states, &holder.execution).await?;
+    let liveness = states::liveness(context.aws.states(), &holder.execution).await?;
     Ok(decide(holder, liveness, (context.now)()))
 }
 

@@ -1,5 +1,6 @@
 //! Deletes the old certificate if, just then, nothing uses it.
 
+use jiff::SignedDuration;
 use rotation_aws::acm::Deletion;
 use rotation_aws::s3;
 use rotation_aws::{acm, iam};
@@ -10,6 +11,7 @@ use rotation_core::plan::Serves;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
+use crate::fleet::{Sight, Stand};
 use crate::payload::{Imported, Plan, Target, old_id};
 use crate::{Context, fleet, store};
 
@@ -38,6 +40,8 @@ pub struct Output {
 
 /// How many of each kind are named as evidence.
 const NAMED: usize = 20;
+/// How old the review's look may be; to list 10,000 distributions takes half a minute of that.
+const FRESH: SignedDuration = SignedDuration::from_mins(2);
 
 /// Looks at everything that may use it, then deletes it or says why not.
 ///
@@ -50,45 +54,41 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let kept = plan.folder.key("deletion.json");
     let Some(stored) = store::describe(aws, old).await? else {
         // By an earlier attempt, whose evidence is in the folder, or by somebody else.
-        let evidence: Vec<Evidence> = s3::list_json(&aws.s3, &plan.folder.bucket, &kept).await?;
+        let evidence: Vec<Evidence> = s3::list_json(aws.s3(), &plan.folder.bucket, &kept).await?;
         let evidence = evidence.into_iter().next();
         return Ok(Output { deleted: true, reason: None, evidence });
     };
     let targets: Vec<Target> =
-        s3::get_json(&aws.s3, &plan.folder.bucket, &plan.targets.key).await?;
+        s3::get_json(aws.s3(), &plan.folder.bucket, &plan.targets.key).await?;
     let planned: Vec<TargetId> = targets.into_iter().map(|target| target.target).collect();
-    let at = (context.now)();
-    let fleet = fleet::look(aws, &[old, &new_certificate.id]).await?;
-    let seen = fleet.seen(old, Some(&new_certificate.id));
-    let pick = |wanted: fn(&fleet::Seen) -> bool| -> Vec<TargetId> {
-        seen.iter().filter(|(_, seen)| wanted(seen)).map(|(target, _)| target.clone()).collect()
-    };
-    let mut deploying = pick(|seen| seen.serves == Serves::New && !seen.deployed);
-    deploying.retain(|target| planned.contains(target));
-    let uses = Uses {
-        serving: pick(|seen| seen.serves == Serves::Old),
-        deploying,
-        in_use_by: stored.in_use_by,
-    };
-    let named =
-        |targets: &[TargetId]| targets.iter().take(NAMED).map(TargetId::to_string).collect();
-    let evidence = Evidence {
-        at,
-        distributions: fleet.distributions.len(),
-        tenants: fleet.tenants.len(),
-        serving: named(&uses.serving),
-        deploying: named(&uses.deploying),
-        in_use_by: uses.in_use_by.iter().take(NAMED).cloned().collect(),
-    };
     let account = old.arn().split(':').nth(4).unwrap_or_default();
-    let output = match decide(&uses, &planned, account) {
+    let judge = |sight: &Sight| {
+        let (uses, evidence) = found(sight, &planned, &stored.in_use_by);
+        (decide(&uses, &planned, account), evidence)
+    };
+    // The review has just listed everything; what it does not settle, or settled too long ago, is looked at
+    // again.
+    let reviewed: Vec<Sight> =
+        s3::list_json(aws.s3(), &plan.folder.bucket, &plan.folder.key("review.json")).await?;
+    let fresh = (context.now)() - FRESH;
+    let reviewed = reviewed.into_iter().find(|sight| sight.at > fresh).map(|sight| judge(&sight));
+    let (decision, evidence) = match reviewed {
+        Some((Decision::Delete, evidence)) => (Decision::Delete, evidence),
+        _ => {
+            let at = (context.now)();
+            let fleet = fleet::look(aws, &[old, &new_certificate.id]).await?;
+            let seen = fleet.seen(old, Some(&new_certificate.id));
+            judge(&Sight::of(at, &fleet, &seen, &planned.iter().cloned().collect()))
+        }
+    };
+    let output = match decision {
         Decision::Keep(reason) => {
             Output { deleted: false, reason: Some(reason), evidence: Some(evidence) }
         }
         Decision::TryLater(reason) => return Err(StepError::CertificateInUse(reason)),
         Decision::Delete => {
             // First, so that it is on record even if the answer to the deletion is lost.
-            s3::put_json(&aws.s3, &plan.folder.bucket, &kept, &evidence).await?;
+            s3::put_json(aws.s3(), &plan.folder.bucket, &kept, &evidence).await?;
             Output { evidence: Some(evidence), ..delete(context, old).await? }
         }
     };
@@ -96,10 +96,36 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     Ok(output)
 }
 
+/// What was seen to use the old certificate, for the decision and for the record.
+fn found(sight: &Sight, planned: &[TargetId], in_use_by: &[String]) -> (Uses, Evidence) {
+    let pick = |wanted: fn(&Stand) -> bool| -> Vec<TargetId> {
+        let wanted = sight.stands.iter().filter(|stand| wanted(stand));
+        wanted.map(|stand| stand.target.clone()).collect()
+    };
+    let mut deploying = pick(|stand| stand.serves == Serves::New && !stand.deployed);
+    deploying.retain(|target| planned.contains(target));
+    let uses = Uses {
+        serving: pick(|stand| stand.serves == Serves::Old),
+        deploying,
+        in_use_by: in_use_by.to_vec(),
+    };
+    let named =
+        |targets: &[TargetId]| targets.iter().take(NAMED).map(TargetId::to_string).collect();
+    let evidence = Evidence {
+        at: sight.at,
+        distributions: sight.distributions,
+        tenants: sight.tenants,
+        serving: named(&uses.serving),
+        deploying: named(&uses.deploying),
+        in_use_by: in_use_by.iter().take(NAMED).cloned().collect(),
+    };
+    (uses, evidence)
+}
+
 async fn delete(context: &Context, old: &CertificateId) -> Result<Output, StepError> {
     let deletion = match old {
-        CertificateId::Acm { arn } => acm::delete(&context.aws.acm, arn).await?,
-        CertificateId::Iam { arn, .. } => iam::delete(&context.aws.iam, arn).await?,
+        CertificateId::Acm { arn } => acm::delete(context.aws.acm(), arn).await?,
+        CertificateId::Iam { arn, .. } => iam::delete(context.aws.iam(), arn).await?,
     };
     match deletion {
         Deletion::Deleted | Deletion::AlreadyGone => {

@@ -1,7 +1,8 @@
 //! A look at everything in CloudFront that may serve one of the two certificates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use rotation_aws::Aws;
 use rotation_aws::cloudfront::{
     self, DistributionFacts, Status, TenantFacts, ViewerCertificateRef, list_distributions,
@@ -10,6 +11,7 @@ use rotation_aws::cloudfront::{
 use rotation_aws::error::AwsError;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
 use rotation_core::plan::Serves;
+use serde::{Deserialize, Serialize};
 
 /// All distributions, and the tenants that bring the old or the new certificate themselves.
 pub struct Fleet {
@@ -30,14 +32,60 @@ pub struct Seen {
 
 /// Looks at all pages of distributions, and for each ACM certificate at its tenants.
 pub async fn look(aws: &Aws, certificates: &[&CertificateId]) -> Result<Fleet, AwsError> {
-    let distributions = list_distributions(&aws.cloudfront).await?;
+    let distributions = list_distributions(aws.cloudfront()).await?;
     let mut tenants = Vec::new();
     for certificate in certificates {
         if let CertificateId::Acm { arn } = certificate {
-            tenants.extend(list_tenants_by_certificate(&aws.cloudfront, arn).await?);
+            tenants.extend(list_tenants_by_certificate(aws.cloudfront(), arn).await?);
         }
     }
     Ok(Fleet { distributions, tenants })
+}
+
+/// `review.json`: what was seen of the two certificates in CloudFront.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sight {
+    /// When the look began.
+    pub at: Timestamp,
+    /// How many distributions there are in the account.
+    pub distributions: usize,
+    /// How many tenants bring one of the two certificates themselves.
+    pub tenants: usize,
+    /// The targets of the rotation, and whatever else serves one of the two.
+    pub stands: Vec<Stand>,
+}
+
+/// A distribution or tenant in a [`Sight`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stand {
+    /// Which one.
+    #[serde(flatten)]
+    pub target: TargetId,
+    /// What it serves.
+    pub serves: Serves,
+    /// Is that `Deployed`?
+    pub deployed: bool,
+}
+
+impl Sight {
+    /// Of what was seen, what matters to a rotation of these targets.
+    pub fn of(
+        at: Timestamp,
+        fleet: &Fleet,
+        seen: &BTreeMap<TargetId, Seen>,
+        planned: &BTreeSet<TargetId>,
+    ) -> Self {
+        let stands = seen
+            .iter()
+            .filter(|(target, seen)| seen.serves != Serves::Other || planned.contains(target))
+            .map(|(target, seen)| Stand {
+                target: target.clone(),
+                serves: seen.serves,
+                deployed: seen.deployed,
+            })
+            .collect();
+        Self { at, distributions: fleet.distributions.len(), tenants: fleet.tenants.len(), stands }
+    }
 }
 
 impl Fleet {
@@ -72,7 +120,7 @@ pub async fn look_at(
     old: &CertificateId,
     new: &CertificateId,
 ) -> Result<Option<Seen>, AwsError> {
-    let status = cloudfront::status(&aws.cloudfront, target).await?;
+    let status = cloudfront::status(aws.cloudfront(), target).await?;
     Ok(status.map(|status| Seen {
         serves: serves(status.certificate.as_ref(), old, Some(new)),
         deployed: status.status == Status::Deployed,

@@ -73,7 +73,7 @@ async fn import(
     bundle: &Bundle,
     tags: &[Tag],
 ) -> Result<CertificateId, StepError> {
-    let arn = acm::import(&context.aws.acm, bundle, tags)
+    let arn = acm::import(context.aws.acm(), bundle, tags)
         .await
         .map_err(|error| not_imported(Store::Acm, error))?;
     Ok(CertificateId::Acm { arn })
@@ -85,9 +85,9 @@ async fn upload(
     tags: &[Tag],
 ) -> Result<CertificateId, StepError> {
     let name = server_certificate_name(bundle);
-    match iam::upload(&context.aws.iam, &name, bundle, tags).await {
+    match iam::upload(context.aws.iam(), &name, bundle, tags).await {
         // The name carries the fingerprint: an earlier attempt got through, and no list shows it yet.
-        Err(ImportError::AlreadyExists) => iam::find_by_name(&context.aws.iam, &name)
+        Err(ImportError::AlreadyExists) => iam::find_by_name(context.aws.iam(), &name)
             .await?
             .filter(|found| found.certificate == bundle.leaf)
             .map(|found| found.id)

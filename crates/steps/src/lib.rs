@@ -81,7 +81,7 @@ impl Context {
 pub struct Settings {
     /// `ROTATION_BUCKET`: the bucket that rotations keep their folders in.
     pub bucket: String,
-    /// `POLL_INTERVAL_SECONDS`: how long to wait between two looks at a deployment.
+    /// `POLL_INTERVAL_SECONDS`: the interval of [`wait_seconds`](rotation_core::target::wait_seconds).
     pub poll_seconds: u64,
     /// `DEPLOYMENT_DEADLINE_MINUTES`: how long a deployment may take.
     pub deployment_deadline_minutes: i64,
@@ -125,7 +125,7 @@ impl Settings {
                 notice_days: notice_days
                     .map_err(|_| "environment variable NOTICE_DAYS is not a list of numbers")?,
             },
-            poll_seconds: number("POLL_INTERVAL_SECONDS", 30)?,
+            poll_seconds: number("POLL_INTERVAL_SECONDS", 25)?,
             deployment_deadline_minutes: number("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
             quota_deadline_hours: number("QUOTA_DEADLINE_HOURS", 168)?,
             extra_roots: std::env::var_os("SSL_CERT_FILE")
@@ -221,7 +221,7 @@ pub async fn serve<O: Serialize>(
     logs::begin();
     let settings = Settings::from_env()?;
     let context = Context {
-        aws: Aws::from_env().await,
+        aws: Aws::from_env(),
         edges: Edges::system(settings.viewer_edge.clone()),
         settings,
         #[expect(clippy::disallowed_methods, reason = "the one place where the clock comes in")]

@@ -3,7 +3,7 @@
 use futures_util::TryFutureExt;
 use serde_json::Value;
 use tracing::{Instrument, Level, info_span};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::SubscriberExt;
@@ -14,7 +14,7 @@ use crate::error::StepError;
 
 /// The runtime logs what a handler fails with in words of Rust's, and outside of the span that has the
 /// rotation's name: [`told`] does it instead.
-const RUNTIME_ERRORS: &str = "lambda_runtime::layers::panic=off";
+const RUNTIME_ERRORS: &str = "lambda_runtime::layers::panic";
 
 /// Begins to log to the standard output, from `AWS_LAMBDA_LOG_LEVEL` on (by default INFO).
 pub fn begin() {
@@ -34,7 +34,7 @@ where
         .with_level("level")
         .with_top_level_flattened_span_list()
         .with_flattened_event();
-    let filter = EnvFilter::new(format!("{level},{RUNTIME_ERRORS}"));
+    let filter = Targets::new().with_default(level).with_target(RUNTIME_ERRORS, LevelFilter::OFF);
     tracing_subscriber::registry().with(lines).with(filter)
 }
 

@@ -61,7 +61,7 @@ async fn once(
     to: &str,
     send: impl AsyncFnOnce() -> Result<(), AwsError>,
 ) -> Result<bool, StepError> {
-    let (s3, bucket) = (&context.aws.s3, &context.settings.bucket);
+    let (s3, bucket) = (context.aws.s3(), &context.settings.bucket);
     let key = format!("notices/{name}/{to}.json");
     let at = (context.now)();
     let found = s3::find_json::<Mark>(s3, bucket, &key).await?;

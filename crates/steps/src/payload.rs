@@ -88,7 +88,7 @@ pub struct Plan {
     pub delete_old: bool,
     /// How long to keep it after the last target was moved, in seconds.
     pub retain_seconds: u64,
-    /// How long to wait between two looks at a deployment, in seconds.
+    /// The interval of [`wait_seconds`](rotation_core::target::wait_seconds).
     pub poll_seconds: u64,
     /// How many targets may be under way at once.
     pub concurrency: u64,

@@ -377,7 +377,7 @@ async fn members(
     old: &CertificateId,
     new: Option<&CertificateId>,
 ) -> Result<Vec<Member>, StepError> {
-    let client = &context.aws.cloudfront;
+    let client = context.aws.cloudfront();
     // A policy id is in the configuration, not in the list; most accounts have no policy at all.
     let any_policy = !list_continuous_deployment_policies(client).await?.is_empty();
     let mut members = Vec::new();
@@ -480,7 +480,7 @@ async fn write(
         let targets: Vec<Target> = members
             .map(|member| Target { target: member.target.clone(), serves: member.serves })
             .collect();
-        s3::put_json(&context.aws.s3, &plan.folder.bucket, key, &targets).await
+        s3::put_json(context.aws.s3(), &plan.folder.bucket, key, &targets).await
     };
     put(&plan.targets.key, &mut waves.iter().flatten().flatten().copied()).await?;
     let lanes = plan.targets.waves.iter().flatten().zip(waves.iter().flatten());
@@ -500,6 +500,6 @@ async fn record(
 ) -> Result<(), StepError> {
     let record = PlanRecord { request, made_at: (context.now)(), plan, targets, findings };
     let key = plan.folder.key("plan.json");
-    s3::put_json(&context.aws.s3, &plan.folder.bucket, &key, &record).await?;
+    s3::put_json(context.aws.s3(), &plan.folder.bucket, &key, &record).await?;
     Ok(())
 }

@@ -1,17 +1,20 @@
 //! How far one target's update has come.
 
 use jiff::SignedDuration;
+use rotation_aws::cloudfront::{self, Reach};
 use rotation_core::ids::CertificateId;
 use rotation_core::record::{Deployment, DeploymentStatus as Status, Update};
 use rotation_core::target;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::Context;
 use crate::error::StepError;
+use crate::fleet::serves;
 use crate::payload::Target;
-use crate::{Context, fleet};
 
 /// A target after `update-distribution`, and after the look before this one.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Input {
     /// Which target.
     pub target: Target,
@@ -19,25 +22,42 @@ pub struct Input {
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
+    /// The interval of looks.
+    pub poll_seconds: u64,
     /// What `update-distribution` returned.
     pub update: Update,
     /// What this step returned before.
     pub deployment: Option<Deployment>,
 }
 
+/// What was seen, and what follows.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// For the record.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+    /// How long to wait before the next look, in seconds.
+    pub wait_seconds: u64,
+    /// Of what is `Deployed`: how viewers reach it, so that `verify-viewers` need not ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+}
+
 /// Looks once.
 ///
 /// # Errors
 /// `DeploymentStalled` past the deadline, and what AWS answers.
-pub async fn step(context: &Context, input: Input) -> Result<Deployment, StepError> {
-    let Input { target: Target { target, .. }, from, to, update, deployment } = input;
+pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
+    let Input { target: Target { target, .. }, from, to, poll_seconds, update, deployment } = input;
     let minutes = context.settings.deployment_deadline_minutes;
     let at = (context.now)();
-    let status = match fleet::look_at(&context.aws, &target, &from, &to).await? {
+    let seen = cloudfront::status(context.aws.cloudfront(), &target).await?;
+    let status = match &seen {
         None => Status::Gone,
         Some(seen) => match target::deployment(
-            seen.deployed,
-            seen.serves,
+            seen.status == cloudfront::Status::Deployed,
+            serves(seen.certificate.as_ref(), &from, Some(&to)),
             update.since,
             at,
             SignedDuration::from_mins(minutes),
@@ -52,5 +72,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Deployment, StepErr
     };
     tracing::info!(%target, ?status, "poll-deployment");
     let (looks, retries) = deployment.map_or((0, 0), |before| (before.looks, before.retries));
-    Ok(Deployment { status, at, looks: looks + 1, retries })
+    let looks = looks + 1;
+    Ok(Output {
+        deployment: Deployment { status, at, looks, retries },
+        wait_seconds: target::wait_seconds(poll_seconds, looks),
+        reach: seen.filter(|_| status == Status::Deployed).map(|seen| seen.reach),
+    })
 }

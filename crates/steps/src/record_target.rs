@@ -53,7 +53,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     if let Some(record::Failure { error, cause }) = &failure {
         tracing::error!(%target, ?way, error, cause, "record-target");
     }
-    let (s3, bucket) = (&context.aws.s3, &folder.bucket);
+    let (s3, bucket) = (context.aws.s3(), &folder.bucket);
     if let (Way::Forward, Some(record::Failure { error, cause })) = (way, failure.clone()) {
         let halt = Halt { target: target.clone(), error, cause };
         s3::put_json(s3, bucket, &format!("{}{}", folder.halts(), file(&target)), &halt).await?;

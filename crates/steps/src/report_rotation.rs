@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use crate::Context;
 use crate::error::StepError;
+use crate::fleet::Sight;
 use crate::payload::{Execution, Folder, Imported, Plan, PlanFile, PlannedTarget};
-use crate::review_targets::{Next, Stand};
+use crate::review_targets::Next;
 use crate::{delete_certificate, review_targets};
 
 /// The whole state, as far as the rotation came.
@@ -155,11 +156,12 @@ async fn write(
     retries: BTreeMap<String, u64>,
 ) -> Result<(), StepError> {
     let folder = Folder::of(&context.settings.bucket, &input.execution);
-    let (s3, bucket) = (&context.aws.s3, &folder.bucket);
+    let (s3, bucket) = (context.aws.s3(), &folder.bucket);
     let files: Vec<PlanFile> = s3::list_json(s3, bucket, &folder.key("plan.json")).await?;
-    let stands: Vec<Vec<Stand>> = s3::list_json(s3, bucket, &folder.key("review.json")).await?;
+    let sights: Vec<Sight> = s3::list_json(s3, bucket, &folder.key("review.json")).await?;
+    let stands = sights.into_iter().flat_map(|sight| sight.stands);
     let stands: BTreeMap<TargetId, Serves> =
-        stands.into_iter().flatten().map(|stand| (stand.target, stand.serves)).collect();
+        stands.map(|stand| (stand.target, stand.serves)).collect();
     let records = async |way| -> Result<BTreeMap<TargetId, Record>, StepError> {
         let records: Vec<Record> = s3::list_json(s3, bucket, &folder.records(way)).await?;
         Ok(records.into_iter().map(|record| (record.target.clone(), record)).collect())

@@ -13,7 +13,7 @@ use rotation_core::report::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
-use crate::fleet::{self, Seen};
+use crate::fleet::{self, Seen, Sight};
 use crate::payload::{Imported, Move, Plan, Target};
 use crate::report_rotation::{Failure, message};
 use crate::{Context, payload};
@@ -65,39 +65,19 @@ pub enum Next {
     Incomplete,
 }
 
-/// A target in `review.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Stand {
-    /// Which one.
-    #[serde(flatten)]
-    pub target: TargetId,
-    /// What it serves.
-    pub serves: Serves,
-    /// Is that `Deployed`?
-    pub deployed: bool,
-}
-
 /// Looks, counts and leaves what was seen as `review.json`.
 ///
 /// # Errors
 /// `Internal` when the plan has no old certificate, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let plan = &input.plan;
-    let (s3, bucket) = (&context.aws.s3, &plan.folder.bucket);
+    let (s3, bucket) = (context.aws.s3(), &plan.folder.bucket);
     let targets: Vec<Target> = s3::get_json(s3, bucket, &plan.targets.key).await?;
     let planned: Vec<(TargetId, Serves)> =
         targets.into_iter().map(|target| (target.target, target.serves)).collect();
     let halts: Vec<Halt> = s3::list_json(s3, bucket, &plan.folder.halts()).await?;
-    let seen = look(context, &input, &planned, &halts).await?;
-
-    let stands: Vec<Stand> = planned
-        .iter()
-        .filter_map(|(target, _)| {
-            let Seen { serves, deployed } = *seen.get(target)?;
-            Some(Stand { target: target.clone(), serves, deployed })
-        })
-        .collect();
-    s3::put_json(s3, bucket, &plan.folder.key("review.json"), &stands).await?;
+    let (sight, seen) = look(context, &input, &planned, &halts).await?;
+    s3::put_json(s3, bucket, &plan.folder.key("review.json"), &sight).await?;
 
     let output = match input.r#move.way {
         Way::Forward => forward(context, &input, &planned, &seen, &halts).await?,
@@ -114,11 +94,12 @@ async fn look(
     input: &Input,
     planned: &[(TargetId, Serves)],
     halts: &[Halt],
-) -> Result<BTreeMap<TargetId, Seen>, StepError> {
+) -> Result<(Sight, BTreeMap<TargetId, Seen>), StepError> {
+    let at = (context.now)();
     let (old, new) = (payload::old_id(&input.plan)?, &input.new_certificate.id);
     let fleet = fleet::look(&context.aws, &[old, new]).await?;
     let mut seen = fleet.seen(old, Some(new));
-    let (s3, bucket, folder) = (&context.aws.s3, &input.plan.folder.bucket, &input.plan.folder);
+    let (s3, bucket, folder) = (context.aws.s3(), &input.plan.folder.bucket, &input.plan.folder);
     // After a failure most targets may not have been begun, and a list is good enough for those.
     let begun: Option<BTreeSet<TargetId>> = if halts.is_empty() || input.failure.is_some() {
         None
@@ -146,7 +127,8 @@ async fn look(
             None => seen.remove(&target),
         };
     }
-    Ok(seen)
+    let targets = planned.iter().map(|(target, _)| target.clone()).collect();
+    Ok((Sight::of(at, &fleet, &seen, &targets), seen))
 }
 
 fn served(seen: &BTreeMap<TargetId, Seen>) -> BTreeMap<TargetId, Serves> {
@@ -208,7 +190,7 @@ async fn back(
     halts: &[Halt],
 ) -> Result<Output, StepError> {
     let Input { plan, r#move, .. } = input;
-    let (s3, bucket) = (&context.aws.s3, &plan.folder.bucket);
+    let (s3, bucket) = (context.aws.s3(), &plan.folder.bucket);
     let mut round = Vec::new();
     for lane in r#move.waves.iter().flatten() {
         let targets: Vec<Target> = s3::get_json(s3, bucket, lane).await?;
@@ -259,7 +241,7 @@ async fn write_lanes(
     let mut keys = Vec::new();
     for (number, lane) in lanes(&targets, plan.concurrency).iter().enumerate() {
         let key = plan.folder.key(&format!("back/{round}/{number}.json"));
-        s3::put_json(&context.aws.s3, &plan.folder.bucket, &key, lane).await?;
+        s3::put_json(context.aws.s3(), &plan.folder.bucket, &key, lane).await?;
         keys.push(key);
     }
     Ok(vec![keys])

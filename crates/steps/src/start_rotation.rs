@@ -85,7 +85,7 @@ pub async fn handle(context: &Context, event: Value) -> Result<Output, StepError
 
 /// Tells that an execution has failed, in the words of its cause.
 async fn tell(context: &Context, arn: &str, stopped: &str) -> Result<Output, StepError> {
-    let execution = match states::find(&context.aws.states, arn).await? {
+    let execution = match states::find(context.aws.states(), arn).await? {
         Some(execution) if !execution.running => execution,
         _ => {
             let ignored = Some("the execution runs again");
@@ -229,7 +229,7 @@ async fn consider(
             let machine = &context.settings.state_machine_arn;
             // Somebody else was faster: an event came twice.
             if !wanted.dry_run
-                && !states::start(&context.aws.states, machine, &name, &input).await?
+                && !states::start(context.aws.states(), machine, &name, &input).await?
             {
                 looked.decision = Decision::UnderWay;
             } else {
@@ -290,7 +290,7 @@ async fn attempts(context: &Context, name: &str) -> Result<(u64, Past), StepErro
     let mut last: Option<(Timestamp, bool)> = None;
     let mut attempt = 1;
     while let Some(execution) =
-        states::find(&context.aws.states, &format!("{executions}:{name}-{attempt}")).await?
+        states::find(context.aws.states(), &format!("{executions}:{name}-{attempt}")).await?
     {
         match execution.stopped {
             Some(ended) if !execution.running => {

@@ -24,18 +24,18 @@ pub struct Stored {
 /// Finds a certificate by what the input calls it.
 pub async fn find(aws: &Aws, old: &OldRef) -> Result<Option<Stored>, AwsError> {
     match old {
-        OldRef::AcmArn(arn) => Ok(acm::describe(&aws.acm, arn).await?.map(Stored::from)),
-        OldRef::IamArn(arn) => Ok(iam::find_by_arn(&aws.iam, arn).await?.map(Stored::from)),
-        OldRef::IamId(id) => Ok(iam::find_by_id(&aws.iam, id).await?.map(Stored::from)),
+        OldRef::AcmArn(arn) => Ok(acm::describe(aws.acm(), arn).await?.map(Stored::from)),
+        OldRef::IamArn(arn) => Ok(iam::find_by_arn(aws.iam(), arn).await?.map(Stored::from)),
+        OldRef::IamId(id) => Ok(iam::find_by_id(aws.iam(), id).await?.map(Stored::from)),
     }
 }
 
 /// Reads a certificate whose id is known.
 pub async fn describe(aws: &Aws, id: &CertificateId) -> Result<Option<Stored>, AwsError> {
     match id {
-        CertificateId::Acm { arn } => Ok(acm::describe(&aws.acm, arn).await?.map(Stored::from)),
+        CertificateId::Acm { arn } => Ok(acm::describe(aws.acm(), arn).await?.map(Stored::from)),
         CertificateId::Iam { arn, .. } => {
-            Ok(iam::find_by_arn(&aws.iam, arn).await?.map(Stored::from))
+            Ok(iam::find_by_arn(aws.iam(), arn).await?.map(Stored::from))
         }
     }
 }
@@ -47,8 +47,8 @@ pub async fn copies(
     leaf: &Certificate,
 ) -> Result<Vec<CertificateId>, AwsError> {
     let mut copies = match store {
-        Store::Acm => acm::find_by_fingerprint(&aws.acm, leaf).await?,
-        Store::Iam => iam::find_by_fingerprint(&aws.iam, leaf).await?,
+        Store::Acm => acm::find_by_fingerprint(aws.acm(), leaf).await?,
+        Store::Iam => iam::find_by_fingerprint(aws.iam(), leaf).await?,
     };
     copies.sort_by_key(|(_, tags)| tags::value(tags, tags::FINGERPRINT).is_none());
     Ok(copies.into_iter().map(|(id, _)| id).collect())
@@ -56,16 +56,16 @@ pub async fn copies(
 
 /// The managed certificates of both stores: those whose tag `cert-rotation:source` is one of the wanted.
 pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
-    let acm = acm::list_tagged(&aws.acm, tags::SOURCE, &is_wanted).await?;
-    let iam = iam::list_tagged(&aws.iam, tags::SOURCE, &is_wanted).await?;
+    let acm = acm::list_tagged(aws.acm(), tags::SOURCE, &is_wanted).await?;
+    let iam = iam::list_tagged(aws.iam(), tags::SOURCE, &is_wanted).await?;
     Ok(both(acm, iam))
 }
 
 /// Every third-party certificate that CloudFront can take: those imported into ACM, those of IAM's path
 /// `/cloudfront/`.
 pub async fn all(aws: &Aws) -> Result<Vec<Stored>, AwsError> {
-    let acm = acm::list_imported(&aws.acm).await?;
-    let iam = iam::list_all(&aws.iam).await?;
+    let acm = acm::list_imported(aws.acm()).await?;
+    let iam = iam::list_all(aws.iam()).await?;
     Ok(both(acm, iam))
 }
 
@@ -76,8 +76,8 @@ fn both(acm: Vec<acm::AcmCertificate>, iam: Vec<iam::IamCertificate>) -> Vec<Sto
 /// Puts tags on a certificate, over those of the same keys.
 pub async fn tag(aws: &Aws, id: &CertificateId, tags: &[Tag]) -> Result<(), AwsError> {
     match id {
-        CertificateId::Acm { arn } => acm::tag(&aws.acm, arn, tags).await,
-        CertificateId::Iam { arn, .. } => iam::tag(&aws.iam, arn, tags).await,
+        CertificateId::Acm { arn } => acm::tag(aws.acm(), arn, tags).await,
+        CertificateId::Iam { arn, .. } => iam::tag(aws.iam(), arn, tags).await,
     }
 }
 

@@ -4,8 +4,8 @@ use rotation_aws::cloudfront::{WriteError, read_config, write_config};
 use rotation_aws::s3;
 use rotation_core::ids::CertificateId;
 use rotation_core::record::{Update, UpdateStatus as Status, Way};
-use rotation_core::target::{Move, decide};
-use serde::Deserialize;
+use rotation_core::target::{Move, decide, wait_seconds};
+use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::error::StepError;
@@ -14,6 +14,7 @@ use crate::payload::{Folder, Target};
 
 /// An item of the Map, with the two certificates.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Input {
     /// Which target.
     pub target: Target,
@@ -25,34 +26,50 @@ pub struct Input {
     pub way: Way,
     /// Where the notes of failed targets lie.
     pub folder: Folder,
+    /// The interval of looks at its deployment.
+    pub poll_seconds: u64,
+}
+
+/// What became of it, and how long to wait before the first look at its deployment.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// For the record.
+    #[serde(flatten)]
+    pub update: Update,
+    /// In seconds.
+    pub wait_seconds: u64,
 }
 
 /// Moves the target, if it serves the certificate it is to be moved from.
 ///
 /// # Errors
 /// `TargetChanged`, `CertificateChangeInProgress`, `CertificateNotAccepted`, and what AWS answers.
-pub async fn step(context: &Context, input: Input) -> Result<Update, StepError> {
+pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let status = move_target(context, &input).await?;
     let target = &input.target.target;
     tracing::info!(%target, ?status, from = %input.from, to = %input.to, "update-distribution");
-    Ok(Update { status, since: (context.now)(), retries: 0 })
+    Ok(Output {
+        update: Update { status, since: (context.now)(), retries: 0 },
+        wait_seconds: wait_seconds(input.poll_seconds, 0),
+    })
 }
 
 async fn move_target(context: &Context, input: &Input) -> Result<Status, StepError> {
-    let Input { target: Target { target, .. }, from, to, way, folder } = input;
+    let Input { target: Target { target, .. }, from, to, way, folder, .. } = input;
     // A rollback goes on whatever fails: each target that is back is one less to worry about.
     if *way == Way::Forward
-        && s3::any_under(&context.aws.s3, &folder.bucket, &folder.halts()).await?
+        && s3::any_under(context.aws.s3(), &folder.bucket, &folder.halts()).await?
     {
         return Ok(Status::NotBegun);
     }
-    let Some(config) = read_config(&context.aws.cloudfront, target).await? else {
+    let Some(config) = read_config(context.aws.cloudfront(), target).await? else {
         return Ok(Status::Gone);
     };
     match decide(serves(config.certificate(), from, Some(to))) {
         Move::AlreadyThere => Ok(Status::Moving),
         Move::Drifted => Ok(Status::Drifted),
-        Move::Switch => match write_config(&context.aws.cloudfront, target, &config, to).await {
+        Move::Switch => match write_config(context.aws.cloudfront(), target, &config, to).await {
             Ok(()) => Ok(Status::Moving),
             Err(WriteError::Gone) => Ok(Status::Gone),
             Err(WriteError::Changed) => Err(StepError::TargetChanged(target.clone())),

@@ -2,7 +2,7 @@
 //! the target was given, and a viewer trusts it.
 
 use futures_util::{StreamExt, stream};
-use rotation_aws::cloudfront::{Entrance, Entrances, entrances};
+use rotation_aws::cloudfront::{Entrance, Reach, entrances};
 use rotation_core::finding::listed;
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::Serves;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::Context;
 use crate::error::StepError;
-use crate::fleet::serves;
+use crate::fleet::look_at;
 use crate::payload::Target;
 
 /// How many handshakes are made side by side.
@@ -33,6 +33,15 @@ pub struct Input {
     pub to: CertificateId,
     /// Of the leaf it was moved to.
     pub fingerprint: String,
+    /// What `poll-deployment` returned.
+    pub deployment: Deployment,
+}
+
+/// Of what `poll-deployment` returned.
+#[derive(Debug, Deserialize)]
+pub struct Deployment {
+    /// How viewers reach it.
+    pub reach: Reach,
 }
 
 /// A handshake that did not end as it should.
@@ -46,7 +55,7 @@ enum Trouble {
 /// # Errors
 /// `WrongCertificateServed`, `EdgeUnreachable`, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Verification, StepError> {
-    let Input { target: Target { target, .. }, from, to, fingerprint } = input;
+    let Input { target: Target { target, .. }, from, to, fingerprint, deployment } = input;
     let at = (context.now)();
     let skipped = |reason: &str| Verification {
         status: VerificationStatus::Skipped,
@@ -57,16 +66,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         retries: 0,
     };
     let with_hosts = !context.edges.are_one();
-    let Some(reached) = entrances(&context.aws.cloudfront, &target, with_hosts).await? else {
-        return Ok(skipped("It no longer exists."));
-    };
-    let Entrances { certificate, enabled, entrances } = reached;
-    if serves(certificate.as_ref(), &from, Some(&to)) != Serves::New {
-        return Ok(skipped("Somebody has given it another certificate meanwhile."));
-    }
-    if !enabled {
+    if !deployment.reach.enabled {
         return Ok(skipped("It is disabled, so no viewer reaches it."));
     }
+    let entrances =
+        entrances(context.aws.cloudfront(), &target, &deployment.reach, with_hosts).await?;
     let names: usize = entrances.iter().map(|entrance| entrance.names.len()).sum();
     if names == 0 {
         return Ok(skipped(
@@ -93,7 +97,17 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     tracing::info!(
         %target, handshakes = verification.handshakes, faults = trouble.len(), "verify-viewers"
     );
-    conclude(target, trouble).map(|()| verification)
+    if trouble.is_empty() {
+        return Ok(verification);
+    }
+    // Is it still what it was?
+    match look_at(&context.aws, &target, &from, &to).await? {
+        None => Ok(skipped("It no longer exists.")),
+        Some(seen) if seen.serves != Serves::New => {
+            Ok(skipped("Somebody has given it another certificate meanwhile."))
+        }
+        Some(_) => Err(failure(target, &trouble)),
+    }
 }
 
 /// All handshakes at one edge name; returns what was wrong, `room` things at most.
@@ -148,7 +162,7 @@ async fn visit(
     trouble
 }
 
-fn conclude(target: TargetId, trouble: Vec<Trouble>) -> Result<(), StepError> {
+fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
     let is_wrong = trouble.iter().any(|one| matches!(one, Trouble::Wrong(..)));
     let faults: Vec<String> = trouble
         .iter()
@@ -158,13 +172,9 @@ fn conclude(target: TargetId, trouble: Vec<Trouble>) -> Result<(), StepError> {
             Trouble::Unreachable(whom, error) => format!("{whom}: {error}"),
         })
         .collect();
-    let faults = match faults.as_slice() {
-        [] => return Ok(()),
-        faults => listed(faults),
-    };
-    Err(if is_wrong {
-        StepError::WrongCertificateServed { target, faults }
-    } else {
-        StepError::EdgeUnreachable { target, faults }
-    })
+    let faults = listed(&faults);
+    match is_wrong {
+        true => StepError::WrongCertificateServed { target, faults },
+        false => StepError::EdgeUnreachable { target, faults },
+    }
 }

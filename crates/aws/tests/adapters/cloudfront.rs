@@ -332,11 +332,13 @@ async fn where_viewers_come_in() {
             answer(200, &format!("<ListConnectionGroupsResult><ConnectionGroups>{all}</ConnectionGroups></ListConnectionGroupsResult>"))
         });
         let client = client(&[&distribution, &tenants, &groups]);
-        let found =
-            self::entrances(&client, &self::distribution(), with_hosts).await.unwrap().unwrap();
+        let target = self::distribution();
+        let found = status(&client, &target).await.unwrap().unwrap();
         assert_eq!(found.certificate, Some(ViewerCertificateRef::Acm(NEW.into())));
-        assert!(found.enabled);
-        assert_eq!(found.entrances, expected);
+        assert!(found.reach.enabled);
+        // It travels in the state of the state machine.
+        let reach = serde_json::from_value(serde_json::to_value(found.reach).unwrap()).unwrap();
+        assert_eq!(entrances(&client, &target, &reach, with_hosts).await.unwrap(), expected);
     };
     check("sni-only", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)]).await;
     check("static-ip", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)]).await;
@@ -350,8 +352,8 @@ async fn where_viewers_come_in() {
 
     let gone = mock!(Client::get_distribution)
         .then_http_response(|| xml_error(404, "NoSuchDistribution", "no"));
-    assert_eq!(entrances(&client(&[&gone]), &distribution(), true).await.unwrap(), None);
+    assert_eq!(status(&client(&[&gone]), &distribution()).await.unwrap(), None);
     let gone = mock!(Client::get_distribution_tenant)
         .then_http_response(|| xml_error(404, "EntityNotFound", "no"));
-    assert_eq!(entrances(&client(&[&gone]), &tenant(), true).await.unwrap(), None);
+    assert_eq!(status(&client(&[&gone]), &tenant()).await.unwrap(), None);
 }

@@ -14,7 +14,7 @@ async fn ask(source: &SourceRef, status: u16, body: String) -> Result<Vec<u8>, S
     let http = infallible_client_fn(move |_| {
         http::Response::builder().status(status).body(SdkBody::from(body.as_str())).unwrap()
     });
-    read(&Aws::with_http_client(http).await, source).await.map(|content| content.to_vec())
+    read(&Aws::with_http_client(http), source).await.map(|content| content.to_vec())
 }
 
 fn secret() -> SourceRef {
@@ -102,7 +102,7 @@ async fn put_with(
         let (status, body) = answers[log.len() - 1];
         http::Response::builder().status(status).body(SdkBody::from(body)).unwrap()
     });
-    let came = put(&Aws::with_http_client(http).await, source, "content").await;
+    let came = put(&Aws::with_http_client(http), source, "content").await;
     let calls = calls.lock().unwrap().clone();
     (came.map_err(|error| error.kind), calls)
 }

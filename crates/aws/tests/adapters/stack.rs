@@ -18,7 +18,7 @@ async fn aws(status: u16, body: &'static str) -> Aws {
     let http = infallible_client_fn(move |_| {
         http::Response::builder().status(status).body(SdkBody::from(body)).unwrap()
     });
-    Aws::with_http_client(http).await
+    Aws::with_http_client(http)
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,7 +85,7 @@ async fn cloudfront(
         };
         response.status(status).body(SdkBody::from(body)).unwrap()
     });
-    (Aws::with_http_client(http).await, log)
+    (Aws::with_http_client(http), log)
 }
 
 fn target(kind: TargetKind, id: &str) -> TargetId {
@@ -93,9 +93,9 @@ fn target(kind: TargetKind, id: &str) -> TargetId {
 }
 
 async fn rotate(aws: &Aws, target: &TargetId, id: &CertificateId) -> Result<(), WriteError> {
-    let config = read_config(&aws.cloudfront, target).await.unwrap().unwrap();
+    let config = read_config(aws.cloudfront(), target).await.unwrap().unwrap();
     assert_eq!(config.certificate(), Some(&ViewerCertificateRef::Acm(OLD.into())));
-    write_config(&aws.cloudfront, target, &config, id).await
+    write_config(aws.cloudfront(), target, &config, id).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use rotation_steps::{check_quota, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(check_quota::step).await
 }

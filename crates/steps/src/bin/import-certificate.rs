@@ -2,7 +2,7 @@
 
 use rotation_steps::{import_certificate, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(import_certificate::step).await
 }

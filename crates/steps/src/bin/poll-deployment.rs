@@ -2,7 +2,7 @@
 
 use rotation_steps::{poll_deployment, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(poll_deployment::step).await
 }

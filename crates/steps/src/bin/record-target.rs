@@ -2,7 +2,7 @@
 
 use rotation_steps::{record_target, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(record_target::step).await
 }

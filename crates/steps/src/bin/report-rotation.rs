@@ -2,7 +2,7 @@
 
 use rotation_steps::{report_rotation, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(report_rotation::step).await
 }

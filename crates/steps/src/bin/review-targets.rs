@@ -2,7 +2,7 @@
 
 use rotation_steps::{review_targets, run};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(review_targets::step).await
 }

@@ -2,7 +2,7 @@
 
 use rotation_steps::{serve, start_rotation};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     serve(start_rotation::handle).await
 }

@@ -2,7 +2,7 @@
 
 use rotation_steps::{run, update_distribution};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(update_distribution::step).await
 }

@@ -2,7 +2,7 @@
 
 use rotation_steps::{run, verify_viewers};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     run(verify_viewers::step).await
 }

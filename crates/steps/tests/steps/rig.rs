@@ -31,7 +31,7 @@ impl Rig {
         let metrics: Arc<Mutex<Vec<String>>> = Arc::default();
         let written = Arc::clone(&metrics);
         let context = Context {
-            aws: unlimited(Aws::with_http_client(fake.http_client()).await),
+            aws: unlimited(Aws::with_http_client(fake.http_client())),
             edges: fake.edges(),
             settings: Settings {
                 bucket: BUCKET.into(),
@@ -181,8 +181,8 @@ fn unlimited(mut aws: Aws) -> Aws {
             let partition = $sdk::config::retry::RetryPartition::custom("unlimited")
                 .token_bucket($sdk::config::retry::TokenBucket::unlimited())
                 .build();
-            let config = aws.$field.config().to_builder().retry_partition(partition).build();
-            aws.$field = $sdk::Client::from_conf(config);
+            let config = aws.$field().config().to_builder().retry_partition(partition).build();
+            aws.$field = $sdk::Client::from_conf(config).into();
         )*};
     }
     unlimited!(

@@ -212,6 +212,41 @@ async fn many_targets_leave_small_payloads_and_histories() {
     assert!(many.0 < few.0 * 3 / 2 && many.1 < few.1 * 3 / 2, "{few:?} and {many:?}");
 }
 
+/// Of each target one read and one update of its configuration, and the looks at its deployment; of the account
+/// one list before everything and one before the deletion.
+#[tokio::test(start_paused = true)]
+async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
+    const TARGETS: usize = 12;
+    for (propagation, looks) in [(90, 1), (190, 2), (230, 4), (299, 6)] {
+        for request in [json!({}), json!({"concurrency": 5}), json!({"retainOldDays": 3})] {
+            let is_retained = request["retainOldDays"] == 3;
+            let scene = Scene::new("calls", Store::Acm, request, |account, _| {
+                more_targets(account, TARGETS - 2);
+            });
+            let mut driver = Driver::new(scene.account.clone()).await;
+            driver.rig.context.settings.poll_seconds = 25;
+            driver.rig.fake.with(|world| world.propagation = Some(propagation));
+            let ran = driver.rotate(&scene.request, None, 2).await;
+            assert_eq!(ran.result.as_ref().unwrap()["targets"]["updated"], TARGETS);
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for call in ran.calls.iter().filter(|call| call.service == "cloudfront") {
+                *counts.entry(call.operation.as_str()).or_default() += 1;
+            }
+            let lists = if is_retained { 3 } else { 2 };
+            let expected = [
+                ("GetDistribution", looks * TARGETS),
+                ("GetDistributionConfig", TARGETS),
+                ("ListContinuousDeploymentPolicies", 1),
+                // Of this certificate and of the new one, as soon as there is one.
+                ("ListDistributionTenantsByCustomization", 2 * lists - 1),
+                ("ListDistributions", lists),
+                ("UpdateDistribution", TARGETS),
+            ];
+            assert_eq!(counts, expected.into(), "{propagation} s, {}", scene.request);
+        }
+    }
+}
+
 /// The longest outage: nothing gets through to the end of any rotation.
 const FOR_EVER: i64 = 30 * 24 * 3_600;
 /// An outage that outlasts the retries of every step, and ends before a rollback gives up.

@@ -1,0 +1,227 @@
+"""Cold starts: every function is started anew for each step of a rotation, as Lambda starts it for the first event.
+
+For each it is measured how long it takes from the start of the process until it asks for its first event, how long from
+then to its first answer with all its calls to the local AWS, the most memory it ever had, and the size of its package.
+A function in Python with boto3, which reads one certificate of ACM, is measured in the same way beside them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from local_aws.platform import ROOT, LocalAws
+
+PACKAGES = ROOT / "target" / "lambda"
+BOTO3 = """
+import json, os, sys, urllib.request
+import boto3
+acm = boto3.client("acm")
+api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
+with urllib.request.urlopen(f"{api}/next") as event:
+    number, arn = event.headers["Lambda-Runtime-Aws-Request-Id"], json.load(event)["arn"]
+answer = json.dumps({"status": acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]})
+urllib.request.urlopen(urllib.request.Request(f"{api}/{number}/response", answer.encode(), method="POST"))
+sys.stdin.read()
+"""
+
+
+@dataclass
+class Start:
+    """One cold start: seconds, seconds, bytes."""
+
+    ready: float
+    answered: float
+    memory: int
+
+
+class Runtime:
+    """Lambda's side of the Runtime API, for one function at a time."""
+
+    def __init__(self) -> None:
+        self.event: bytes = b"{}"
+        self.ready = self.answered = 0.0
+        self.answer: Any = None
+        self.done = threading.Event()
+        self.has_asked = False
+        runtime = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if runtime.has_asked:
+                    # For the second event it waits, as a function does that nobody calls.
+                    runtime.done.wait()
+                    threading.Event().wait(60)
+                    return
+                runtime.has_asked, runtime.ready = True, time.perf_counter()
+                self.send_response(200)
+                self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
+                self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + 900) * 1000)))
+                self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:f")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(runtime.event)))
+                self.end_headers()
+                self.wfile.write(runtime.event)
+
+            def do_POST(self) -> None:
+                runtime.answered = time.perf_counter()
+                runtime.answer = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or b"null")
+                failed = self.path.endswith("/error")
+                runtime.answer = {"failed": runtime.answer} if failed else runtime.answer
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                runtime.done.set()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def start(self, command: list[str], environment: dict[str, str], event: Any) -> tuple[Start, Any]:
+        """Starts the function for one event and ends it when it has answered."""
+        self.event, self.has_asked = json.dumps(event).encode(), False
+        self.done.clear()
+        given = environment | {"AWS_LAMBDA_RUNTIME_API": self.address}
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env=given, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        try:
+            if not self.done.wait(60):
+                raise TimeoutError(f"{command} has not answered")
+            memory = peak_memory(process.pid)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdin:
+                process.stdin.close()
+        if isinstance(self.answer, dict) and "failed" in self.answer:
+            raise RuntimeError(f"{command}: {self.answer['failed']}")
+        return Start(self.ready - began, self.answered - began, memory), self.answer
+
+
+def peak_memory(pid: int) -> int:
+    """The most memory that a process ever had resident, in bytes."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+@contextmanager
+def unpacked() -> Iterator[Path]:
+    """The functions' programs, as Lambda unpacks them."""
+    with tempfile.TemporaryDirectory(prefix="functions-") as name:
+        directory = Path(name)
+        for package in sorted(PACKAGES.glob("*/bootstrap.zip")):
+            with zipfile.ZipFile(package) as archive:
+                archive.extractall(directory / package.parent.name)
+            os.chmod(directory / package.parent.name / "bootstrap", 0o755)
+        yield directory
+
+
+def rotation(aws: LocalAws, number: int, call: Any) -> None:
+    """One rotation of one distribution, step by step, as the state machine orders them."""
+    names = (f"www{number}.example.com",)
+    now = dt.datetime.now(dt.UTC)
+    old = aws.put_into_store("acm", aws.intermediate.leaf(*names, not_after=now + dt.timedelta(days=20)), f"o{number}")
+    new = aws.intermediate.leaf(*names, not_after=now + dt.timedelta(days=199))
+    content = {"certificate": new.certificate_pem, "privateKey": new.key_pem, "certificateChain": new.chain_pem}
+    source = f"unwatched/cold-{number}"
+    aws.client("secretsmanager").create_secret(Name=source, SecretString=json.dumps(content))
+    aws.control("POST", "seed", [{"aliases": list(names), "certificate": old}])
+    machine = aws.outputs["RotationStateMachineArn"].replace(":stateMachine:", ":execution:")
+    execution = {"id": f"{machine}:cold-{number}", "name": f"cold-{number}", "startTime": now.isoformat()[:19] + "Z"}
+    time.sleep(aws.propagation_seconds + 0.1)
+
+    state: dict[str, Any] = {"execution": execution | {"redriveCount": 0}}
+    context = {"Input": {"newCertificate": source, "oldCertificate": old}, "RedriveCount": 0}
+    state["plan"] = call("plan-rotation", {"state": state, "retries": 0, "execution": context})
+    state["quota"] = call("check-quota", {"state": state})
+    state["newCertificate"] = call("import-certificate", {"state": state})
+    plan = state["plan"]
+    move = {
+        "way": "forward",
+        "round": 0,
+        "from": plan["oldCertificate"]["id"],
+        "to": state["newCertificate"]["id"],
+        "fingerprint": plan["newCertificate"]["fingerprint"],
+    }
+    lane = json.loads(
+        aws.client("s3").get_object(Bucket=plan["folder"]["bucket"], Key=plan["targets"]["waves"][0][0])["Body"].read()
+    )
+    child = move | {"target": lane[0], "folder": plan["folder"], "verifyViewers": True}
+    child["pollSeconds"] = plan.get("pollSeconds")
+    child["update"] = call("update-distribution", {"state": child})
+    time.sleep(aws.propagation_seconds + 0.2)
+    child["deployment"] = call("poll-deployment", {"state": child})
+    child["verification"] = call("verify-viewers", {"state": child})
+    call("record-target", {"state": child})
+    state["move"] = move | {"waves": plan["targets"]["waves"]}
+    state["review"] = call("review-targets", {"state": state})
+    state["deletion"] = call("delete-certificate", {"state": state})
+    call("report-rotation", {"state": state, "execution": context})
+    call("start-rotation", {"look": "all", "dryRun": True})
+
+
+def measure(aws: LocalAws, rounds: int) -> dict[str, list[Start]]:
+    """Every function, started anew for each step of so many rotations; under `boto3` the function in Python."""
+    starts: dict[str, list[Start]] = {}
+    runtime = Runtime()
+    functions = aws.client("lambda").list_functions(MaxItems=50)["Functions"]
+    with unpacked() as programs:
+
+        def call(name: str, event: Any) -> Any:
+            words = "".join(word.capitalize() for word in name.split("-"))
+            [own] = [one for one in functions if f"-{words}Function" in one["FunctionName"]]
+            environment = aws.functions_environment | own["Environment"]["Variables"]
+            environment |= {"AWS_LAMBDA_FUNCTION_NAME": own["FunctionName"], "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}
+            environment |= {"AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_LOG_GROUP_NAME": "g"}
+            environment |= {"AWS_LAMBDA_LOG_STREAM_NAME": "s"}
+            start, answer = runtime.start([str(programs / name / "bootstrap")], environment, event)
+            starts.setdefault(name, []).append(start)
+            return answer
+
+        for number in range(rounds):
+            rotation(aws, number, call)
+            arn = aws.put_into_store("acm", aws.intermediate.leaf("www.example.org"), f"other-{number}")
+            start, _ = runtime.start([sys.executable, "-c", BOTO3], aws.functions_environment, {"arn": arn})
+            starts.setdefault("boto3", []).append(start)
+    return starts
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    with LocalAws(propagation_seconds=0.05) as aws:
+        aws.deploy()
+        starts = measure(aws, rounds)
+    for name, all_starts in sorted(starts.items()):
+        package = PACKAGES / name / "bootstrap.zip"
+        size = package.stat().st_size / 2**20 if package.exists() else 0
+        ready, answered = (
+            statistics.median(getattr(one, what) for one in all_starts) * 1000 for what in ("ready", "answered")
+        )
+        memory = max(one.memory for one in all_starts) / 2**20
+        print(f"{name:22} {ready:6.1f} ms {answered:7.1f} ms {memory:6.1f} MiB {size:5.2f} MiB")
+
+
+if __name__ == "__main__":
+    main()
