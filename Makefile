@@ -6,6 +6,8 @@ ARCH    ?= x86_64
 STORE   ?= acm
 DISTRIBUTIONS ?= 6
 FUZZ_SECONDS ?= 60
+COUNTS  ?= 10 100
+ROUNDS  ?= 3
 
 VENV    := .local/venv
 TOOLS   := .local/tools.stamp
@@ -17,7 +19,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package certrotate demo pictures test unit contract rotations pages check format audit fuzz clean
+.PHONY: help tools package certrotate demo pictures bench behaviour test unit contract rotations pages check format audit fuzz clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +45,14 @@ demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DIS
 
 pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
 	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
+
+bench: package ## Measure: cold starts, the same rotation by others, the core [COUNTS="10 100 1000"] [ROUNDS=3]
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start 9
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
+	cargo bench --locked --package rotation-core
+
+behaviour: package ## The table of docs/performance.md: what becomes of a rotation when things go wrong
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour --into docs/performance.md
 
 test: unit contract rotations pages ## Everything that is tested
 

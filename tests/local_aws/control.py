@@ -15,7 +15,7 @@ POST /control/distribution/ID      a change by somebody else: see `control_comma
 POST /control/tenant/ID            the same for a distribution tenant
 POST /control/faults               {"service": "cloudfront", "operation": "UpdateDistribution",
                                     "code": "Throttling", "status": 400, "message": "...",
-                                    "resource": ID, "times": n, "skip": n, "probability": p,
+                                    "resource": ID, "times": n, "skip": n, "every": n, "probability": p,
                                     "after_effect": bool, "latency_seconds": n}: service and operation are required;
                                    without a code the call is only slow; services: cloudfront, acm, iam, service-quotas
 DELETE /control/faults             no more faults

@@ -31,10 +31,12 @@ class Fault:
     resource: str | None = None
     times: int = 1
     skip: int = 0
+    every: int = 1
     probability: float = 1.0
     after_effect: bool = False
     latency_seconds: float = 0.0
     fired: int = 0
+    met: int = 0
 
     def fires(self, service: str, operation: str, resource: str | None) -> bool:
         if (self.service, self.operation) != (service, operation) or self.fired >= self.times:
@@ -43,6 +45,9 @@ class Fault:
             return False
         if self.skip > 0:
             self.skip -= 1
+            return False
+        self.met += 1
+        if self.met % self.every:
             return False
         if random.random() >= self.probability:
             return False

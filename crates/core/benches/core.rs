@@ -1,0 +1,59 @@
+//! What the decisions cost: `cargo bench --package rotation-core`.
+
+#![allow(missing_docs, reason = "criterion's macros make public items")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rotation_core::bundle;
+use rotation_core::certificate::covers;
+
+/// A certificate for 100 names, three intermediate ones and the root, the blocks of the text in reverse order.
+fn shuffled_bundle(names: &[String]) -> String {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params
+    };
+    let key = KeyPair::generate().expect("a key");
+    let params = authority("Root");
+    let mut blocks = vec![params.self_signed(&key).expect("a root").pem()];
+    let mut issuer = Issuer::new(params, key);
+    for number in 1..=3 {
+        let key = KeyPair::generate().expect("a key");
+        let params = authority(&format!("Intermediate {number}"));
+        blocks.push(params.signed_by(&key, &issuer).expect("an intermediate").pem());
+        issuer = Issuer::new(params, key);
+    }
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(names.to_vec()).expect("names");
+    blocks.push(leaf.signed_by(&key, &issuer).expect("a leaf").pem());
+    blocks.push(key.serialize_pem());
+    // From the root down, and the key last: nothing stands where it is looked for first.
+    blocks.concat()
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let names: Vec<String> =
+        (0..100)
+            .map(|n| {
+                if n % 2 == 0 { format!("*.s{n}.example.com") } else { format!("s{n}.example.com") }
+            })
+            .collect();
+    let aliases: Vec<String> =
+        (0..10_000).map(|n| format!("a{n}.s{}.example.com", n % 100)).collect();
+    criterion.bench_function("10,000 aliases against 100 names", |bench| {
+        bench.iter(|| aliases.iter().filter(|alias| covers(black_box(&names), alias)).count());
+    });
+    let text = shuffled_bundle(&names);
+    criterion.bench_function("a bundle of five certificates and a key, in no order", |bench| {
+        bench.iter(|| bundle::read(black_box(text.as_bytes())).is_ok());
+    });
+    assert!(bundle::read(text.as_bytes()).is_ok(), "what is measured is a bundle that is taken");
+}
+
+criterion_group!(benches, decisions);
+criterion_main!(benches);

@@ -1,0 +1,112 @@
+"""How this system and others behave when things are not as they should be: one table, from runs on the local AWS.
+
+`make behaviour` writes it into docs/performance.md. Three distributions with one alias each, one of these at a time: all
+is well; the new certificate covers one alias of three; each configuration is edited by somebody else once, between
+read and write; every second update is throttled.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.side_by_side import CONTENDERS, Ran, Scene, scene
+from local_aws.platform import LocalAws
+
+# Long enough that two updates back to back are in progress together.
+PROPAGATION = 1.0
+COUNT = 3
+HEAD = (
+    "",
+    "all is well",
+    "most in progress at once",
+    "new certificate covers one alias of three",
+    "each configuration edited once meanwhile",
+    "every second update throttled",
+    "old certificate gone",
+    "certificates left",
+)
+
+
+def moved(aws: LocalAws, one: Scene) -> int:
+    """How many distributions have a certificate other than the old one."""
+    return sum(target["certificate"] != one.old for target in aws.state()["distributions"])
+
+
+def at_once(aws: LocalAws) -> int:
+    """The most distributions that were between update and Deployed at the same time."""
+    begun = sorted(target["history"][-1]["time"] for target in aws.state()["distributions"])
+    return max(sum(time <= other < time + PROPAGATION for other in begun) for time in begun)
+
+
+def edited(aws: LocalAws, one: Scene) -> None:
+    for target in one.targets:
+        aws.control("POST", f"distribution/{target}", {"edit_on_read": 1})
+
+
+def throttled(aws: LocalAws, _: Scene) -> None:
+    fault = {"service": "cloudfront", "operation": "UpdateDistribution", "code": "Throttling", "every": 2}
+    aws.control("POST", "faults", fault | {"message": "Rate exceeded", "times": 99})
+
+
+class Trial:
+    """One local AWS, on which one contender after the other is put to the test."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.number = 0
+
+    def run(
+        self, name: str, prepare: Callable[[LocalAws, Scene], None] | None = None, *names: str
+    ) -> tuple[Scene, Ran]:
+        self.number += 1
+        one = scene(self.aws, COUNT, names or None, self.number)
+        if prepare:
+            prepare(self.aws, one)
+        return one, CONTENDERS[name](self.aws, one)
+
+    def row(self, name: str) -> list[str]:
+        def came_to(one: Scene, ran: Ran) -> str:
+            count = moved(self.aws, one)
+            how = "" if (ran.code == 0) == (count == COUNT) else f", exit {ran.code}"
+            return f"{count}/{COUNT}{how}"
+
+        one, ran = self.run(name)
+        state: dict[str, Any] = self.aws.state()
+        stored = {certificate["CertificateArn"] for certificate in state["acm_certificates"]}
+        cells = [came_to(one, ran), str(at_once(self.aws))]
+        last = ["no" if one.old in stored else "yes", str(len(stored))]
+        for prepare, names in ((None, ("site0.example.com",)), (edited, ()), (throttled, ())):
+            one, ran = self.run(name, prepare, *names)
+            cells.append(came_to(one, ran))
+            writes = [call for call in self.aws.state()["calls"] if call["operation"] == "UpdateDistribution"]
+            if names and not writes:
+                cells[-1] += ", refused before any write"
+        return [name, *cells, *last]
+
+
+def table() -> str:
+    """All of it, in Markdown."""
+    with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.01) as aws:
+        aws.deploy()
+        trial = Trial(aws)
+        rows = [HEAD, ("---",) * len(HEAD), *(trial.row(name) for name in CONTENDERS)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, help="a page with the marks <!-- behaviour --> around the table")
+    options = parser.parse_args()
+    made = table()
+    print(made)
+    if options.into:
+        mark = "<!-- behaviour -->\n"
+        before, _, after = options.into.read_text().split(mark)
+        options.into.write_text(before + mark + made + mark + after)
+
+
+if __name__ == "__main__":
+    main()
