@@ -47,12 +47,12 @@ pictures: package certrotate ## Draw docs/pictures anew: the terminal, the repor
 	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
 
 bench: package ## Measure: cold starts, the same rotation by others, the core [COUNTS="10 100 1000"] [ROUNDS=3]
-	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start 9
-	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start --write
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS) --write
 	cargo bench --locked --package rotation-core
 
 behaviour: package ## The table of docs/performance.md: what becomes of a rotation when things go wrong
-	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour --into docs/performance.md
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour
 
 test: unit contract rotations pages ## Everything that is tested
 

@@ -1,17 +1,20 @@
 """How this system and others behave when things are not as they should be: one table, from runs on the local AWS.
 
-`make behaviour` writes it into docs/performance.md. Three distributions with one alias each, one of these at a time: all
-is well; the new certificate covers one alias of three; each configuration is edited by somebody else once, between
+`make behaviour` writes it into docs/performance.md. Three distributions with one alias each, one of these at a time:
+all is well; the new certificate covers one alias of three; each configuration is edited by somebody else once, between
 read and write; every second update is throttled.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from bench.page import table, write
 from bench.side_by_side import CONTENDERS, Ran, Scene, scene
 from local_aws.platform import LocalAws
 
@@ -87,25 +90,27 @@ class Trial:
         return [name, *cells, *last]
 
 
-def table() -> str:
-    """All of it, in Markdown."""
-    with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.01) as aws:
-        aws.deploy()
-        trial = Trial(aws)
-        rows = [HEAD, ("---",) * len(HEAD), *(trial.row(name) for name in CONTENDERS)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+def all_rows() -> list[list[str]]:
+    """Of every contender, each on a local AWS of its own: the waiters of others look every 60 seconds."""
+    command = [sys.executable, "-m", "bench.behaviour", "--contender"]
+    running = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in CONTENDERS]
+    rows = [process.communicate()[0] for process in running]
+    assert not any(process.returncode for process in running), rows
+    return [json.loads(row) for row in rows]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--into", type=Path, help="a page with the marks <!-- behaviour --> around the table")
+    parser.add_argument("--contender", choices=CONTENDERS, help="the row of this one only")
     options = parser.parse_args()
-    made = table()
+    if options.contender:
+        with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.01) as aws:
+            aws.deploy()
+            print(json.dumps(Trial(aws).row(options.contender)))
+        return
+    made = table(HEAD, all_rows())
     print(made)
-    if options.into:
-        mark = "<!-- behaviour -->\n"
-        before, _, after = options.into.read_text().split(mark)
-        options.into.write_text(before + mark + made + mark + after)
+    write("behaviour", made)
 
 
 if __name__ == "__main__":

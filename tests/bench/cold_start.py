@@ -7,6 +7,7 @@ A function in Python with boto3, which reads one certificate of ACM, is measured
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import os
@@ -25,9 +26,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from local_aws.platform import ROOT, LocalAws
+from bench.page import table, write
+from local_aws.platform import ROOT, LocalAws, as_json
 
 PACKAGES = ROOT / "target" / "lambda"
+PYTHON = "in Python, with boto3"
 BOTO3 = """
 import json, os, sys, urllib.request
 import boto3
@@ -94,6 +97,8 @@ class Runtime:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # A function that has answered is killed while it asks for its next event.
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.server.daemon_threads = True
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -144,9 +149,8 @@ def rotation(aws: LocalAws, number: int, call: Any) -> None:
     now = dt.datetime.now(dt.UTC)
     old = aws.put_into_store("acm", aws.intermediate.leaf(*names, not_after=now + dt.timedelta(days=20)), f"o{number}")
     new = aws.intermediate.leaf(*names, not_after=now + dt.timedelta(days=199))
-    content = {"certificate": new.certificate_pem, "privateKey": new.key_pem, "certificateChain": new.chain_pem}
     source = f"unwatched/cold-{number}"
-    aws.client("secretsmanager").create_secret(Name=source, SecretString=json.dumps(content))
+    aws.client("secretsmanager").create_secret(Name=source, SecretString=as_json(new))
     aws.control("POST", "seed", [{"aliases": list(names), "certificate": old}])
     machine = aws.outputs["RotationStateMachineArn"].replace(":stateMachine:", ":execution:")
     execution = {"id": f"{machine}:cold-{number}", "name": f"cold-{number}", "startTime": now.isoformat()[:19] + "Z"}
@@ -183,7 +187,7 @@ def rotation(aws: LocalAws, number: int, call: Any) -> None:
 
 
 def measure(aws: LocalAws, rounds: int) -> dict[str, list[Start]]:
-    """Every function, started anew for each step of so many rotations; under `boto3` the function in Python."""
+    """Every function, started anew for each step of so many rotations; under PYTHON the one in Python."""
     starts: dict[str, list[Start]] = {}
     runtime = Runtime()
     functions = aws.client("lambda").list_functions(MaxItems=50)["Functions"]
@@ -204,23 +208,32 @@ def measure(aws: LocalAws, rounds: int) -> dict[str, list[Start]]:
             rotation(aws, number, call)
             arn = aws.put_into_store("acm", aws.intermediate.leaf("www.example.org"), f"other-{number}")
             start, _ = runtime.start([sys.executable, "-c", BOTO3], aws.functions_environment, {"arn": arn})
-            starts.setdefault("boto3", []).append(start)
+            starts.setdefault(PYTHON, []).append(start)
     return starts
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    options = parser.parse_args()
     with LocalAws(propagation_seconds=0.05) as aws:
         aws.deploy()
-        starts = measure(aws, rounds)
-    for name, all_starts in sorted(starts.items()):
+        starts = measure(aws, options.rounds)
+    rows = []
+    for name, some in sorted(starts.items(), key=lambda one: (one[0] == PYTHON, one[0])):
         package = PACKAGES / name / "bootstrap.zip"
-        size = package.stat().st_size / 2**20 if package.exists() else 0
-        ready, answered = (
-            statistics.median(getattr(one, what) for one in all_starts) * 1000 for what in ("ready", "answered")
-        )
-        memory = max(one.memory for one in all_starts) / 2**20
-        print(f"{name:22} {ready:6.1f} ms {answered:7.1f} ms {memory:6.1f} MiB {size:5.2f} MiB")
+        size = f"{package.stat().st_size / 2**20:.2f}" if package.exists() else "–"
+        ready = statistics.median(one.ready for one in some) * 1000
+        answered = statistics.median(one.answered for one in some) * 1000
+        memory = max(one.memory for one in some) / 2**20
+        shown = name if name == PYTHON else f"`{name}`"
+        rows.append([shown, f"{ready:.1f}", f"{answered:.1f}", f"{memory:.1f}", size])
+    head = ["function", "ms to its first event", "ms to its first answer", "MiB at most", "MiB zipped"]
+    made = table(head, rows)
+    print(made)
+    if options.write:
+        write("cold starts", made)
 
 
 if __name__ == "__main__":

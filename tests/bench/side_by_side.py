@@ -1,15 +1,15 @@
 """The same rotation by this system and by what people use today, on the same local AWS, in the same run.
 
-`python -m bench.side_by_side 10 100 1000` prints a table for each number of distributions, or `make bench`. The wall time is that of one
-rotation, in order: import, every distribution updated and waited for, the old certificate deleted. CPU and memory are
-those of the programs that do it: the script and its children, or the functions of this system; not of the local AWS.
+`python -m bench.side_by_side 10 100 1000` prints a table for each number of distributions, and is part of `make bench`.
+The wall time is that of one rotation, in order: import, every distribution updated and waited for, the old certificate
+deleted. CPU and memory are those of the programs that do it: the script and its children, or the functions of this
+system; not of the local AWS.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import os
 import shutil
 import statistics
@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.page import table, write
 from local_aws.pki import Leaf
 from local_aws.platform import LocalAws, as_json
 
 HERE = Path(__file__).parent / "contenders"
-# The platform gives each step about this many seconds of its own; CloudFront's propagation is the rest of a rotation.
-PROPAGATION = 0.05
+# None: boto3's waiter and the CLI's look at once and then every 60 seconds, which would be all that is measured.
+PROPAGATION = 0.0
 
 
 @dataclass
@@ -145,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("counts", type=int, nargs="*", default=[10, 100])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     options = parser.parse_args()
     assert shutil.which("jq"), "the contender with the AWS CLI needs jq"
     results: dict[int, dict[str, Any]] = {}
@@ -160,8 +161,8 @@ def main() -> None:
                     ran[name].append(measure(aws, name, count, number))
             results[count] = {name: summary(some) for name, some in ran.items()}
             show(count, results[count])
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.write:
+        write("side by side", "\n".join(page(count, result) for count, result in results.items()))
 
 
 def summary(some: list[Ran]) -> dict[str, Any]:
@@ -172,6 +173,19 @@ def summary(some: list[Ran]) -> dict[str, Any]:
         "mebibytes": round(max(one.memory for one in some) / 2**20, 1),
         "calls": dict(sorted(some[-1].calls.items())),
     }
+
+
+def page(count: int, results: dict[str, Any]) -> str:
+    """One table: the numbers of this system, and those of the others as multiples of it too."""
+    own = results["this system"]
+    rows = []
+    for name, one in results.items():
+        ratio = "" if one is own else f" ({one['seconds'] / own['seconds']:.1f} times)"
+        cpu = "" if one is own else f" ({one['cpuSeconds'] / max(own['cpuSeconds'], 0.01):.1f} times)"
+        calls = ", ".join(f"{call} {times}" for call, times in one["calls"].items())
+        rows.append([name, f"{one['seconds']}{ratio}", f"{one['cpuSeconds']}{cpu}", str(one["mebibytes"]), calls])
+    head = [f"{count} distributions", "s", "s of CPU", "MiB at most", "calls of CloudFront, ACM, IAM, Service Quotas"]
+    return table(head, rows)
 
 
 def show(count: int, results: dict[str, Any]) -> None:
