@@ -1,4 +1,4 @@
-//! What the decisions cost: `cargo bench --package rotation-core`.
+//! What the decisions cost: `cargo bench --package rotation-core --bench core`.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
