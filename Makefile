@@ -48,7 +48,7 @@ pictures: package certrotate ## Draw docs/pictures anew: the terminal, the repor
 
 bench: package ## Measure: cold starts, the same rotation by others, the core [COUNTS="10 100 1000"] [ROUNDS=3]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start --write
-	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS) --write
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
 	cargo bench --locked --package rotation-core --bench core
 
 behaviour: package ## The table of docs/performance.md: what becomes of a rotation when things go wrong

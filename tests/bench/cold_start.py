@@ -70,7 +70,6 @@ class Runtime:
             def do_GET(self) -> None:
                 if runtime.has_asked:
                     # For the second event it waits, as a function does that nobody calls.
-                    runtime.done.wait()
                     threading.Event().wait(60)
                     return
                 runtime.has_asked, runtime.ready = True, time.perf_counter()

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.page import table, write
+from bench.cold_start import peak_memory
+from bench.page import table
 from local_aws.pki import Leaf
 from local_aws.platform import LocalAws, as_json
 
@@ -116,8 +117,7 @@ def functions(aws: LocalAws) -> tuple[float, int]:
                 continue
             fields = (process / "stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
-            status = (process / "status").read_text()
-            memory = max(memory, int(status.partition("VmHWM:")[2].split()[0]) * 1024)
+            memory = max(memory, peak_memory(int(process.name)))
         except OSError:
             continue
     return ticks / os.sysconf("SC_CLK_TCK"), memory
@@ -146,10 +146,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("counts", type=int, nargs="*", default=[10, 100])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md")
     options = parser.parse_args()
     assert shutil.which("jq"), "the contender with the AWS CLI needs jq"
-    results: dict[int, dict[str, Any]] = {}
     with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.001) as aws:
         aws.deploy(PollIntervalSeconds=1, DeploymentDeadlineMinutes=30)
         number = 0
@@ -159,10 +157,7 @@ def main() -> None:
                 for name in CONTENDERS:
                     number += 1
                     ran[name].append(measure(aws, name, count, number))
-            results[count] = {name: summary(some) for name, some in ran.items()}
-            show(count, results[count])
-    if options.write:
-        write("side by side", "\n".join(page(count, result) for count, result in results.items()))
+            print(page(count, {name: summary(some) for name, some in ran.items()}))
 
 
 def summary(some: list[Ran]) -> dict[str, Any]:
@@ -186,13 +181,6 @@ def page(count: int, results: dict[str, Any]) -> str:
         rows.append([name, f"{one['seconds']}{ratio}", f"{one['cpuSeconds']}{cpu}", str(one["mebibytes"]), calls])
     head = [f"{count} distributions", "s", "s of CPU", "MiB at most", "calls of CloudFront, ACM, IAM, Service Quotas"]
     return table(head, rows)
-
-
-def show(count: int, results: dict[str, Any]) -> None:
-    print(f"\n{count} distributions")
-    for name, one in results.items():
-        print(f"  {name:16} {one['seconds']:8.2f} s wall {one['cpuSeconds']:8.2f} s CPU {one['mebibytes']:6.1f} MiB")
-        print(f"  {'':16} {', '.join(f'{call} {times}' for call, times in one['calls'].items())}")
 
 
 if __name__ == "__main__":
