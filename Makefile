@@ -11,6 +11,7 @@ ROUNDS  ?= 3
 
 VENV    := .local/venv
 TOOLS   := .local/tools.stamp
+CONTENDERS := .local/contenders/certbot-s3front.stamp .local/contenders/lemur.stamp
 # cargo-lambda and its zig come from the virtual environment.
 BIN     := $(CURDIR)/$(VENV)/bin
 PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
@@ -19,7 +20,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package certrotate demo pictures bench behaviour test unit contract rotations pages check format audit fuzz clean
+.PHONY: help tools package certrotate demo pictures bench behaviour noticing contenders test unit contract rotations pages check format audit fuzz clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,13 +47,24 @@ demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DIS
 pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
 	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
 
-bench: package ## Measure: cold starts, the same rotation by others, the core [COUNTS="10 100 1000"] [ROUNDS=3]
-	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start --write
+contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench and behaviour
+
+.local/contenders/%.stamp: tests/bench/contenders/%.lock
+	$(PY) -m venv --clear $(@:.stamp=)
+	$(@:.stamp=)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
+bench: package contenders ## Measure: the same rotation by others, the core, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
 	cargo bench --locked --package rotation-core --bench core
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.core
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start --write
 
-behaviour: package ## The table of docs/performance.md: what becomes of a rotation when things go wrong
+behaviour: package contenders ## The table of docs/performance.md and the README: what becomes of a rotation when things go wrong
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour
+
+noticing: package contenders ## Measure how late Deployed is noticed, by this system and by others, in real time: a quarter of an hour
+	PYTHONPATH=tests $(VENV)/bin/python -m bench.noticing
 
 test: unit contract rotations pages ## Everything that is tested
 
@@ -60,10 +72,10 @@ unit: ## Decisions, adapters and steps, in Rust
 	cargo test --workspace --locked
 
 contract: tools ## State machine, template, code and pages agree; the local AWS does what AWS does
-	$(PYTEST) tests/test_contract.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws
+	$(PYTEST) tests/test_contract.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws tests/bench
 
 rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
-	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/test_report_page.py --ignore tests/local_aws
+	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/test_report_page.py --ignore tests/local_aws --ignore tests/bench
 
 pages: tools ## The report in a real browser, at three widths; needs chromium
 	$(PYTEST) tests/test_report_page.py

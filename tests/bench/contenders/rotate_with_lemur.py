@@ -1,0 +1,44 @@
+"""The same with the plugins of Lemur for AWS, called as `lemur certificate rotate` and `lemur source clean` call them.
+
+What Lemur keeps in its database, which endpoints an old certificate has and what replaces it, is given here: endpoints
+come from the plugin itself, as `lemur source sync` has them from it.
+
+Usage: rotate_with_lemur.py OLD_ID CERTIFICATE KEY CHAIN
+"""
+
+import contextlib
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+# lemur imports every way to sign in; python-ldap has no wheel and needs headers of OpenLDAP. Nobody signs in here.
+sys.modules["ldap"], sys.modules["ldap.filter"] = ModuleType("ldap"), ModuleType("ldap.filter")
+sys.modules["ldap.filter"].escape_filter_chars = str  # type: ignore[attr-defined]
+
+from flask import Flask  # noqa: E402
+from lemur.plugins.lemur_aws import iam  # noqa: E402
+from lemur.plugins.lemur_aws.plugin import AWSDestinationPlugin, AWSSourcePlugin  # noqa: E402
+
+ACCOUNT = "000000000000"
+OPTIONS = [
+    {"name": "accountNumber", "value": ACCOUNT},
+    {"name": "path", "value": "/cloudfront/"},
+    {"name": "endpointType", "value": "cloudfront"},
+]
+body, key, chain = (Path(name).read_text() for name in sys.argv[2:5])
+source, new = AWSSourcePlugin(), SimpleNamespace(name="new-example.com")
+with Flask("lemur").app_context():
+    old = SimpleNamespace(name=iam.get_certificate_id_to_name(account_number=ACCOUNT)[sys.argv[1]])
+    found = [one for one in source.get_endpoints(OPTIONS) if one["certificate_name"] == old.name]
+    AWSDestinationPlugin().upload(new.name, body, key, chain, OPTIONS)
+    for one in found:
+        endpoint = SimpleNamespace(name=one["name"], type=one["type"], source=SimpleNamespace(options=OPTIONS))
+        # As lemur.certificates.cli.request_rotation does: a failure is said, and the next one is begun.
+        try:
+            source.update_endpoint(endpoint, new)
+        except Exception as error:
+            print(f"[!] Failed to rotate endpoint {endpoint.name} to certificate {new.name} reason: {error}")
+    print("[+] Done!")
+    # As lemur.sources.cli.execute_clean does.
+    with contextlib.suppress(Exception):
+        source.clean(old, OPTIONS)
