@@ -1,25 +1,23 @@
 """How this system and others behave when things are not as they should be: one table, from runs on the local AWS.
 
-`make behaviour` writes it into docs/performance.md. Three distributions with one alias each, one of these at a time:
-all is well; the new certificate covers one alias of three; each configuration is edited by somebody else once, between
-read and write; every second update is throttled.
+`make behaviour` writes it into docs/performance.md and the README. Three distributions with one alias each, one of
+these at a time: all is well; the new certificate covers one alias of three; each configuration is edited by somebody
+else once, between read and write; every second update is throttled.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from bench.page import table, write
-from bench.side_by_side import CONTENDERS, Ran, Scene, scene
+from bench.page import PAGE, README, table, write
+from bench.side_by_side import AT_ONCE, CONTENDERS, Ran, Scene, in_parallel, scene
 from local_aws.platform import LocalAws
 
-# Long enough that two updates back to back are in progress together.
-PROPAGATION = 1.0
+# Long enough that updates by somebody who does not wait are in progress together.
+PROPAGATION = 10.0
 COUNT = 3
 HEAD = (
     "",
@@ -55,48 +53,38 @@ def throttled(aws: LocalAws, _: Scene) -> None:
 
 
 class Trial:
-    """One local AWS, on which one contender after the other is put to the test."""
+    """One local AWS, on which a contender is put to the test, one account after the other."""
 
-    def __init__(self, aws: LocalAws) -> None:
-        self.aws = aws
+    def __init__(self, aws: LocalAws, name: str) -> None:
+        self.aws, self.name, self.contender = aws, name, CONTENDERS[name]
         self.number = 0
 
-    def run(
-        self, name: str, prepare: Callable[[LocalAws, Scene], None] | None = None, *names: str
-    ) -> tuple[Scene, Ran]:
+    def run(self, prepare: Callable[[LocalAws, Scene], None] | None = None, *names: str) -> tuple[Scene, Ran]:
         self.number += 1
-        one = scene(self.aws, COUNT, names or None, self.number)
+        one = scene(self.aws, self.contender.store, COUNT, names or None, self.number)
         if prepare:
             prepare(self.aws, one)
-        return one, CONTENDERS[name](self.aws, one)
+        return one, self.contender.run(self.aws, one)
 
-    def row(self, name: str) -> list[str]:
+    def row(self) -> list[str]:
         def came_to(one: Scene, ran: Ran) -> str:
             count = moved(self.aws, one)
             how = "" if (ran.code == 0) == (count == COUNT) else f", exit {ran.code}"
             return f"{count}/{COUNT}{how}"
 
-        one, ran = self.run(name)
+        one, ran = self.run()
         state: dict[str, Any] = self.aws.state()
         stored = {certificate["CertificateArn"] for certificate in state["acm_certificates"]}
+        stored |= {certificate["ServerCertificateId"] for certificate in state["iam_certificates"]}
         cells = [came_to(one, ran), str(at_once(self.aws))]
         last = ["no" if one.old in stored else "yes", str(len(stored))]
         for prepare, names in ((None, ("site0.example.com",)), (edited, ()), (throttled, ())):
-            one, ran = self.run(name, prepare, *names)
+            one, ran = self.run(prepare, *names)
             cells.append(came_to(one, ran))
             writes = [call for call in self.aws.state()["calls"] if call["operation"] == "UpdateDistribution"]
             if names and not writes:
                 cells[-1] += ", refused before any write"
-        return [name, *cells, *last]
-
-
-def all_rows() -> list[list[str]]:
-    """Of every contender, each on a local AWS of its own: the waiters of others look every 60 seconds."""
-    command = [sys.executable, "-m", "bench.behaviour", "--contender"]
-    running = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in CONTENDERS]
-    rows = [process.communicate()[0] for process in running]
-    assert not any(process.returncode for process in running), rows
-    return [json.loads(row) for row in rows]
+        return [self.name, *cells, *last]
 
 
 def main() -> None:
@@ -104,13 +92,15 @@ def main() -> None:
     parser.add_argument("--contender", choices=CONTENDERS, help="the row of this one only")
     options = parser.parse_args()
     if options.contender:
-        with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.01) as aws:
-            aws.deploy()
-            print(json.dumps(Trial(aws).row(options.contender)))
+        this = CONTENDERS[options.contender].is_this
+        with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.01, services_only=not this) as aws:
+            if this:
+                aws.deploy()
+            print(json.dumps(Trial(aws, options.contender).row()))
         return
-    made = table(HEAD, all_rows())
-    print(made)
-    write("behaviour", made)
+    # Side by side in time too: the waiters of others look every 60 seconds.
+    rows = in_parallel("bench.behaviour", *(("--contender", name) for name in CONTENDERS if name != AT_ONCE))
+    write("behaviour", table(HEAD, rows), PAGE, README)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench.page import table, write
+from bench.page import measured, table, write
 from local_aws.platform import ROOT, LocalAws, as_json
 
 PACKAGES = ROOT / "target" / "lambda"
@@ -229,10 +229,11 @@ def main() -> None:
         shown = name if name == PYTHON else f"`{name}`"
         rows.append([shown, f"{ready:.1f}", f"{answered:.1f}", f"{memory:.1f}", size])
     head = ["function", "ms to its first event", "ms to its first answer", "MiB at most", "MiB zipped"]
-    made = table(head, rows)
-    print(made)
+    made = measured(table(head, rows))
     if options.write:
         write("cold starts", made)
+    else:
+        print(made)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
-"""docs/performance.md, into which the benches write their tables."""
+"""docs/performance.md and the README, into which the benches write their tables."""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from local_aws.platform import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
+README = ROOT / "README.md"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -14,8 +19,26 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
 
 
-def write(name: str, text: str) -> None:
-    """Puts this between the two marks of this name."""
-    mark = f"<!-- {name} -->\n"
-    before, _, after = PAGE.read_text().split(mark)
-    PAGE.write_text(before + mark + text + mark + after)
+def measured(made: str) -> str:
+    """A table of numbers, and the machine that they are of."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{made}\nMeasured on {os.cpu_count()} cores of {model[1] if model else platform.machine()}, "
+        f"{memory:.0f} GiB, {platform.system()} {platform.release().partition('-')[0]}, "
+        f"Python {platform.python_version()}.\n"
+    )
+
+
+def read(name: str, page: Path = PAGE) -> str:
+    """What stands between the two marks of this name."""
+    return page.read_text().split(f"<!-- {name} -->\n")[1]
+
+
+def write(name: str, text: str, *pages: Path) -> None:
+    """Prints it, and puts it between the two marks of this name, in docs/performance.md unless told otherwise."""
+    print(text)
+    for page in pages or (PAGE,):
+        mark = f"<!-- {name} -->\n"
+        before, _, after = page.read_text().split(mark)
+        page.write_text(before + mark + text + mark + after)

@@ -1,15 +1,16 @@
 """The same rotation by this system and by what people use today, on the same local AWS, in the same run.
 
-`python -m bench.side_by_side 10 100 1000` prints a table for each number of distributions, and is part of `make bench`.
-The wall time is that of one rotation, in order: import, every distribution updated and waited for, the old certificate
-deleted. CPU and memory are those of the programs that do it: the script and its children, or the functions of this
-system; not of the local AWS.
+`python -m bench.side_by_side 10 100 1000` is part of `make bench`, and writes a table for each number of distributions
+into docs/performance.md. The wall time is that of one rotation, in order: import, every distribution updated and, by
+those who do, waited for, the old certificate deleted. CPU and memory are those of the programs that do it: the script
+and its children, or the functions of this system; not of the local AWS.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import os
 import shutil
 import statistics
@@ -19,23 +20,29 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.cold_start import peak_memory
-from bench.page import table
+from bench.page import PAGE, measured, table, write
 from local_aws.pki import Leaf
-from local_aws.platform import LocalAws, as_json
+from local_aws.platform import ROOT, LocalAws, as_json
 
 HERE = Path(__file__).parent / "contenders"
+INSTALLED = ROOT / ".local" / "contenders"
 # None: boto3's waiter and the CLI's look at once and then every 60 seconds, which would be all that is measured.
 PROPAGATION = 0.0
+# From here on one round, and only by those that do not start a program for each distribution.
+MANY = 1000
+IAM_SERVER_CERTIFICATES = "L-BF35879D"
 
 
 @dataclass
 class Scene:
     """An account that serves the old certificate everywhere, and the files that the authority has sent."""
 
+    store: str
     old: str
     leaf: Leaf
     targets: list[str]
@@ -53,14 +60,28 @@ class Ran:
     code: int
     said: str = ""
     calls: Counter[str] = field(default_factory=Counter)
+    noticed: list[float] = field(default_factory=list)
 
 
-def scene(aws: LocalAws, count: int, names: Iterable[str] | None = None, number: int = 0) -> Scene:
-    """A fresh account."""
+@dataclass(frozen=True)
+class Contender:
+    """Who rotates: how, in which store, and whether it starts a program for each distribution."""
+
+    run: Callable[[LocalAws, Scene], Ran]
+    store: str = "acm"
+    starts_each: bool = False
+    is_this: bool = False
+
+
+def scene(aws: LocalAws, store: str, count: int, names: Iterable[str] | None = None, number: int = 0) -> Scene:
+    """A fresh account, in which a certificate stays in use until nothing that served it is being deployed any more."""
     aws.control("POST", "reset")
+    # Some upload a certificate for each distribution.
+    quotas = {IAM_SERVER_CERTIFICATES: max(20, count + 2)}
+    aws.control("POST", "settings", {"in_use_lag_seconds": aws.propagation_seconds, "quotas": quotas})
     now = dt.datetime.now(dt.UTC)
     domain = ("*.example.com",)
-    old = aws.put_into_store("acm", aws.intermediate.leaf(*domain, not_after=now + dt.timedelta(days=20)), "old")
+    old = put(aws, store, aws.intermediate.leaf(*domain, not_after=now + dt.timedelta(days=20)))
     leaf = aws.intermediate.leaf(*(names or domain), not_after=now + dt.timedelta(days=199))
     wanted = [{"aliases": [f"site{n}.example.com"], "certificate": old} for n in range(count)]
     targets = aws.control("POST", "seed", wanted)["ids"]
@@ -69,28 +90,45 @@ def scene(aws: LocalAws, count: int, names: Iterable[str] | None = None, number:
     for name, pem in (("certificate", leaf.certificate_pem), ("key", leaf.key_pem), ("chain", leaf.chain_pem)):
         (directory / f"{name}.pem").write_text(pem)
     time.sleep(aws.propagation_seconds + 0.2)
-    return Scene(old, leaf, targets, directory, number)
+    return Scene(store, old, leaf, targets, directory, number)
 
 
-def by_script(*command: str | Path) -> Callable[[LocalAws, Scene], Ran]:
-    """A contender that is a program with the arguments OLD CERTIFICATE KEY CHAIN."""
+def put(aws: LocalAws, store: str, leaf: Leaf) -> str:
+    """The old certificate; in IAM under the path and name that certbot-s3front gives its own."""
+    if store == "acm":
+        return aws.put_into_store(store, leaf, "old")
+    uploaded = aws.client("iam").upload_server_certificate(
+        Path="/cloudfront/letsencrypt/",
+        ServerCertificateName="le-example.com-1",
+        CertificateBody=leaf.certificate_pem,
+        PrivateKey=leaf.key_pem,
+        CertificateChain=leaf.chain_pem,
+    )
+    return str(uploaded["ServerCertificateMetadata"]["ServerCertificateId"])
+
+
+def by_script(*command: str | Path, programs: Path = Path(sys.executable).parent) -> Callable[[LocalAws, Scene], Ran]:
+    """A contender that is a program with the arguments OLD CERTIFICATE KEY CHAIN, and its programs in a directory."""
 
     def run(aws: LocalAws, scene: Scene) -> Ran:
         files = [str(scene.directory / f"{name}.pem") for name in ("certificate", "key", "chain")]
-        environment = aws.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        said = scene.directory / "stderr"
-        began = time.perf_counter()
-        with said.open("w") as stderr:
-            process = subprocess.Popen(
-                [*map(str, command), scene.old, *files], env=environment, stdout=subprocess.DEVNULL, stderr=stderr
-            )
-            # Of it and of all its children, which is what a person pays for.
-            _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds, cpu = time.perf_counter() - began, used.ru_utime + used.ru_stime
-        return Ran(seconds, cpu, used.ru_maxrss * 1024, process.returncode, said.read_text())
+        environment = aws.environment | {"PATH": f"{programs}:{os.environ['PATH']}"}
+        environment |= {"AWS_ENDPOINT_URL_STS": aws.services, "DISTRIBUTIONS": " ".join(scene.targets)}
+        said = scene.directory / "said"
+        with said.open("w") as output:
+            ran = launch(scene.directory / "used", [*map(str, command), scene.old, *files], environment, output)
+        ran.said = said.read_text()
+        return ran
 
     return run
+
+
+def launch(result: Path, command: list[str], environment: dict[str, str], output: Any = None) -> Ran:
+    """Runs a program and measures it, with all its children, which is what a person pays for."""
+    launcher = [sys.executable, "-I", "-S", str(Path(__file__).parent / "launcher.py"), str(result)]
+    subprocess.run([*launcher, *command], env=environment, stdout=output, stderr=subprocess.STDOUT, check=True)
+    seconds, cpu, memory, code = result.read_text().split()
+    return Ran(float(seconds), float(cpu), int(memory) * 1024, int(code))
 
 
 def by_this(aws: LocalAws, scene: Scene, **request: Any) -> Ran:
@@ -108,78 +146,140 @@ def by_this(aws: LocalAws, scene: Scene, **request: Any) -> Ran:
 
 def functions(aws: LocalAws) -> tuple[float, int]:
     """The seconds of CPU of all functions that are there, and the most memory that one of them ever had."""
-    ticks, memory = 0, 0
+    seconds, memory = 0.0, 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if Path(os.readlink(process / "exe")).name != "bootstrap":
                 continue
             if str(aws.platform_port) not in (process / "environ").read_text():
                 continue
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-            memory = max(memory, peak_memory(int(process.name)))
+            pid = int(process.name)
+            # The process's own clock, as clock_getcpuclockid(3) numbers it: /proc counts in hundredths of a second.
+            seconds += time.clock_gettime((~pid << 3) | 2)
+            memory = max(memory, peak_memory(pid))
         except OSError:
             continue
-    return ticks / os.sysconf("SC_CLK_TCK"), memory
+    return seconds, memory
 
 
-CONTENDERS: dict[str, Callable[[LocalAws, Scene], Ran]] = {
-    "this system": by_this,
-    "boto3 script": by_script(sys.executable, HERE / "rotate_with_boto3.py"),
-    "AWS CLI and jq": by_script("bash", HERE / "rotate_with_cli.sh"),
+THIS, THIS_IAM, AT_ONCE = "this system", "this system, IAM", "this system, 40 at once"
+CONTENDERS = {
+    THIS: Contender(by_this, is_this=True),
+    AT_ONCE: Contender(partial(by_this, concurrency=40), is_this=True),
+    THIS_IAM: Contender(by_this, "iam", is_this=True),
+    "boto3 script": Contender(by_script("python", HERE / "rotate_with_boto3.py")),
+    "AWS CLI and jq": Contender(by_script("bash", HERE / "rotate_with_cli.sh"), starts_each=True),
+    "certbot-s3front": Contender(
+        by_script("bash", HERE / "rotate_with_certbot_s3front.sh", programs=INSTALLED / "certbot-s3front" / "bin"),
+        "iam",
+        starts_each=True,
+    ),
+    "Lemur": Contender(by_script("python", HERE / "rotate_with_lemur.py", programs=INSTALLED / "lemur" / "bin"), "iam"),
 }
+
+
+def noticed(state: Any, propagation: dict[str, float]) -> list[float]:
+    """How long after it had become Deployed each distribution was first looked at, if it ever was."""
+    late = []
+    for target in state["distributions"]:
+        deployed = target["history"][-1]["time"] + propagation[target["id"]]
+        looks = [
+            call["time"] - deployed
+            for call in state["calls"]
+            if call["operation"] == "GetDistribution" and call["resource"] == target["id"] and call["time"] >= deployed
+        ]
+        late += looks[:1]
+    return late
 
 
 def measure(aws: LocalAws, name: str, count: int, number: int) -> Ran:
     """One rotation; it must have reached its goal."""
-    one = scene(aws, count, number=number)
+    contender = CONTENDERS[name]
+    one = scene(aws, contender.store, count, number=number)
     before = len(aws.state()["calls"])
-    ran = CONTENDERS[name](aws, one)
+    ran = contender.run(aws, one)
     state = aws.state()
     ran.calls = Counter(call["operation"] for call in state["calls"][before:])
+    ran.noticed = noticed(state, dict.fromkeys(one.targets, aws.propagation_seconds))
     new = {target["certificate"] for target in state["distributions"]}
-    assert ran.code == 0 and len(new) == 1 and one.old not in new, (name, count, ran)
+    assert ran.code == 0 and one.old not in new, (name, count, ran)
     return ran
+
+
+def in_parallel(module: str, *arguments: tuple[str, ...]) -> list[Any]:
+    """What a module prints as JSON for each of these, each in a process with a local AWS of its own."""
+    command = [sys.executable, "-m", module]
+    running = [subprocess.Popen([*command, *one], stdout=subprocess.PIPE, text=True) for one in arguments]
+    said = [process.communicate()[0] for process in running]
+    assert not any(process.returncode for process in running), said
+    return [json.loads(one) for one in said]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("counts", type=int, nargs="*", default=[10, 100])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help=f"from {MANY} distributions on it is one")
+    parser.add_argument("--all", action="store_true", help=f"{MANY} distributions also by those that take long")
     options = parser.parse_args()
     assert shutil.which("jq"), "the contender with the AWS CLI needs jq"
+    # A function that has ended would take its seconds of CPU along.
+    os.environ["LAMBDA_WARM_TTL_SECONDS"] = "7200"
     with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.001) as aws:
         aws.deploy(PollIntervalSeconds=1, DeploymentDeadlineMinutes=30)
         number = 0
         for count in options.counts:
-            ran: dict[str, list[Ran]] = {name: [] for name in CONTENDERS}
-            for _ in range(options.rounds):
-                for name in CONTENDERS:
+            names = [
+                name
+                for name, one in CONTENDERS.items()
+                if name != THIS_IAM and (options.all or count < MANY or not one.starts_each)
+            ]
+            ran: dict[str, list[Ran]] = {name: [] for name in names}
+            for _ in range(options.rounds if count < MANY else 1):
+                for name in names:
                     number += 1
                     ran[name].append(measure(aws, name, count, number))
-            print(page(count, {name: summary(some) for name, some in ran.items()}))
+            made = measured(page(count, ran))
+            # Other numbers than those of the page are asked for by somebody who looks at them here.
+            if f"<!-- {count} distributions -->" in PAGE.read_text():
+                write(f"{count} distributions", made)
+            else:
+                print(made)
 
 
-def summary(some: list[Ran]) -> dict[str, Any]:
-    """Medians of several rotations; the calls are those of the last one."""
-    return {
-        "seconds": round(statistics.median(one.seconds for one in some), 2),
-        "cpuSeconds": round(statistics.median(one.cpu_seconds for one in some), 2),
-        "mebibytes": round(max(one.memory for one in some) / 2**20, 1),
-        "calls": dict(sorted(some[-1].calls.items())),
-    }
-
-
-def page(count: int, results: dict[str, Any]) -> str:
-    """One table: the numbers of this system, and those of the others as multiples of it too."""
-    own = results["this system"]
+def page(count: int, ran: dict[str, list[Ran]]) -> str:
+    """One table: medians, and those of the others as multiples of this system's; the calls of the last round."""
     rows = []
-    for name, one in results.items():
-        ratio = "" if one is own else f" ({one['seconds'] / own['seconds']:.1f} times)"
-        cpu = "" if one is own else f" ({one['cpuSeconds'] / max(own['cpuSeconds'], 0.01):.1f} times)"
-        calls = ", ".join(f"{call} {times}" for call, times in one["calls"].items())
-        rows.append([name, f"{one['seconds']}{ratio}", f"{one['cpuSeconds']}{cpu}", str(one["mebibytes"]), calls])
-    head = [f"{count} distributions", "s", "s of CPU", "MiB at most", "calls of CloudFront, ACM, IAM, Service Quotas"]
+    own: dict[str, float] = {}
+
+    def cell(kind: str, value: float, digits: int = 2) -> str:
+        of_this = own.setdefault(kind, value)
+        return f"{value:.{digits}f}" + (f" ({value / of_this:.1f}×)" if rows and of_this else "")
+
+    for name, some in ran.items():
+        seconds = statistics.median(one.seconds for one in some)
+        cpu = statistics.median(one.cpu_seconds for one in some)
+        late = [one for ran in some for one in ran.noticed]
+        calls = ", ".join(f"{call} {times}" for call, times in sorted(some[-1].calls.items()))
+        rows.append(
+            [
+                name,
+                cell("seconds", seconds),
+                cell("CPU", cpu),
+                f"{cpu / count * 1000:.0f}",
+                cell("memory", max(one.memory for one in some) / 2**20, 1),
+                f"{statistics.median(late) * 1000:.0f}" if late else "never looks",
+                calls,
+            ]
+        )
+    head = [
+        f"{count} distributions",
+        "s",
+        "s of CPU",
+        "ms of CPU each",
+        "MiB at most",
+        "ms from Deployed to noticing",
+        "calls of CloudFront, ACM, IAM, Service Quotas",
+    ]
     return table(head, rows)
 
 
