@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rotation_core::bundle;
-use rotation_core::certificate::covers;
+use rotation_core::certificate::{Certificate, covers};
 
 /// A certificate for 100 names, three intermediate ones and the root, the blocks of the text in reverse order.
 fn shuffled_bundle(names: &[String]) -> String {
@@ -53,6 +53,22 @@ fn decisions(criterion: &mut Criterion) {
         bench.iter(|| bundle::read(black_box(text.as_bytes())).is_ok());
     });
     assert!(bundle::read(text.as_bytes()).is_ok(), "what is measured is a bundle that is taken");
+    let blocks: Vec<&str> = text.split_inclusive("-----END CERTIFICATE-----\n").collect();
+    let (key, certificates) = blocks.split_last().expect("blocks");
+    assert_eq!(certificates.len(), 5, "as many as there are authorities and a leaf");
+    let ordered: String = certificates.iter().rev().chain([key]).copied().collect();
+    criterion.bench_function("the same in order", |bench| {
+        bench.iter(|| bundle::read(black_box(ordered.as_bytes())).is_ok());
+    });
+    // What is left of the two above is finding the leaf by the key, and the order.
+    criterion.bench_function(
+        "its five certificates parsed, without finding leaf and order",
+        |bench| {
+            bench.iter(|| {
+                certificates.iter().all(|it| Certificate::from_pem(black_box(it)).is_ok())
+            });
+        },
+    );
 }
 
 criterion_group!(benches, decisions);
