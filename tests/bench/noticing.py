@@ -1,7 +1,7 @@
 """How long after a distribution is Deployed this system and others notice it, in real time.
 
 `python -m bench.noticing` is part of `make noticing`, takes a quarter of an hour and writes a table into
-docs/performance.md. Each contender rotates three times three distributions, one after the other, all at the same time,
+docs/performance.md. Each contender rotates four times three distributions, one after the other, all at the same time,
 each on a local AWS of its own. A deployment takes 3 to 5 minutes; the nth of each contender takes as long as the nth of
 all others. When it was Deployed and when it was looked at stands in the log of the local AWS.
 """
@@ -18,10 +18,10 @@ from bench.page import measured, table, write
 from bench.side_by_side import AT_ONCE, CONTENDERS, THIS_IAM, in_parallel, noticed, scene
 from local_aws.platform import LocalAws
 
-# One out of each ninth of the time from 3 to 5 minutes, in no order.
+ROTATIONS, COUNT = 4, 3
+# One out of each ten seconds from 3 to 5 minutes, in no order: as many in every part of a minute.
 _CHANCE = random.Random(7)
-PROPAGATIONS = _CHANCE.sample([180 + 120 * (n + _CHANCE.random()) / 9 for n in range(9)], 9)
-COUNT = 3
+PROPAGATIONS = _CHANCE.sample([10 * (18 + n + _CHANCE.random()) for n in range(12)], ROTATIONS * COUNT)
 # Until it is known how long this one takes: below a second, and nobody may see Deployed before.
 AT_LEAST = 5.0
 
@@ -52,7 +52,7 @@ def rotate(aws: LocalAws, name: str, propagations: list[float]) -> tuple[list[fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contender", choices=CONTENDERS, help="one rotation by this one only")
-    parser.add_argument("--rotation", type=int, default=0, choices=range(3), help="which of the three")
+    parser.add_argument("--rotation", type=int, default=0, choices=range(ROTATIONS), help="which of all")
     options = parser.parse_args()
     if options.contender:
         this = CONTENDERS[options.contender].is_this
@@ -63,11 +63,11 @@ def main() -> None:
             print(json.dumps(rotate(aws, options.contender, ours)))
         return
     names = [name for name in CONTENDERS if name not in (AT_ONCE, THIS_IAM)]
-    wanted = [("--contender", name, "--rotation", str(number)) for name in names for number in range(3)]
+    wanted = [("--contender", name, "--rotation", str(number)) for name in names for number in range(ROTATIONS)]
     answers = iter(in_parallel("bench.noticing", *wanted))
     rows = []
     for name in names:
-        some = [next(answers) for _ in range(3)]
+        some = [next(answers) for _ in range(ROTATIONS)]
         late = sorted(one for each, _ in some for one in each)
         looks = sum(count for _, count in some) / len(PROPAGATIONS)
         times = (f"{value:.0f}" for value in (statistics.median(late), statistics.mean(late), late[-1])) if late else ()

@@ -1,0 +1,44 @@
+"""What the benches say is so: a script's memory is its own, and the README shows what docs/performance.md does."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from bench.core import shown
+from bench.page import PAGE, README, read
+from bench.side_by_side import CONTENDERS, launch, noticed
+
+ROOT = PAGE.parents[1]
+
+
+def test_the_readme_shows_the_table_of_the_page() -> None:
+    assert read("behaviour", README) == read("behaviour")
+    named = [row.split(" | ")[0].removeprefix("| ") for row in read("behaviour").splitlines()[2:]]
+    assert set(named) <= CONTENDERS.keys()
+
+
+def test_contenders_are_pinned() -> None:
+    for lock in (ROOT / "tests/bench/contenders").glob("*.lock"):
+        wanted = [line for line in lock.read_text().splitlines() if not line.startswith("#")]
+        assert wanted == [line for line in wanted if re.fullmatch(r"[\w.-]+==[\w.]+", line)]
+
+
+def test_the_memory_of_a_script_is_not_that_of_its_parent(tmp_path: Path) -> None:
+    ballast = bytearray(os.urandom(1)) * (400 << 20)
+    script = [sys.executable, "-I", "-S", "-c", f"a = bytearray(b'x') * ({100 << 20}); import os; os._exit(3)"]
+    for command in (script, ["bash", "-c", '"$@"; exit 3', "bash", *script]):
+        ran = launch(tmp_path / "used", command, dict(os.environ))
+        assert 100 <= ran.memory / 2**20 < 125 and ran.code == 3, (ran, len(ballast))
+
+
+def test_a_look_before_deployed_is_not_one_that_notices() -> None:
+    looks = [{"operation": "GetDistribution", "resource": "E1", "time": time} for time in (99.0, 160.0, 221.0, 280.0)]
+    both = [{"id": one, "history": [{"time": 0.0}, {"time": 100.0}]} for one in ("E1", "E2")]
+    assert noticed({"distributions": both, "calls": looks}, {"E1": 120.0, "E2": 120.0}) == [1.0]
+
+
+def test_times_are_shown_in_their_unit() -> None:
+    assert [shown(one) for one in (12.4, 12_400, 12_400_000)] == ["12 ns", "12.40 µs", "12.40 ms"]
