@@ -16,8 +16,10 @@ POST /control/tenant/ID            the same for a distribution tenant
 POST /control/faults               {"service": "cloudfront", "operation": "UpdateDistribution",
                                     "code": "Throttling", "status": 400, "message": "...",
                                     "resource": ID, "times": n, "skip": n, "every": n, "probability": p,
-                                    "after_effect": bool, "latency_seconds": n}: service and operation are required;
-                                   without a code the call is only slow; services: cloudfront, acm, iam, service-quotas
+                                    "rate": n, "burst": n, "after_effect": bool, "latency_seconds": n}: service and
+                                   operation (a pattern: "Get*") are required; with a rate only those calls are met
+                                   that come faster than so many a second after the first so many; without a code the
+                                   call is only slow; services: cloudfront, acm, iam, service-quotas
 DELETE /control/faults             no more faults
 POST /control/acm/in-use           {"arn": ..., "by": [ARN, ...]}: users outside CloudFront; [] takes them away
 POST /control/seed                 [{"aliases": [...], "certificate": ARN or id, "staging"?, "enabled"?, "comment"?,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 # The account of ministack, the platform half of the local AWS: both halves must agree on ARNs.
@@ -33,13 +34,18 @@ class Fault:
     skip: int = 0
     every: int = 1
     probability: float = 1.0
+    # A bucket of so many calls that fills at this rate a second: only what finds it empty is answered so.
+    rate: float | None = None
+    burst: float = 1
     after_effect: bool = False
     latency_seconds: float = 0.0
     fired: int = 0
     met: int = 0
+    _taken: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
 
     def fires(self, service: str, operation: str, resource: str | None) -> bool:
-        if (self.service, self.operation) != (service, operation) or self.fired >= self.times:
+        if self.service != service or not fnmatchcase(operation, self.operation) or self.fired >= self.times:
             return False
         if self.resource not in (None, resource):
             return False
@@ -49,9 +55,20 @@ class Fault:
         self.met += 1
         if self.met % self.every:
             return False
-        if random.random() >= self.probability:
+        if random.random() >= self.probability or self._has_room():
             return False
         self.fired += 1
+        return True
+
+    def _has_room(self) -> bool:
+        if self.rate is None:
+            return False
+        now = time.monotonic()
+        self._taken = max(0.0, self._taken - (now - self._since) * self.rate)
+        self._since = now
+        if self._taken + 1 > self.burst:
+            return False
+        self._taken += 1
         return True
 
 

@@ -25,7 +25,7 @@ pub use crate::config_document::ViewerCertificateRef;
 use crate::error::{AwsError, Context};
 
 /// `Status` of a distribution or tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// On its way to the edges.
     InProgress,
@@ -40,7 +40,7 @@ impl Status {
 }
 
 /// What a list says of a distribution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DistributionFacts {
     /// `E…`
     pub id: String,
@@ -65,7 +65,7 @@ pub struct DistributionFacts {
 }
 
 /// What a list says of a distribution tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantFacts {
     /// `dt_…`
     pub id: String,
@@ -158,49 +158,67 @@ pub enum WriteError {
     Aws(AwsError),
 }
 
-/// Every distribution of the account, all pages.
-pub async fn list_distributions(client: &Client) -> Result<Vec<DistributionFacts>, AwsError> {
-    const OPERATION: &str = "ListDistributions";
-    let mut pages = client.list_distributions().into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.during(OPERATION, "the account")?;
-        let list = page
-            .distribution_list
-            .ok_or_else(|| AwsError::malformed(OPERATION, "the account", "no DistributionList"))?;
-        all.extend(list.items.unwrap_or_default().into_iter().map(DistributionFacts::from));
-    }
-    Ok(all)
+/// One page of a list, and what to ask for the next one with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The marker of the next page, unless this is the last one.
+    pub next: Option<String>,
 }
 
-/// The ids of all continuous-deployment policies.
-pub async fn list_continuous_deployment_policies(client: &Client) -> Result<Vec<String>, AwsError> {
-    const OPERATION: &str = "ListContinuousDeploymentPolicies";
-    let mut ids = Vec::new();
-    let mut marker = None;
-    loop {
-        let list = client
-            .list_continuous_deployment_policies()
-            .set_marker(marker)
-            .send()
-            .await
-            .during(OPERATION, "the account")?
-            .continuous_deployment_policy_list
-            .ok_or_else(|| {
-                AwsError::malformed(OPERATION, "the account", "no ContinuousDeploymentPolicyList")
-            })?;
-        ids.extend(
-            list.items
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|item| item.continuous_deployment_policy)
-                .map(|policy| policy.id),
-        );
-        marker = list.next_marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            return Ok(ids);
+impl<T> Page<T> {
+    fn of<F: Into<T>>(items: Option<Vec<F>>, next: Option<String>) -> Self {
+        Self {
+            items: items.unwrap_or_default().into_iter().map(F::into).collect(),
+            next: next.filter(|marker| !marker.is_empty()),
         }
     }
+}
+
+/// What is on all pages of a list, one page after the other.
+pub async fn all_pages<T, E>(
+    page: impl AsyncFn(Option<String>) -> Result<Page<T>, E>,
+) -> Result<Vec<T>, E> {
+    let (mut all, mut marker) = (Vec::new(), None);
+    loop {
+        let Page { items, next } = page(marker).await?;
+        all.extend(items);
+        if next.is_none() {
+            return Ok(all);
+        }
+        marker = next;
+    }
+}
+
+/// A page of all distributions of the account.
+pub async fn distributions(
+    client: &Client,
+    marker: Option<String>,
+) -> Result<Page<DistributionFacts>, AwsError> {
+    const OPERATION: &str = "ListDistributions";
+    let answer = client.list_distributions().set_marker(marker).send().await;
+    let list = answer
+        .during(OPERATION, "the account")?
+        .distribution_list
+        .ok_or_else(|| AwsError::malformed(OPERATION, "the account", "no DistributionList"))?;
+    Ok(Page::of(list.items, list.next_marker))
+}
+
+/// A page of the ids of all continuous-deployment policies.
+pub async fn continuous_deployment_policies(
+    client: &Client,
+    marker: Option<String>,
+) -> Result<Page<String>, AwsError> {
+    const OPERATION: &str = "ListContinuousDeploymentPolicies";
+    let answer = client.list_continuous_deployment_policies().set_marker(marker).send().await;
+    let list =
+        answer.during(OPERATION, "the account")?.continuous_deployment_policy_list.ok_or_else(
+            || AwsError::malformed(OPERATION, "the account", "no ContinuousDeploymentPolicyList"),
+        )?;
+    let policies = list.items.unwrap_or_default().into_iter();
+    let ids = policies.filter_map(|item| item.continuous_deployment_policy).map(|policy| policy.id);
+    Ok(Page::of(Some(ids.collect::<Vec<_>>()), list.next_marker))
 }
 
 /// The continuous-deployment policy attached to a distribution, if it is there and has one.
@@ -219,36 +237,30 @@ pub async fn continuous_deployment_policy_of(
         .filter(|policy| !policy.is_empty()))
 }
 
-/// The tenants that bring this ACM certificate themselves, all pages.
-pub async fn list_tenants_by_certificate(
+/// A page of the tenants that bring this ACM certificate themselves.
+pub async fn tenants_by_certificate(
     client: &Client,
     arn: &str,
-) -> Result<Vec<TenantFacts>, AwsError> {
+    marker: Option<String>,
+) -> Result<Page<TenantFacts>, AwsError> {
     let request = client.list_distribution_tenants_by_customization().certificate_arn(arn);
-    let mut pages = request.into_paginator().items().send();
-    let mut tenants = Vec::new();
-    while let Some(tenant) = pages.next().await {
-        let tenant = tenant.during("ListDistributionTenantsByCustomization", arn)?;
-        tenants.push(TenantFacts::from(tenant));
-    }
-    Ok(tenants)
+    let answer = request.set_marker(marker).send().await;
+    let list = answer.during("ListDistributionTenantsByCustomization", arn)?;
+    Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
-/// The tenants of a template, all pages.
-pub async fn list_tenants_of(
+/// A page of the tenants of a template.
+pub async fn tenants_of(
     client: &Client,
     distribution_id: &str,
-) -> Result<Vec<TenantFacts>, AwsError> {
+    marker: Option<String>,
+) -> Result<Page<TenantFacts>, AwsError> {
     let filter =
         DistributionTenantAssociationFilter::builder().distribution_id(distribution_id).build();
     let request = client.list_distribution_tenants().association_filter(filter);
-    let mut pages = request.into_paginator().items().send();
-    let mut tenants = Vec::new();
-    while let Some(tenant) = pages.next().await {
-        let tenant = tenant.during("ListDistributionTenants", distribution_id)?;
-        tenants.push(TenantFacts::from(tenant));
-    }
-    Ok(tenants)
+    let answer = request.set_marker(marker).send().await;
+    let list = answer.during("ListDistributionTenants", distribution_id)?;
+    Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
 /// A distribution as it is now; none if it is gone.
@@ -330,12 +342,14 @@ pub async fn entrances(
     let tenants = match &reach.at {
         ReachedAt::Edge(entrance) => return Ok(vec![entrance.clone()]),
         ReachedAt::ConnectionGroup { group, names } => vec![(group.clone(), names.clone())],
-        ReachedAt::Tenants => list_tenants_of(client, &target.id)
-            .await?
-            .into_iter()
-            .filter(|tenant| tenant.enabled && tenant.certificate_arn.is_none())
-            .map(|tenant| (tenant.connection_group, tenant.served))
-            .collect(),
+        ReachedAt::Tenants => {
+            all_pages(async |marker| tenants_of(client, &target.id, marker).await)
+                .await?
+                .into_iter()
+                .filter(|tenant| tenant.enabled && tenant.certificate_arn.is_none())
+                .map(|tenant| (tenant.connection_group, tenant.served))
+                .collect()
+        }
     };
     tenant_entrances(client, target, tenants, with_hosts).await
 }

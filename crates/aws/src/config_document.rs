@@ -10,9 +10,10 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 use rotation_core::ids::CertificateId;
+use serde::{Deserialize, Serialize};
 
 /// The certificate that a distribution or tenant serves, as CloudFront names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ViewerCertificateRef {
     /// An ACM ARN.
     Acm(String),

@@ -1,5 +1,7 @@
 //! The account, and the stack in it.
 
+use std::sync::atomic::AtomicI64;
+
 use jiff::Timestamp;
 use rotation_aws::Aws;
 use rotation_aws::stack::{self, Stack};
@@ -28,7 +30,11 @@ pub(crate) async fn deployed(global: &Global) -> Result<Context, Failure> {
     let aws = aws(global).await?;
     let mut stacks = stack::find(&aws, global.stack.as_deref()).await?;
     match (stacks.pop(), stacks.is_empty()) {
-        (Some(stack), true) => context(aws, &stack),
+        (Some(stack), true) => {
+            let mut context = context(aws)?;
+            set(&mut context.settings, &stack);
+            Ok(context)
+        }
         (Some(last), false) => {
             let mut names: Vec<String> = stacks.into_iter().map(|stack| stack.name).collect();
             names.push(last.name);
@@ -50,23 +56,28 @@ pub(crate) async fn deployed(global: &Global) -> Result<Context, Failure> {
     }
 }
 
-/// What the steps' code works with, with a person's clients and the stack's own settings.
-fn context(aws: Aws, stack: &Stack) -> Result<Context, Failure> {
-    let mut settings = settings()?;
+/// What the steps' code works with, with a person's clients and no stack.
+pub(crate) fn context(aws: Aws) -> Result<Context, Failure> {
+    let settings = settings()?;
+    Ok(Context {
+        edges: Edges::system(settings.viewer_edge.clone()),
+        aws,
+        settings,
+        now,
+        over_at: AtomicI64::new(i64::MAX),
+        // Metrics are the functions' to write.
+        metrics: Box::new(drop),
+    })
+}
+
+/// The stack's own settings.
+fn set(settings: &mut Settings, stack: &Stack) {
     let number = |name: &str| stack.parameters.get(name)?.parse().ok();
     settings.poll_seconds = number("PollIntervalSeconds").unwrap_or(settings.poll_seconds);
     let output = |name: &str| stack.outputs.get(name).cloned().unwrap_or_default();
     settings.bucket = output("RotationBucketName");
     settings.state_machine_arn = output("RotationStateMachineArn");
     settings.stack.clone_from(&stack.name);
-    Ok(Context {
-        edges: Edges::system(settings.viewer_edge.clone()),
-        aws,
-        settings,
-        now,
-        // Metrics are the functions' to write.
-        metrics: Box::new(drop),
-    })
 }
 
 /// The settings that come from the environment: trust in further roots.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rotation_core::ids::TargetId;
 use rotation_core::tags;
 use rotation_core::watch::days_left;
-use rotation_steps::fleet;
-use rotation_steps::store;
+use rotation_steps::reading::Reading;
+use rotation_steps::{fleet, store};
 use serde::Serialize;
 
 use crate::account;
@@ -41,11 +41,11 @@ struct Listed {
 
 /// Lists, those that end first at the top.
 pub(crate) async fn run(global: &Global) -> Result<(), Failure> {
-    let aws = account::aws(global).await?;
+    let context = account::context(account::aws(global).await?)?;
     let now = account::now();
-    let stored = store::all(&aws).await?;
+    let stored = store::all(&context.aws).await?;
     let ids: Vec<_> = stored.iter().map(|one| &one.id).collect();
-    let fleet = fleet::look(&aws, &ids).await?;
+    let fleet = fleet::look(&Reading::new(&context), &ids).await?;
     let mut certificates: Vec<Listed> = stored
         .iter()
         .map(|one| Listed {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
-use rotation_aws::cloudfront::list_distributions;
 use rotation_aws::quotas::{self, RequestOutcome};
 use rotation_aws::{acm, iam};
 use rotation_core::finding::Finding;
@@ -15,9 +14,10 @@ use rotation_core::quota::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Context;
 use crate::error::StepError;
 use crate::payload::{Execution, Plan};
+use crate::reading::Reading;
+use crate::{Context, fleet};
 
 /// The state after the plan, and each time the state machine comes back from waiting.
 #[derive(Debug, Deserialize)]
@@ -167,7 +167,7 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
         }
     }
     if plan.targets.dedicated_ip > 0 {
-        let distributions = list_distributions(aws.cloudfront()).await?;
+        let distributions = fleet::distributions(&Reading::new(context)).await?;
         let certificates: BTreeSet<&str> = distributions
             .iter()
             .filter(|facts| facts.ssl_support_method.as_deref() == Some("vip"))

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StepError;
 use crate::fleet::{Sight, Stand};
 use crate::payload::{Imported, Plan, Target, old_id};
+use crate::reading::Reading;
 use crate::{Context, fleet, store};
 
 /// The state after the review.
@@ -54,8 +55,8 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let kept = plan.folder.key("deletion.json");
     let Some(stored) = store::describe(aws, old).await? else {
         // By an earlier attempt, whose evidence is in the folder, or by somebody else.
-        let evidence: Vec<Evidence> = s3::list_json(aws.s3(), &plan.folder.bucket, &kept).await?;
-        let evidence = evidence.into_iter().next();
+        let evidence = s3::find_json::<Evidence>(aws.s3(), &plan.folder.bucket, &kept).await?;
+        let evidence = evidence.map(|(evidence, _)| evidence);
         return Ok(Output { deleted: true, reason: None, evidence });
     };
     let targets: Vec<Target> =
@@ -68,15 +69,17 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     };
     // The review has just listed everything; what it does not settle, or settled too long ago, is looked at
     // again.
-    let reviewed: Vec<Sight> =
-        s3::list_json(aws.s3(), &plan.folder.bucket, &plan.folder.key("review.json")).await?;
+    let review = plan.folder.key("review.json");
+    let reviewed = s3::find_json::<Sight>(aws.s3(), &plan.folder.bucket, &review).await?;
     let fresh = (context.now)() - FRESH;
-    let reviewed = reviewed.into_iter().find(|sight| sight.at > fresh).map(|sight| judge(&sight));
+    let reviewed = reviewed.filter(|(sight, _)| sight.at > fresh).map(|(sight, _)| judge(&sight));
     let (decision, evidence) = match reviewed {
         Some((Decision::Delete, evidence)) => (Decision::Delete, evidence),
         _ => {
-            let at = (context.now)();
-            let fleet = fleet::look(aws, &[old, &new_certificate.id]).await?;
+            let reading = Reading::resume(context, &plan.folder, "deletion").await?;
+            let at = reading.since();
+            let fleet = fleet::look(&reading, &[old, &new_certificate.id]).await;
+            let fleet = reading.end(fleet).await?;
             let seen = fleet.seen(old, Some(&new_certificate.id));
             judge(&Sight::of(at, &fleet, &seen, &planned.iter().cloned().collect()))
         }

@@ -72,6 +72,11 @@ pub enum StepError {
     /// It cannot be said yet whether another rotation is at work.
     #[error("Whether another rotation moves this certificate could not be settled: {0}.")]
     ClaimUnsettled(String),
+    /// There is more to read than one invocation has time for, or than AWS let it.
+    #[error(
+        "{0} questions are answered, and there are more than this attempt had time for or was let. The next one goes on from there."
+    )]
+    Unfinished(usize),
     /// One of the others, after retries of the state machine.
     #[error("{error} (The step had been retried before: {retries}.)")]
     Retried {
@@ -106,9 +111,15 @@ impl StepError {
             Self::WrongCertificateServed { .. } => "WrongCertificateServed",
             Self::EdgeUnreachable { .. } => "EdgeUnreachable",
             Self::ClaimUnsettled(_) => "Unavailable",
+            Self::Unfinished(_) => "Unfinished",
             Self::Retried { error, .. } => error.name(),
             Self::Internal(_) => "Internal",
         }
+    }
+
+    /// Is the step expected to get further when it is tried again?
+    pub fn passes(&self) -> bool {
+        matches!(self.name(), "Throttled" | "Unavailable" | "Unfinished")
     }
 
     /// Ends the rotation with everything that was found; there must be something.

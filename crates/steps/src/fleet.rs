@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rotation_aws::Aws;
 use rotation_aws::cloudfront::{
-    self, DistributionFacts, Status, TenantFacts, ViewerCertificateRef, list_distributions,
-    list_tenants_by_certificate,
+    self, DistributionFacts, Page, Status, TenantFacts, ViewerCertificateRef, all_pages,
 };
 use rotation_aws::error::AwsError;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
 use rotation_core::plan::Serves;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+use crate::reading::Reading;
 
 /// All distributions, and the tenants that bring the old or the new certificate themselves.
 pub struct Fleet {
@@ -22,7 +25,7 @@ pub struct Fleet {
 }
 
 /// What one target was seen to serve, and whether that is `Deployed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// Which of the two certificates.
     pub serves: Serves,
@@ -31,15 +34,56 @@ pub struct Seen {
 }
 
 /// Looks at all pages of distributions, and for each ACM certificate at its tenants.
-pub async fn look(aws: &Aws, certificates: &[&CertificateId]) -> Result<Fleet, AwsError> {
-    let distributions = list_distributions(aws.cloudfront()).await?;
+///
+/// # Errors
+/// Those of [`Reading::ask`].
+pub async fn look(
+    reading: &Reading<'_>,
+    certificates: &[&CertificateId],
+) -> Result<Fleet, StepError> {
+    let client = reading.context().aws.cloudfront();
+    let distributions = distributions(reading).await?;
     let mut tenants = Vec::new();
     for certificate in certificates {
         if let CertificateId::Acm { arn } = certificate {
-            tenants.extend(list_tenants_by_certificate(aws.cloudfront(), arn).await?);
+            let page = async |marker| cloudfront::tenants_by_certificate(client, arn, marker).await;
+            tenants.extend(list(reading, &format!("tenants with {arn}"), page).await?);
         }
     }
     Ok(Fleet { distributions, tenants })
+}
+
+/// All distributions of the account.
+///
+/// # Errors
+/// Those of [`Reading::ask`].
+pub async fn distributions(reading: &Reading<'_>) -> Result<Vec<DistributionFacts>, StepError> {
+    let client = reading.context().aws.cloudfront();
+    list(reading, "distributions", async |marker| cloudfront::distributions(client, marker).await)
+        .await
+}
+
+/// The tenants of a template.
+///
+/// # Errors
+/// Those of [`Reading::ask`].
+pub async fn tenants_of(reading: &Reading<'_>, id: &str) -> Result<Vec<TenantFacts>, StepError> {
+    let client = reading.context().aws.cloudfront();
+    let page = async |marker| cloudfront::tenants_of(client, id, marker).await;
+    list(reading, &format!("tenants of {id}"), page).await
+}
+
+/// All pages of a list, each a question of its own.
+pub async fn list<T: Serialize + DeserializeOwned>(
+    reading: &Reading<'_>,
+    name: &str,
+    page: impl AsyncFn(Option<String>) -> Result<Page<T>, AwsError>,
+) -> Result<Vec<T>, StepError> {
+    all_pages(async |marker: Option<String>| {
+        let question = format!("{name} after {}", marker.as_deref().unwrap_or("nothing"));
+        reading.ask(question, page(marker)).await
+    })
+    .await
 }
 
 /// `review.json`: what was seen of the two certificates in CloudFront.

@@ -13,6 +13,7 @@ pub mod notify;
 pub mod payload;
 pub mod plan_rotation;
 pub mod poll_deployment;
+pub mod reading;
 pub mod record_target;
 pub mod report_rotation;
 pub mod review_targets;
@@ -23,6 +24,7 @@ pub mod update_distribution;
 pub mod verify_viewers;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -47,6 +49,8 @@ pub struct Context {
     pub settings: Settings,
     /// The clock, so that tests can set it.
     pub now: fn() -> Timestamp,
+    /// When the invocation is over, in milliseconds since 1970; by default never.
+    pub over_at: AtomicI64,
     /// Takes lines of metrics: the function's standard output, from where CloudWatch Logs has them.
     pub metrics: Box<dyn Fn(String) + Send + Sync>,
 }
@@ -55,6 +59,11 @@ impl Context {
     /// Puts metrics out, under this one dimension.
     pub fn measure(&self, dimension: (&str, &str), metrics: &[(&str, Unit, f64)]) {
         (self.metrics)(metrics::line((self.now)(), dimension, metrics));
+    }
+
+    /// Is there no time left to begin another call in this invocation? A call takes 45 seconds at most.
+    pub fn is_time_over(&self) -> bool {
+        (self.now)().as_millisecond() > self.over_at.load(Ordering::Relaxed) - 60_000
     }
 
     /// Metrics of the whole stack.
@@ -226,11 +235,13 @@ pub async fn serve<O: Serialize>(
         settings,
         #[expect(clippy::disallowed_methods, reason = "the one place where the clock comes in")]
         now: Timestamp::now,
+        over_at: AtomicI64::new(i64::MAX),
         #[expect(clippy::print_stdout, reason = "CloudWatch Logs takes metrics from a bare line")]
         metrics: Box::new(|line| println!("{line}")),
     };
     let (handle, context) = (&handle, &context);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        context.over_at.store(event.context.deadline as i64, Ordering::Relaxed);
         logs::told(event.payload, async |event| handle(context, event).await)
     }))
     .await

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::SignedDuration;
 use rotation_aws::cloudfront::{
-    DistributionFacts, Status, TenantFacts, continuous_deployment_policy_of,
-    list_continuous_deployment_policies, list_tenants_of,
+    DistributionFacts, Status, TenantFacts, continuous_deployment_policies,
+    continuous_deployment_policy_of,
 };
 use rotation_aws::s3;
 use rotation_core::bundle::Bundle;
@@ -24,13 +25,16 @@ use serde_json::Value;
 
 use crate::claim::claim;
 use crate::error::StepError;
-use crate::fleet::{Fleet, distribution, look, serves, tenant, tenant_serves};
+use crate::fleet::{Fleet, distribution, list, look, serves, tenant, tenant_serves, tenants_of};
 use crate::payload::{
     Execution, Folder, NewCertificate, OldCertificate, Plan, PlanRecord, Target, TargetList,
 };
+use crate::reading::Reading;
 use crate::store::{self, Stored};
 use crate::{Context, source};
 
+/// How many distributions are asked, and lanes written, side by side.
+const SIDE_BY_SIDE: usize = 8;
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 /// The input of the execution, unread, and the execution.
@@ -74,11 +78,25 @@ pub struct Look {
 /// Those of [`step`], but for `AlreadyRunning`, and for findings about the new certificate and the targets,
 /// which are in the [`Look`].
 pub async fn rehearse(context: &Context, input: &Input) -> Result<Look, StepError> {
-    look_at(context, input, false).await
+    let folder = Folder::of(&context.settings.bucket, &input.execution);
+    look_at(&Reading::new(context), input, folder, false).await
 }
 
 async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
-    let Look { plan, targets, findings, .. } = look_at(context, &input, true).await?;
+    let folder = Folder::of(&context.settings.bucket, &input.execution);
+    let reading = Reading::resume(context, &folder, "plan").await?;
+    let planned = look_and_write(&reading, &input, folder).await;
+    reading.end(planned).await
+}
+
+async fn look_and_write(
+    reading: &Reading<'_>,
+    input: &Input,
+    folder: Folder,
+) -> Result<Plan, StepError> {
+    let context = reading.context();
+    let Look { plan, targets, findings, .. } = look_at(reading, input, folder, true).await?;
+    reading.on_time()?;
     // An earlier rotation that has done everything leaves nothing to take in turn.
     if plan.old_certificate.id.is_some() {
         write(context, &plan, &waves(&targets, plan.concurrency)).await?;
@@ -90,14 +108,19 @@ async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
     if findings.is_empty() { Ok(plan) } else { Err(StepError::found(&findings)) }
 }
 
-async fn look_at(context: &Context, input: &Input, claims: bool) -> Result<Look, StepError> {
+async fn look_at(
+    reading: &Reading<'_>,
+    input: &Input,
+    folder: Folder,
+    claims: bool,
+) -> Result<Look, StepError> {
+    let context = reading.context();
     let request = request::parse(&input.request).map_err(|findings| StepError::found(&findings))?;
-    let folder = Folder::of(&context.settings.bucket, &input.execution);
 
     let bundle = source::bundle(&context.aws, &request.source_ref, &request.source).await?;
     let old = match &bundle {
-        Ok(bundle) => find_old(context, &request, Some(bundle)).await?,
-        Err(_) => find_old(context, &request, None).await?,
+        Ok(bundle) => find_old(reading, &request, Some(bundle)).await?,
+        Err(_) => find_old(reading, &request, None).await?,
     };
     let (bundle, old) = match (bundle, old) {
         (Ok(bundle), Old::Found(old)) => (bundle, *old),
@@ -118,7 +141,7 @@ async fn look_at(context: &Context, input: &Input, claims: bool) -> Result<Look,
         claim(context, &input.execution, &old.id).await?;
     }
     let Examined { store, new, members, planned, findings } =
-        examine(context, &request, &old, &bundle).await?;
+        examine(reading, &request, &old, &bundle).await?;
     let waves = waves(&planned, request.concurrency);
 
     let plan = Plan {
@@ -180,17 +203,18 @@ pub(crate) struct Examined {
 /// # Errors
 /// What AWS answers.
 pub(crate) async fn examine(
-    context: &Context,
+    reading: &Reading<'_>,
     request: &Request,
     old: &Stored,
     bundle: &Bundle,
 ) -> Result<Examined, StepError> {
+    let context = reading.context();
     let store = request.store.unwrap_or(old.id.store());
     let copies = store::copies(&context.aws, store, &bundle.leaf).await?;
     let certificates: Vec<&CertificateId> = std::iter::once(&old.id).chain(&copies).collect();
-    let fleet = look(&context.aws, &certificates).await?;
+    let fleet = look(reading, &certificates).await?;
     let new = most_served(&fleet, copies);
-    let members = members(context, &fleet, &old.id, new.as_ref()).await?;
+    let members = members(reading, &fleet, &old.id, new.as_ref()).await?;
 
     let outlived = Outlived {
         fingerprint: old.certificate.fingerprint(),
@@ -217,13 +241,13 @@ enum Old {
 }
 
 async fn find_old(
-    context: &Context,
+    reading: &Reading<'_>,
     request: &Request,
     bundle: Option<&Bundle>,
 ) -> Result<Old, StepError> {
-    let aws = &context.aws;
+    let aws = &reading.context().aws;
     let Some(old) = &request.old else {
-        return find_managed(context, request, bundle).await;
+        return find_managed(reading, request, bundle).await;
     };
     if let Some(found) = store::find(aws, old).await? {
         return Ok(Old::Found(Box::new(found)));
@@ -248,19 +272,19 @@ async fn find_old(
 
 /// The certificate whose tag names this source; of several, the one that is served.
 async fn find_managed(
-    context: &Context,
+    reading: &Reading<'_>,
     request: &Request,
     bundle: Option<&Bundle>,
 ) -> Result<Old, StepError> {
     let new = bundle.map(|bundle| bundle.leaf.fingerprint());
     let (current, mut older): (Vec<Stored>, Vec<Stored>) =
-        store::managed(&context.aws, |source| source == request.source)
+        store::managed(&reading.context().aws, |source| source == request.source)
             .await?
             .into_iter()
             .partition(|stored| Some(stored.certificate.fingerprint()) == new);
     if older.len() > 1 {
         let ids: Vec<&CertificateId> = older.iter().map(|stored| &stored.id).collect();
-        let fleet = look(&context.aws, &ids).await?;
+        let fleet = look(reading, &ids).await?;
         let served: Vec<bool> = ids.iter().map(|id| !fleet.targets_of(id).is_empty()).collect();
         if served.iter().filter(|served| **served).count() == 1 {
             let mut served = served.into_iter();
@@ -372,35 +396,38 @@ fn most_served(fleet: &Fleet, copies: Vec<CertificateId>) -> Option<CertificateI
 /// Everything in CloudFront as the plan sees it. Distributions that serve another certificate are
 /// there too, since the request may name them.
 async fn members(
-    context: &Context,
+    reading: &Reading<'_>,
     fleet: &Fleet,
     old: &CertificateId,
     new: Option<&CertificateId>,
 ) -> Result<Vec<Member>, StepError> {
-    let client = context.aws.cloudfront();
+    let client = reading.context().aws.cloudfront();
     // A policy id is in the configuration, not in the list; most accounts have no policy at all.
-    let any_policy = !list_continuous_deployment_policies(client).await?.is_empty();
-    let mut members = Vec::new();
-    for facts in &fleet.distributions {
+    let any_policy = !list(reading, "policies", async |marker| {
+        continuous_deployment_policies(client, marker).await
+    })
+    .await?
+    .is_empty();
+    let members = fleet.distributions.iter().map(async |facts| {
         let serves = serves(facts.certificate.as_ref(), old, new);
         let mut member = distribution_member(facts, serves);
         if serves == Serves::Old {
+            let id = facts.id.as_str();
             if any_policy {
-                member.continuous_deployment_policy =
-                    continuous_deployment_policy_of(client, &facts.id).await?;
+                let policy = continuous_deployment_policy_of(client, id);
+                let question = format!("policy of {id}");
+                member.continuous_deployment_policy = reading.ask(question, policy).await?;
             }
             if facts.tenant_only {
-                member.names.extend(
-                    list_tenants_of(client, &facts.id)
-                        .await?
-                        .into_iter()
-                        .filter(|tenant| tenant.certificate_arn.is_none())
-                        .flat_map(|tenant| tenant.domains),
-                );
+                let tenants = tenants_of(reading, id).await?.into_iter();
+                let without_own = tenants.filter(|tenant| tenant.certificate_arn.is_none());
+                member.names.extend(without_own.flat_map(|tenant| tenant.domains));
             }
         }
-        members.push(member);
-    }
+        Ok::<_, StepError>(member)
+    });
+    let mut members: Vec<Member> =
+        stream::iter(members).buffered(SIDE_BY_SIDE).try_collect().await?;
     let templates: BTreeMap<&str, &DistributionFacts> =
         fleet.distributions.iter().map(|facts| (facts.id.as_str(), facts)).collect();
     for facts in &fleet.tenants {
@@ -476,18 +503,19 @@ async fn write(
     plan: &Plan,
     waves: &[Vec<Vec<&Member>>],
 ) -> Result<(), StepError> {
-    let put = async |key: &str, members: &mut dyn Iterator<Item = &Member>| {
+    let put = async |(key, members): (&str, Vec<&Member>)| {
         let targets: Vec<Target> = members
+            .into_iter()
             .map(|member| Target { target: member.target.clone(), serves: member.serves })
             .collect();
         s3::put_json(context.aws.s3(), &plan.folder.bucket, key, &targets).await
     };
-    put(&plan.targets.key, &mut waves.iter().flatten().flatten().copied()).await?;
-    let lanes = plan.targets.waves.iter().flatten().zip(waves.iter().flatten());
-    for (key, lane) in lanes {
-        put(key, &mut lane.iter().copied()).await?;
-    }
-    Ok(())
+    let all = waves.iter().flatten().flatten().copied().collect();
+    let keys = plan.targets.waves.iter().flatten().map(String::as_str);
+    let lanes = keys.zip(waves.iter().flatten().cloned());
+    let objects = std::iter::once((plan.targets.key.as_str(), all)).chain(lanes);
+    let written = stream::iter(objects.map(put)).buffered(SIDE_BY_SIDE).try_collect::<()>().await;
+    Ok(written?)
 }
 
 /// The whole plan, for people.

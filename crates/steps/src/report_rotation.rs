@@ -68,6 +68,17 @@ pub fn message(cause: &str) -> String {
         .unwrap_or_else(|| cause.to_owned())
 }
 
+/// Why the old certificate counts as not deleted. A function that died, several times over, has said nothing.
+fn not_deleted(failure: &Failure) -> String {
+    match message(&failure.cause) {
+        words if !words.is_empty() => words,
+        _ => format!(
+            "what became of the deletion is not known: the function ended with {}",
+            failure.error
+        ),
+    }
+}
+
 /// What the state machine ends with, unless it fails.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -241,7 +252,7 @@ fn report(input: &Input, end: &End, targets: Vec<TargetReport>, ended_at: Timest
             }),
             (None, Some(failure)) => Some(audit::Deletion {
                 deleted: false,
-                reason: Some(message(&failure.cause)),
+                reason: Some(not_deleted(failure)),
                 evidence: None,
             }),
             (None, None) => None,
@@ -318,7 +329,7 @@ fn conclude(input: &Input) -> Result<End, StepError> {
         }
     };
     let reason = deletion_failure
-        .map(|failure| message(&failure.cause))
+        .map(|failure| not_deleted(&failure))
         .or_else(|| deletion.as_ref().and_then(|deletion| deletion.reason.clone()));
     Ok(End::Succeeded(Box::new(Rotation {
         outcome: outcome.to_owned(),

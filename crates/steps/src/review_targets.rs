@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StepError;
 use crate::fleet::{self, Seen, Sight};
 use crate::payload::{Imported, Move, Plan, Target};
+use crate::reading::Reading;
 use crate::report_rotation::{Failure, message};
 use crate::{Context, payload};
 
@@ -70,18 +71,26 @@ pub enum Next {
 /// # Errors
 /// `Internal` when the plan has no old certificate, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
-    let plan = &input.plan;
+    let name = format!("review-{}", input.r#move.round);
+    let reading = Reading::resume(context, &input.plan.folder, &name).await?;
+    let output = look_and_decide(&reading, &input).await;
+    reading.end(output).await
+}
+
+async fn look_and_decide(reading: &Reading<'_>, input: &Input) -> Result<Output, StepError> {
+    let (context, plan) = (reading.context(), &input.plan);
     let (s3, bucket) = (context.aws.s3(), &plan.folder.bucket);
     let targets: Vec<Target> = s3::get_json(s3, bucket, &plan.targets.key).await?;
     let planned: Vec<(TargetId, Serves)> =
         targets.into_iter().map(|target| (target.target, target.serves)).collect();
     let halts: Vec<Halt> = s3::list_json(s3, bucket, &plan.folder.halts()).await?;
-    let (sight, seen) = look(context, &input, &planned, &halts).await?;
+    let (sight, seen) = look(reading, input, &planned, &halts).await?;
+    reading.on_time()?;
     s3::put_json(s3, bucket, &plan.folder.key("review.json"), &sight).await?;
 
     let output = match input.r#move.way {
-        Way::Forward => forward(context, &input, &planned, &seen, &halts).await?,
-        Way::Back => back(context, &input, &planned, &seen, &halts).await?,
+        Way::Forward => forward(context, input, &planned, &seen, &halts).await?,
+        Way::Back => back(context, input, &planned, &seen, &halts).await?,
     };
     tracing::info!(next = ?output.next, counts = ?output.counts, "review-targets");
     Ok(output)
@@ -90,14 +99,14 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
 /// Lists may lag behind, and do not show tenants with a third certificate: asks each target that the
 /// list does not show where it should be.
 async fn look(
-    context: &Context,
+    reading: &Reading<'_>,
     input: &Input,
     planned: &[(TargetId, Serves)],
     halts: &[Halt],
 ) -> Result<(Sight, BTreeMap<TargetId, Seen>), StepError> {
-    let at = (context.now)();
+    let context = reading.context();
     let (old, new) = (payload::old_id(&input.plan)?, &input.new_certificate.id);
-    let fleet = fleet::look(&context.aws, &[old, new]).await?;
+    let fleet = fleet::look(reading, &[old, new]).await?;
     let mut seen = fleet.seen(old, Some(new));
     let (s3, bucket, folder) = (context.aws.s3(), &input.plan.folder.bucket, &input.plan.folder);
     // After a failure most targets may not have been begun, and a list is good enough for those.
@@ -115,7 +124,8 @@ async fn look(
     let answers: Vec<(TargetId, Option<Seen>)> =
         stream::iter(in_doubt.cloned().collect::<Vec<_>>())
             .map(async |target| {
-                let now = fleet::look_at(&context.aws, &target, old, new).await?;
+                let look_at = fleet::look_at(&context.aws, &target, old, new);
+                let now = reading.ask(format!("{target}"), look_at).await?;
                 Ok::<_, StepError>((target, now))
             })
             .buffered(SIDE_BY_SIDE)
@@ -128,7 +138,7 @@ async fn look(
         };
     }
     let targets = planned.iter().map(|(target, _)| target.clone()).collect();
-    Ok((Sight::of(at, &fleet, &seen, &targets), seen))
+    Ok((Sight::of(reading.since(), &fleet, &seen, &targets), seen))
 }
 
 fn served(seen: &BTreeMap<TargetId, Seen>) -> BTreeMap<TargetId, Serves> {

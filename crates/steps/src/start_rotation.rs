@@ -23,6 +23,7 @@ use crate::error::StepError;
 use crate::fleet::{Fleet, look};
 use crate::notify::notify;
 use crate::plan_rotation::examine;
+use crate::reading::Reading;
 use crate::report_rotation::message;
 use crate::store::{self, Stored};
 use crate::{Context, source};
@@ -126,11 +127,12 @@ async fn look_at(context: &Context, wanted: &Look) -> Result<Output, StepError> 
     if ids.is_empty() {
         tracing::info!("no managed certificate is concerned");
     }
-    let fleet = look(aws, &ids).await?;
+    let reading = Reading::new(context);
+    let fleet = look(&reading, &ids).await?;
     let mut output = Output::default();
     let mut failure = None;
     for one in &stored {
-        match consider(context, wanted, one, &fleet, &mut output).await {
+        match consider(&reading, wanted, one, &fleet, &mut output).await {
             Ok(looked) => {
                 tracing::info!(
                     certificate = looked.id,
@@ -155,12 +157,13 @@ async fn look_at(context: &Context, wanted: &Look) -> Result<Output, StepError> 
 
 /// Decides about one certificate, and acts.
 async fn consider(
-    context: &Context,
+    reading: &Reading<'_>,
     wanted: &Look,
     one: &Stored,
     fleet: &Fleet,
     output: &mut Output,
 ) -> Result<Looked, StepError> {
+    let context = reading.context();
     let now = (context.now)();
     let schedule = &context.settings.schedule;
     let certificate = &one.certificate;
@@ -199,7 +202,7 @@ async fn consider(
             return Ok(looked);
         }
     };
-    let found = replacement(context, &request, one, !targets.is_empty()).await?;
+    let found = replacement(reading, &request, one, !targets.is_empty()).await?;
     let mut next = None;
     let mut past = Past::None;
     if let (Replacement::Fit, Some(bundle)) = (found.replacement, &found.bundle) {
@@ -258,25 +261,26 @@ struct Found {
 
 /// Reads the source, and if something else lies there that lives longer, looks at it as the plan does.
 async fn replacement(
-    context: &Context,
+    reading: &Reading<'_>,
     request: &Request,
     one: &Stored,
     is_served: bool,
 ) -> Result<Found, StepError> {
-    let bundle = match source::bundle(&context.aws, &request.source_ref, &request.source).await? {
-        Ok(bundle) => bundle,
-        Err(finding) => {
-            let replacement = Replacement::Unusable;
-            return Ok(Found { replacement, bundle: None, findings: vec![finding] });
-        }
-    };
+    let bundle =
+        match source::bundle(&reading.context().aws, &request.source_ref, &request.source).await? {
+            Ok(bundle) => bundle,
+            Err(finding) => {
+                let replacement = Replacement::Unusable;
+                return Ok(Found { replacement, bundle: None, findings: vec![finding] });
+            }
+        };
     let (replacement, findings) = if bundle.leaf.not_after() <= one.certificate.not_after() {
         (Replacement::None, Vec::new())
     } else if !is_served {
         // If there is anything left to do, the plan looks.
         (Replacement::Fit, Vec::new())
     } else {
-        let findings = examine(context, request, one, &bundle).await?.findings;
+        let findings = examine(reading, request, one, &bundle).await?.findings;
         let fits = findings.is_empty();
         (if fits { Replacement::Fit } else { Replacement::Unusable }, findings)
     };

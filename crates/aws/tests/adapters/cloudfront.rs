@@ -1,9 +1,9 @@
 use aws_sdk_cloudfront::Client;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::cloudfront::{
-    Entrance, Status, ViewerCertificateRef, WriteError, continuous_deployment_policy_of, entrances,
-    list_continuous_deployment_policies, list_distributions, list_tenants_by_certificate,
-    list_tenants_of, read_config, status, write_config,
+    Entrance, Page, Status, ViewerCertificateRef, WriteError, all_pages,
+    continuous_deployment_policies, continuous_deployment_policy_of, distributions, entrances,
+    read_config, status, tenants_by_certificate, tenants_of, write_config,
 };
 use rotation_aws::config_document::ConfigDocument;
 use rotation_aws::error::ErrorKind;
@@ -80,7 +80,8 @@ async fn every_page_of_distributions() {
             let certificate = "<IAMCertificateId>ASCA1</IAMCertificateId>";
             answer(200, &page(&summary("E2", certificate, "<Staging>true</Staging>"), ""))
         });
-    let all = list_distributions(&client(&[&first, &second])).await.unwrap();
+    let both = client(&[&first, &second]);
+    let all = all_pages(async |marker| distributions(&both, marker).await).await.unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!(all[0].id, "E1");
     assert_eq!(all[0].status, Status::Deployed);
@@ -98,7 +99,7 @@ async fn errors_that_any_call_may_meet() {
     for (status_code, code, kind) in COMMON {
         let rule = mock!(Client::list_distributions)
             .then_http_response(move || xml_error(status_code, code, "told so"));
-        assert_kind(list_distributions(&client(&[&rule])).await, kind);
+        assert_kind(distributions(&client(&[&rule]), None).await, kind);
         let rule = mock!(Client::update_distribution)
             .then_http_response(move || xml_error(status_code, code, "told so"));
         match write_config(&client(&[&rule]), &distribution(), &config(), &new()).await {
@@ -119,7 +120,8 @@ async fn policies_and_which_distribution_has_one() {
              </ContinuousDeploymentPolicy></ContinuousDeploymentPolicySummary></Items></ContinuousDeploymentPolicyList>",
         )
     });
-    assert_eq!(list_continuous_deployment_policies(&client(&[&policies])).await.unwrap(), ["p-1"]);
+    let page = continuous_deployment_policies(&client(&[&policies]), None).await.unwrap();
+    assert_eq!(page, Page { items: vec!["p-1".to_owned()], next: None });
     for (element, expected) in [
         ("<ContinuousDeploymentPolicyId>p-1</ContinuousDeploymentPolicyId>", Some("p-1")),
         ("<ContinuousDeploymentPolicyId></ContinuousDeploymentPolicyId>", None),
@@ -156,12 +158,12 @@ async fn tenants_by_certificate_and_by_template() {
         })
         .then_http_response(|| answer(200, &tenants("ListDistributionTenantsResult")));
     let client = client(&[&by_certificate, &by_template]);
-    let found = list_tenants_by_certificate(&client, OLD).await.unwrap();
+    let found = tenants_by_certificate(&client, OLD, None).await.unwrap().items;
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].id.as_str(), found[0].status), ("dt_1", Status::InProgress));
     assert_eq!(found[0].domains, ["a.example.com"]);
     assert_eq!(found[0].certificate_arn.as_deref(), Some(OLD));
-    assert_eq!(list_tenants_of(&client, "E1").await.unwrap(), found);
+    assert_eq!(tenants_of(&client, "E1", None).await.unwrap().items, found);
 }
 
 #[tokio::test(start_paused = true)]

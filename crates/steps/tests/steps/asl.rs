@@ -47,6 +47,11 @@ pub(crate) struct Execution<'a, W> {
     dice: Cell<Dice>,
     /// The longest history of it and of its children, in events.
     pub(crate) events: Cell<usize>,
+    /// All of its children's events.
+    pub(crate) events_of_children: Cell<usize>,
+    /// What is paid for: each state, each retry, each child that a Map starts ("Transitions in Distributed Map
+    /// state", Step Functions Developer Guide).
+    pub(crate) transitions: Cell<usize>,
     /// The largest payload, in bytes.
     pub(crate) largest: Cell<usize>,
     /// Every payload, for those who search them.
@@ -74,6 +79,8 @@ impl<'a, W: World> Execution<'a, W> {
             at: (definition["StartAt"].as_str().expect("StartAt").to_owned(), input),
             dice: Cell::new(Dice(seed.wrapping_mul(2).wrapping_add(1))),
             events: Cell::new(0),
+            events_of_children: Cell::new(0),
+            transitions: Cell::new(0),
             largest: Cell::new(0),
             payloads: RefCell::default(),
         }
@@ -143,6 +150,7 @@ impl<'a, W: World> Execution<'a, W> {
         let kind = state["Type"].as_str().expect("a type");
         known(name, kind, state);
         *events += 2;
+        self.transitions.update(|count| count + 1);
         let next = || state["Next"].as_str().map(str::to_owned);
         match kind {
             "Pass" => {
@@ -232,6 +240,7 @@ impl<'a, W: World> Execution<'a, W> {
                 (number("IntervalSeconds", 1.0) * backoff).min(number("MaxDelaySeconds", f64::MAX));
             assert_eq!(retrier["JitterStrategy"], "FULL");
             counts[index] += 1;
+            self.transitions.update(|count| count + 1);
             self.pass(pause * self.chance()).await;
         }
     }
@@ -269,6 +278,9 @@ impl<'a, W: World> Execution<'a, W> {
                 None => item,
             };
             let mut own = 2;
+            if is_distributed {
+                self.transitions.update(|count| count + 1);
+            }
             let done = self.states(machine, start, given, &context, &mut own).await;
             (index, own, done.map_err(|(failure, _)| failure))
         };
@@ -284,6 +296,7 @@ impl<'a, W: World> Execution<'a, W> {
             let Some((index, own, result)) = running.next().await else { break };
             if is_distributed {
                 self.events.set(self.events.get().max(own));
+                self.events_of_children.update(|count| count + own);
             } else {
                 *events += own + 2;
             }

@@ -2,6 +2,8 @@
 //! and a clock that jumps.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
@@ -45,6 +47,7 @@ pub(crate) struct Driver {
     pub(crate) rig: Rig,
     killed: Arc<Notify>,
     names: RefCell<usize>,
+    invocations: RefCell<BTreeMap<String, usize>>,
 }
 
 /// What came of a rotation.
@@ -56,6 +59,10 @@ pub(crate) struct Ran {
     /// Did the fault meet a call?
     pub(crate) struck: bool,
     pub(crate) events: usize,
+    pub(crate) events_of_children: usize,
+    pub(crate) transitions: usize,
+    /// How often each function was called.
+    pub(crate) invocations: BTreeMap<String, usize>,
     pub(crate) largest: usize,
     pub(crate) calls: Vec<Call>,
     /// Every payload and error, for those who look for keys.
@@ -73,7 +80,7 @@ impl Driver {
             world.propagation = Some(PROPAGATION);
             Arc::clone(&world.killed)
         });
-        Self { rig, killed, names: RefCell::new(0) }
+        Self { rig, killed, names: RefCell::new(0), invocations: RefCell::default() }
     }
 
     /// A rotation under this fault, to its end.
@@ -158,6 +165,9 @@ impl Driver {
                 journal: std::mem::take(&mut world.journal),
                 struck: world.struck,
                 events: execution.events.get(),
+                events_of_children: execution.events_of_children.get(),
+                transitions: execution.transitions.get(),
+                invocations: self.invocations.take(),
                 largest: execution.largest.get(),
                 calls: std::mem::take(&mut world.calls),
                 texts,
@@ -168,6 +178,10 @@ impl Driver {
 
 impl asl::World for Driver {
     async fn invoke(&self, step: &str, event: Value) -> Result<Value, Failure> {
+        *self.invocations.borrow_mut().entry(step.to_owned()).or_default() += 1;
+        // Those that look at time have a quarter of an hour.
+        let over_at = clock().as_millisecond() + 900_000;
+        self.rig.context.over_at.store(over_at, Ordering::Relaxed);
         if step == "update-distribution" {
             let target = event["state"]["target"]["id"].as_str().expect("a target").to_owned();
             self.rig.fake.with(|world| world.journal.push(Event::Begun { target }));

@@ -246,6 +246,13 @@ async fn a_rotation_that_did_its_work() {
     let reported = report(&rig, &not_deleted).await;
     assert_eq!(reported["succeeded"], true);
     assert_eq!(reported["output"]["oldCertificate"]["reason"], "it is in use");
+    not_deleted["deletionFailure"] = json!({"Error": "Lambda.Unknown", "Cause": ""});
+    let reported = report(&rig, &not_deleted).await;
+    let reason = reported["output"]["oldCertificate"]["reason"].as_str().unwrap();
+    assert_eq!(
+        reason,
+        "what became of the deletion is not known: the function ended with Lambda.Unknown"
+    );
 
     state["deletion"] = json!({"deleted": false, "reason": "a load balancer"});
     let reported = report(&rig, &state).await;

@@ -17,6 +17,7 @@ mod every_step;
 mod import_certificate;
 mod plan_rotation;
 mod rotations;
+mod scale;
 mod start_rotation;
 mod targets;
 mod viewers;

@@ -1,5 +1,6 @@
 //! Runs steps as the state machine does, with JSON for input and output, on an account in memory.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rotation_aws::Aws;
@@ -46,6 +47,7 @@ impl Rig {
                 viewer_edge: None,
             },
             now,
+            over_at: AtomicI64::new(i64::MAX),
             metrics: Box::new(move |line| written.lock().unwrap().push(line)),
         };
         let rig = Self { fake, context, metrics };
@@ -88,6 +90,7 @@ impl Rig {
 
     /// What `start-rotation` makes of an event.
     pub(crate) async fn start(&self, event: Value) -> Result<Output, StepError> {
+        self.context.over_at.store(i64::MAX, Ordering::Relaxed);
         Box::pin(start_rotation::handle(&self.context, event)).await
     }
 

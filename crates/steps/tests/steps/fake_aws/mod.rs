@@ -10,6 +10,7 @@ mod others;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -139,7 +140,43 @@ pub(crate) struct World {
     pub(crate) killed: Arc<tokio::sync::Notify>,
     /// The operation and resource of an outage, and until when.
     outage: Option<(String, String, Timestamp)>,
+    /// How long each answer takes.
+    pub(crate) latency: Duration,
+    /// What CloudFront gives an account.
+    pub(crate) rates: Vec<Rate>,
     pub(crate) dice: Dice,
+}
+
+/// So many calls of CloudFront at once, and so many a second in the long run; what comes faster is throttled.
+#[derive(Clone, Debug)]
+pub(crate) struct Rate {
+    /// How the names of the operations begin.
+    verb: &'static str,
+    burst: f64,
+    per_second: f64,
+    taken: f64,
+    since: Timestamp,
+    /// How many attempts were turned away.
+    pub(crate) throttled: usize,
+}
+
+impl Rate {
+    pub(crate) fn of(verb: &'static str, burst: f64, per_second: f64) -> Self {
+        Self { verb, burst, per_second, taken: 0.0, since: now(), throttled: 0 }
+    }
+
+    fn is_over(&mut self, at: Timestamp) -> bool {
+        let passed = at.duration_since(self.since).as_secs_f64();
+        self.taken = (self.taken - passed * self.per_second).max(0.0);
+        self.since = at;
+        let is_over = self.taken + 1.0 > self.burst;
+        if is_over {
+            self.throttled += 1;
+        } else {
+            self.taken += 1.0;
+        }
+        is_over
+    }
 }
 
 impl Default for World {
@@ -156,6 +193,8 @@ impl Default for World {
             journal: Vec::new(),
             killed: Arc::default(),
             outage: None,
+            latency: Duration::ZERO,
+            rates: Vec::new(),
             dice: Dice(1),
         }
     }
@@ -195,7 +234,15 @@ impl HttpClient for FakeAws {
 impl HttpConnector for FakeAws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let request = Request::of(&request);
-        self.with(|world| world.receive(&request))
+        let (answer, latency) = self.with(|world| (world.receive(&request), world.latency));
+        if latency.is_zero() {
+            return answer;
+        }
+        HttpConnectorFuture::new(async move {
+            #[expect(clippy::disallowed_methods, reason = "an answer takes its time")]
+            tokio::time::sleep(latency).await;
+            answer.await
+        })
     }
 }
 
@@ -207,6 +254,7 @@ impl World {
         self.propagate();
         let kind = self.fault_of(request, attempt);
         self.struck |= kind.is_some();
+        let kind = kind.or_else(|| self.is_too_fast(request).then_some(Kind::Throttled));
         match kind {
             Some(Kind::ErrorBefore) => Answer::internal(service).future(),
             Some(Kind::Throttled) => Answer::throttled(service).future(),
@@ -269,6 +317,15 @@ impl World {
                 Some(kinds[self.dice.roll(kinds.len() as u64) as usize])
             }
         }
+    }
+
+    fn is_too_fast(&mut self, request: &Request) -> bool {
+        let at = (self.clock)();
+        let rates = self.rates.iter_mut();
+        let concerned = rates.filter(|rate| {
+            request.service == "cloudfront" && request.operation.starts_with(rate.verb)
+        });
+        concerned.map(|rate| rate.is_over(at)).max().unwrap_or(false)
     }
 
     /// Another fault, or none.
@@ -334,17 +391,19 @@ impl World {
     /// The number of this attempt, from 1.
     fn log(&mut self, request: &Request) -> usize {
         let Request { service, operation, resource, invocation, .. } = request;
-        match self.calls.iter_mut().find(|call| call.id == *invocation) {
-            Some(call) => call.attempts += 1,
-            None => self.calls.push(Call {
-                service: service.clone(),
-                operation: operation.clone(),
-                resource: resource.clone(),
-                attempts: 1,
-                id: invocation.clone(),
-            }),
+        // From the end: a retry follows soon, and there may be many calls.
+        if let Some(call) = self.calls.iter_mut().rev().find(|call| call.id == *invocation) {
+            call.attempts += 1;
+            return call.attempts;
         }
-        self.calls.iter().find(|call| call.id == *invocation).map_or(0, |call| call.attempts)
+        self.calls.push(Call {
+            service: service.clone(),
+            operation: operation.clone(),
+            resource: resource.clone(),
+            attempts: 1,
+            id: invocation.clone(),
+        });
+        1
     }
 
     fn answer(&mut self, request: &Request) -> Answer {
