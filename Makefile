@@ -56,6 +56,7 @@ contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/
 
 bench: package contenders ## Measure: the same rotation by others, the core, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
+	rm -rf $(CARGO_TARGET_DIR)/criterion
 	cargo bench --locked --package rotation-core --bench core
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.core
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start --write
