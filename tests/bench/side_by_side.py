@@ -247,7 +247,7 @@ def main() -> None:
 
 
 def page(count: int, ran: dict[str, list[Ran]]) -> str:
-    """One table: medians, and those of the others as multiples of this system's; the calls of the last round."""
+    """Medians, and those of the others as multiples of this system's; folded, the calls of the last round."""
     rows = []
     own: dict[str, float] = {}
 
@@ -259,7 +259,6 @@ def page(count: int, ran: dict[str, list[Ran]]) -> str:
         seconds = statistics.median(one.seconds for one in some)
         cpu = statistics.median(one.cpu_seconds for one in some)
         late = [one for ran in some for one in ran.noticed]
-        calls = ", ".join(f"{call} {times}" for call, times in sorted(some[-1].calls.items()))
         rows.append(
             [
                 name,
@@ -268,7 +267,7 @@ def page(count: int, ran: dict[str, list[Ran]]) -> str:
                 f"{cpu / count * 1000:.0f}",
                 cell("memory", max(one.memory for one in some) / 2**20, 1),
                 f"{statistics.median(late) * 1000:.0f}" if late else "never looks",
-                calls,
+                str(some[-1].calls.total()),
             ]
         )
     head = [
@@ -278,9 +277,13 @@ def page(count: int, ran: dict[str, list[Ran]]) -> str:
         "ms of CPU each",
         "MiB at most",
         "ms from Deployed to noticing",
-        "calls of CloudFront, ACM, IAM, Service Quotas",
+        "calls",
     ]
-    return table(head, rows)
+    calls = {name: some[-1].calls for name, some in ran.items()}
+    operations = sorted(set().union(*calls.values()))
+    each = [[operation, *(str(one[operation] or "") for one in calls.values())] for operation in operations]
+    folded = "<details><summary>Calls of CloudFront, ACM, IAM and Service Quotas</summary>"
+    return f"{table(head, rows)}\n{folded}\n\n{table(('operation', *calls), each)}\n</details>\n"
 
 
 if __name__ == "__main__":
