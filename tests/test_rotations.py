@@ -12,6 +12,7 @@ Every test looks at the world afterwards, not only at what the execution says of
     a retry uploads the certificate again                               test_a_lost_answer_never_imports_twice
     the old certificate is deleted in use, or that is tried for ever    test_the_old_certificate_is_still_used
     the new certificate exceeds the dedicated-IP limit                  test_dedicated_ip_quota
+    throttling ends the run half-way                            test_an_account_that_cloudfront_throttles
     a failed target is swallowed and the run called a success           test_a_failure_stops_the_rotation
     what was begun elsewhere goes on after a failure                    test_a_failure_stops_all_lanes
     a failure leaves half the distributions on a bad certificate        test_a_failure_is_rolled_back
@@ -92,6 +93,19 @@ def test_several_pages_of_distributions(account: Account) -> None:
     history = account.aws.client("stepfunctions").get_paginator("get_execution_history")
     events = json.dumps(list(history.paginate(executionArn=execution.arn)), default=str)
     assert not any(target in events for target in ids)
+
+
+def test_an_account_that_cloudfront_throttles(account: Account) -> None:
+    old = account.old()
+    account.targets(old, 200)
+    # Forty lanes come faster than that.
+    for operation, rate, burst in (("Update*", 20, 4), ("Get*", 60, 10), ("List*", 1, 1)):
+        account.fault(operation, code="Throttling", message="Rate exceeded", rate=rate, burst=burst, times=1_000_000)
+    rotated(account.rotate(account.new(), old, seconds=300, concurrency=50), updated=200)
+    fired = {fault["operation"]: fault["fired"] for fault in account.aws.state()["faults"]}
+    assert all(fired.values()), fired
+    # Whatever was tried again was done once.
+    assert {target["versions"] for target in account.distributions().values()} == {2}
 
 
 @pytest.mark.parametrize("concurrency", [None, 3])

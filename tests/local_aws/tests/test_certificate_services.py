@@ -1325,6 +1325,22 @@ def test_faults_come_in_each_services_own_envelope(
     assert aws.state()["faults"][0]["fired"] == 2
 
 
+def test_a_rate_lets_so_many_through_and_then_so_many_a_second(aws: Aws) -> None:
+    fault = {"service": "cloudfront", "operation": "List*", "code": "Throttling", "times": 100}
+    aws.control("faults", fault | {"rate": 2, "burst": 3})
+    answers = []
+    for pause in (0, 0, 0, 0, 1.1, 0, 0):
+        time.sleep(pause)
+        try:
+            aws.cloudfront.list_distributions()
+            answers.append(True)
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "Throttling"
+            answers.append(False)
+    assert answers == [True, True, True, False, True, True, False]
+    assert aws.state()["faults"][0]["fired"] == 2
+
+
 def test_a_fault_after_the_effect_and_for_one_resource(aws: Aws, old: str, new: str) -> None:
     first, second = aws.seed(
         {"aliases": ["a.example.com"], "certificate": old}, {"aliases": ["b.example.com"], "certificate": old}
