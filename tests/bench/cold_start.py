@@ -54,10 +54,11 @@ class Start:
 
 
 class Runtime:
-    """Lambda's side of the Runtime API, for one function at a time."""
+    """Lambda's side of the Runtime API, for one start of one function: a second one would be asked by the first too,
+    which wants its next event."""
 
-    def __init__(self) -> None:
-        self.event: bytes = b"{}"
+    def __init__(self, event: Any) -> None:
+        self.event = json.dumps(event).encode()
         self.ready = self.answered = 0.0
         self.answer: Any = None
         self.done = threading.Event()
@@ -102,10 +103,8 @@ class Runtime:
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def start(self, command: list[str], environment: dict[str, str], event: Any) -> tuple[Start, Any]:
-        """Starts the function for one event and ends it when it has answered."""
-        self.event, self.has_asked = json.dumps(event).encode(), False
-        self.done.clear()
+    def start(self, command: list[str], environment: dict[str, str]) -> tuple[Start, Any]:
+        """Starts the function for the event and ends it when it has answered."""
         given = environment | {"AWS_LAMBDA_RUNTIME_API": self.address}
         began = time.perf_counter()
         process = subprocess.Popen(command, env=given, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -118,6 +117,8 @@ class Runtime:
             process.wait()
             if process.stdin:
                 process.stdin.close()
+            self.server.shutdown()
+            self.server.server_close()
         if isinstance(self.answer, dict) and "failed" in self.answer:
             raise RuntimeError(f"{command}: {self.answer['failed']}")
         return Start(self.ready - began, self.answered - began, memory), self.answer
@@ -188,7 +189,6 @@ def rotation(aws: LocalAws, number: int, call: Any) -> None:
 def measure(aws: LocalAws, rounds: int) -> dict[str, list[Start]]:
     """Every function, started anew for each step of so many rotations; under PYTHON the one in Python."""
     starts: dict[str, list[Start]] = {}
-    runtime = Runtime()
     functions = aws.client("lambda").list_functions(MaxItems=50)["Functions"]
     with unpacked() as programs:
 
@@ -199,14 +199,14 @@ def measure(aws: LocalAws, rounds: int) -> dict[str, list[Start]]:
             environment |= {"AWS_LAMBDA_FUNCTION_NAME": own["FunctionName"], "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}
             environment |= {"AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_LOG_GROUP_NAME": "g"}
             environment |= {"AWS_LAMBDA_LOG_STREAM_NAME": "s"}
-            start, answer = runtime.start([str(programs / name / "bootstrap")], environment, event)
+            start, answer = Runtime(event).start([str(programs / name / "bootstrap")], environment)
             starts.setdefault(name, []).append(start)
             return answer
 
         for number in range(rounds):
             rotation(aws, number, call)
             arn = aws.put_into_store("acm", aws.intermediate.leaf("www.example.org"), f"other-{number}")
-            start, _ = runtime.start([sys.executable, "-c", BOTO3], aws.functions_environment, {"arn": arn})
+            start, _ = Runtime({"arn": arn}).start([sys.executable, "-c", BOTO3], aws.functions_environment)
             starts.setdefault(PYTHON, []).append(start)
     return starts
 
