@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from pathlib import Path
 
 from bench.core import shown
+from bench.cost import PAGE as COST
+from bench.cost import counts, tables
 from bench.page import PAGE, README, read
+from bench.scale import MEASURED
 from bench.side_by_side import CONTENDERS, launch, noticed
 
 ROOT = PAGE.parents[1]
@@ -42,3 +46,19 @@ def test_a_look_before_deployed_is_not_one_that_notices() -> None:
 
 def test_times_are_shown_in_their_unit() -> None:
     assert [shown(one) for one in (12.4, 12_400, 12_400_000)] == ["12 ns", "12.40 µs", "12.40 ms"]
+
+
+def test_prices_are_of_what_was_counted_and_measured() -> None:
+    for name, made in tables().items():
+        assert read(name, COST) == made, "python -m bench.cost writes it"
+
+
+def test_what_ten_thousand_targets_were_counted_to_take_they_took() -> None:
+    runs = [run for run in json.loads(MEASURED.read_text()) if run["targets"] == 10_000]
+    assert runs
+    for run in runs:
+        assert run["largestPayloadBytes"] < 262_144 and run["historyEvents"] < 25_000
+        invocations = counts(10_000)["invocations"]
+        # A deployment that takes no time is looked at once, not four times.
+        expected = invocations | {"poll-deployment": invocations["poll-deployment"] // 4}
+        assert {name: one["invocations"] for name, one in run["functions"].items()} == expected
