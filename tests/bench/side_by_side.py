@@ -253,7 +253,8 @@ def page(count: int, ran: dict[str, list[Ran]]) -> str:
 
     def cell(kind: str, value: float, digits: int = 2) -> str:
         of_this = own.setdefault(kind, value)
-        return f"{value:.{digits}f}" + (f" ({value / of_this:.1f}×)" if rows and of_this else "")
+        ratio = value / of_this
+        return f"{value:.{digits}f}" + (f" ({ratio:.{1 if ratio >= 1 else 2}f}×)" if rows else "")
 
     for name, some in ran.items():
         seconds = statistics.median(one.seconds for one in some)
