@@ -181,8 +181,8 @@ def test_every_name_leads_to_the_step_of_that_name():
     for name, task in TASKS.items():
         assert task["Resource"] == f"${{{name}Function}}"
         assert function(name)["CodeUri"] == f"../target/lambda/{kebab(name)}/bootstrap.zip"
-        assert f"run({snake(name)}::step)" in (STEPS / f"bin/{kebab(name)}.rs").read_text()
-    assert f"serve({snake(STARTS)}::handle)" in (STEPS / f"bin/{kebab(STARTS)}.rs").read_text()
+        assert f"run({snake(name)}::step, |aws| {{" in (STEPS / f"bin/{kebab(name)}.rs").read_text()
+    assert f"serve({snake(STARTS)}::handle, |aws| {{" in (STEPS / f"bin/{kebab(STARTS)}.rs").read_text()
 
 
 def test_every_substitution_exists_and_is_used():
@@ -513,6 +513,16 @@ def test_every_function_may_do_what_it_does_in_a_run_and_nothing_else():
         missing = {need for need in needs if not any(allows(grant, need) for grant in granted)}
         unused = {grant for grant in granted if not any(allows(grant, need) for need in needs)}
         assert (missing, unused) == (set(), set()), name
+
+
+def test_clients_are_made_before_the_first_event():
+    """Those of the services that a function calls, but for the source's and the notices', which few events need."""
+    later = {"secretsmanager", "ssm", "sns", "events"}
+    for name in FUNCTIONS:
+        lines = [line.split(" ") for line in CALLS.read_text().splitlines()]
+        called = {call.partition(":")[0] for step, call, *_ in lines if step == kebab(name)} - later
+        made = set(re.findall(r"aws\.(\w+)\(\);", (STEPS / "bin" / f"{kebab(name)}.rs").read_text()))
+        assert {"servicequotas" if one == "quotas" else one for one in made} == called, name
 
 
 def test_an_increase_is_permitted_for_the_quotas_that_are_watched():

@@ -208,24 +208,28 @@ where
     Ok(output)
 }
 
-/// Serves a step of the state machine as a Lambda function until its environment ends.
+/// Serves a step of the state machine as a Lambda function until its environment ends. `clients` makes those that
+/// it calls, before the first event: Lambda gives a function a whole processor until then, and afterwards the share
+/// that belongs to its memory ("Understanding the Lambda execution environment lifecycle").
 pub async fn run<I, O>(
     step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
+    clients: impl Fn(&Aws),
 ) -> Result<(), lambda_runtime::Error>
 where
     I: DeserializeOwned,
     O: Serialize,
 {
     let step = &step;
-    serve(async |context: &Context, event| attempt(context, step, event).await).await
+    serve(async |context: &Context, event| attempt(context, step, event).await, clients).await
 }
 
-/// Serves a function that takes an event until its environment ends.
+/// Serves a function that takes an event until its environment ends, like [`run`].
 ///
 /// The event is taken as plain JSON, because a deserialisation error before the handler would reach
 /// Step Functions under the name of a Rust type.
 pub async fn serve<O: Serialize>(
     handle: impl AsyncFn(&Context, Value) -> Result<O, StepError>,
+    clients: impl Fn(&Aws),
 ) -> Result<(), lambda_runtime::Error> {
     logs::begin();
     let settings = Settings::from_env()?;
@@ -239,6 +243,7 @@ pub async fn serve<O: Serialize>(
         #[expect(clippy::print_stdout, reason = "CloudWatch Logs takes metrics from a bare line")]
         metrics: Box::new(|line| println!("{line}")),
     };
+    clients(&context.aws);
     let (handle, context) = (&handle, &context);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         context.over_at.store(event.context.deadline as i64, Ordering::Relaxed);

@@ -4,5 +4,8 @@ use rotation_steps::{poll_deployment, run};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    run(poll_deployment::step).await
+    run(poll_deployment::step, |aws| {
+        aws.cloudfront();
+    })
+    .await
 }

@@ -4,5 +4,8 @@ use rotation_steps::{run, verify_viewers};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    run(verify_viewers::step).await
+    run(verify_viewers::step, |aws| {
+        aws.cloudfront();
+    })
+    .await
 }
