@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from syrupy.assertion import SnapshotAssertion
 
-from conftest import Account
+from conftest import Account, until
 from local_aws.faults import CONTROL, Proxy
 from local_aws.pki import Leaf
 from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, wait_until_it_answers
@@ -326,6 +326,8 @@ def test_the_page_is_opened_in_the_browser(tool: Tool):
     (programs / "xdg-open").chmod(0o755)
     path = f"{programs}:{tool.environment['PATH']}"
     tool.run("report", name, "--open", PATH=path, TMPDIR=str(tool.directory))
+    # The tool does not wait for the browser.
+    until(lambda: opened.exists() and opened.read_text().endswith("\n"))
     assert opened.read_text().strip() == str(tool.directory / f"{name}.html")
     assert (tool.directory / f"{name}.html").read_text().startswith("<!DOCTYPE html>")
 
