@@ -167,7 +167,7 @@ def by_function(run: dict[str, Any]) -> str:
     """Time and memory of each function in one run."""
     rows = [
         [
-            *(f"`{name}`", f"{one['invocations']:,}", f"{one['milliseconds']:.0f}", f"{one['longestMilliseconds']:,}"),
+            *(f"`{name}`", f"{one['invocations']:,}", f"{one['milliseconds']:,.0f}", f"{one['longestMilliseconds']:,}"),
             *(str(one["mebibytes"]), str(one["mebibytesSet"])),
         ]
         for name, one in sorted(run["functions"].items())
