@@ -51,7 +51,7 @@ demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DIS
 pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
 	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
 
-contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench and behaviour
+contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench, behaviour and noticing
 
 .local/contenders/%.stamp: tests/bench/contenders/%.lock
 	$(PY) -m venv --clear $(@:.stamp=)
