@@ -12,7 +12,16 @@ from moto.core.request import Request
 from moto.core.responses import ActionContext, ActionResult, EmptyResult
 
 from . import control_commands
-from .cloudfront import CloudFront, ConnectionGroup, ContinuousDeploymentPolicy, Distribution, Resource, Tenant, page
+from .cloudfront import (
+    CloudFront,
+    ConnectionGroup,
+    ContinuousDeploymentPolicy,
+    Distribution,
+    Resource,
+    Tenant,
+    check_if_match,
+    page,
+)
 from .document import build, find, find_all, parse, serialize, text
 from .errors import AwsError
 from .recorded import RecordedResponse
@@ -87,8 +96,16 @@ class CloudFrontXmlResponse(RecordedResponse, CloudFrontResponse):
         return EmptyResult()
 
     def list_distributions(self) -> ActionResult:
+        return self._distribution_page(list(self.backend.distributions.values()))
+
+    def list_distributions_by_web_acl_id(self) -> ActionResult:
+        wanted = self._get_param("WebACLId").removeprefix("null")
+        found = [one for one in self.backend.distributions.values() if text(one.document, "WebACLId") == wanted]
+        return self._distribution_page(found)
+
+    def _distribution_page(self, found: list[Distribution]) -> ActionResult:
         marker, size = self._get_param("Marker") or "", min(int(self._get_param("MaxItems") or _PAGE), _PAGE)
-        distributions, next_marker = page(list(self.backend.distributions.values()), marker, size)
+        distributions, next_marker = page(found, marker, size)
         return XmlResult(
             build(
                 "DistributionList",
@@ -111,6 +128,22 @@ class CloudFrontXmlResponse(RecordedResponse, CloudFrontResponse):
         if resource.on_read:
             control_commands.apply(self.backend, resource, resource.on_read.pop(0))
         return answer
+
+    # Functions: moto publishes none, and deletes what is in use
+
+    def publish_function(self) -> ActionResult:
+        function = self.backend.describe_function(self._get_param("Name"))
+        check_if_match(function.etag, self._get_param("IfMatch"))
+        function.stage, function.status = "LIVE", "UNASSOCIATED"
+        return ActionResult({"FunctionSummary": function.function_summary})
+
+    def delete_function(self) -> ActionResult:
+        function = self.backend.describe_function(self._get_param("Name"))
+        associations = "DefaultCacheBehavior/FunctionAssociations/Items/FunctionAssociation/FunctionARN"
+        for distribution in self.backend.distributions.values():
+            if any(arn.text == function.arn for arn in find_all(distribution.document, associations)):
+                raise AwsError("FunctionInUse", "Cannot delete the function because it's attached to a cache behavior.")
+        return super().delete_function()
 
     # Continuous deployment policies
 

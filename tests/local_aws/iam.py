@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 import re
 import string
@@ -16,7 +17,7 @@ from moto.iam.responses import IamResponse
 from . import certificates, quotas
 from .errors import AwsError
 from .recorded import RecordedResponse
-from .state import ACCOUNT, world
+from .state import ACCOUNT, Denial, world
 
 _PATH = re.compile(r"/|/[\x21-\x7e]+/")
 
@@ -119,6 +120,11 @@ def _checked(body: str, private_key: str, chain: str | None) -> x509.Certificate
     return leaf
 
 
+def _listed(one: Any) -> list[Any]:
+    """Policies write one of a thing without a list."""
+    return one if isinstance(one, list) else [one]
+
+
 class IamCertificatesResponse(RecordedResponse, IamResponse):
     backend: Iam
 
@@ -169,6 +175,26 @@ class IamCertificatesResponse(RecordedResponse, IamResponse):
     def untag_server_certificate(self) -> ActionResult:
         certificate, keys = self._named(), self._get_param("TagKeys")
         certificate.tags = [tag for tag in certificate.tags if tag["Key"] not in keys]
+        return EmptyResult()
+
+    # The stack's roles are the platform's. What an inline policy denies is heeded here, since the calls come here.
+
+    def put_role_policy(self) -> ActionResult:
+        role, name = self._get_param("RoleName"), self._get_param("PolicyName")
+        statements = json.loads(self._get_param("PolicyDocument"))["Statement"]
+        world.denials[role, name] = [
+            Denial(action, resource)
+            for one in _listed(statements)
+            if one["Effect"] == "Deny"
+            for action in _listed(one["Action"])
+            for resource in _listed(one["Resource"])
+        ]
+        return EmptyResult()
+
+    def delete_role_policy(self) -> ActionResult:
+        role, name = self._get_param("RoleName"), self._get_param("PolicyName")
+        if world.denials.pop((role, name), None) is None:
+            raise AwsError("NoSuchEntity", f"The role policy with name {name} cannot be found.")
         return EmptyResult()
 
     def get_account_summary(self) -> ActionResult:

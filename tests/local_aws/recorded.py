@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.responses import ActionResult, BaseResponse
 
 from .errors import AwsError
-from .state import Call, Fault, world
+from .state import ACCOUNT, Call, Fault, world
 
 # The parameters that name what a call is about; none of them can hold a secret.
 _RESOURCE_PARAMETERS = (
@@ -32,7 +32,7 @@ class RecordedResponse(BaseResponse):
     def call_action(self) -> Any:
         service, operation = self.service_name or "", self._get_action() or "Unknown"
         resource = next(filter(None, map(self._get_param, _RESOURCE_PARAMETERS)), None)
-        fault = world.take_fault(service, operation, resource)
+        fault = self._denial(service, operation, resource) or world.take_fault(service, operation, resource)
 
         if fault and not fault.after_effect:
             time.sleep(fault.latency_seconds)
@@ -60,6 +60,17 @@ class RecordedResponse(BaseResponse):
                 )
             )
         return answer
+
+    def _denial(self, service: str, operation: str, resource: str | None) -> Fault | None:
+        """In the words of IAM's user guide, "Troubleshoot access denied error messages", explicit denial."""
+        arn = world.denied(service, operation, resource)
+        if arn is None:
+            return None
+        message = (
+            f"User: arn:aws:sts::{ACCOUNT}:assumed-role/role/session is not authorized to perform: "
+            f"{service}:{operation} on resource: {arn} with an explicit deny in an identity-based policy"
+        )
+        return Fault(service, operation, "AccessDenied", 403, message)
 
     def _answer_with(self, fault: Fault) -> Any:
         """In the service's own envelope: moto's serializer knows the protocol."""

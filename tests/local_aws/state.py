@@ -72,6 +72,19 @@ class Fault:
         return True
 
 
+@dataclass(frozen=True)
+class Denial:
+    """A statement with the effect Deny: one action, one resource."""
+
+    action: str
+    resource: str
+
+    def meets(self, service: str, operation: str, resource: str | None) -> bool:
+        if not fnmatchcase(f"{service}:{operation}".lower(), self.action.lower()):
+            return False
+        return fnmatchcase(resource or "", self.resource) or (resource or "*") == self.resource.rpartition("/")[2]
+
+
 @dataclass
 class Call:
     service: str
@@ -94,6 +107,8 @@ class World:
     calls: list[Call] = field(default_factory=list)
     # (name asked for, fingerprint served) -> how often; without a name None, without a certificate None
     handshakes: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
+    # (role, name of an inline policy) -> what it denies; which role a call is made with, nobody knows here
+    denials: dict[tuple[str, str], list[Denial]] = field(default_factory=dict)
     # certificate (ACM ARN or IAM id) -> ARN of its user -> when that user let go of it, None while it holds it
     _users: dict[str, dict[str, float | None]] = field(default_factory=dict)
     # the same for users outside this system: API Gateway, Cognito, another account's distribution
@@ -108,12 +123,18 @@ class World:
         self.faults.clear()
         self.calls.clear()
         self.handshakes.clear()
+        self.denials.clear()
         self._users.clear()
         self.other_users.clear()
 
     def take_fault(self, service: str, operation: str, resource: str | None) -> Fault | None:
         with self.lock:
             return next((fault for fault in self.faults if fault.fires(service, operation, resource)), None)
+
+    def denied(self, service: str, operation: str, resource: str | None) -> str | None:
+        """The ARN that a role may not do this to, if any role has lost the right to."""
+        denials = [one for policy in self.denials.values() for one in policy]
+        return next((one.resource for one in denials if one.meets(service, operation, resource)), None)
 
     def hold(self, certificate: str, user: str) -> None:
         self._users.setdefault(certificate, {})[user] = None

@@ -1,0 +1,269 @@
+"""`make acceptance`: plays the whole system on a real AWS account, asks what only that can tell, and removes everything.
+
+    python -m acceptance run --domain cdn.example.com --old OLD.pem OLD.key --new NEW.pem NEW.key
+    python -m acceptance run --local          the same on the local AWS, with throwaway certificates
+    python -m acceptance remove RUN           what a run has left, now
+
+Ends with 0 if every promise was kept, 1 if one was not or something is left, 2 if it was refused, 130 if interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import page, questions, states
+from .account import ROOT, Account, Failed, words
+from .names import Run
+from .page import Played, Record
+from .preflight import Refused, caller, faults, is_public, open_session, read_pair
+from .recorder import Recorder
+from .removal import find, remove_all
+from .scenes import SCENES, Stage, deploy, make, names_for
+from .scrub import Scrubber
+
+FOLDER = ROOT / ".local" / "acceptance"
+PLAN = """\
+Run {run} in account {account}, {region}, for {domain}.
+
+  it makes                                             and that costs, in USD
+  a stack of the template, with eleven functions       KMS key 1.00, four alarms 0.10, dashboard 3.00 a month
+  three distributions, a multi-tenant one, a tenant    nothing: they serve no request
+  a web ACL without rules, a CloudFront function       web ACL 5.00 a month
+  two secrets, three buckets                           secrets 0.40 a month each
+  two certificates in ACM and IAM, several times       nothing
+  five rotations of one to five targets                0.02 for state transitions
+
+All prices are pro-rated by the hour; nothing is kept. Together it is less than 0.20, and takes an hour or two.
+{remarks}Nothing that exists is changed. Everything has a name that begins with {run}, and is removed in the end.
+"""
+
+
+class Teller:
+    """Says what happens, and when."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
+        print(f"{dt.datetime.now():%H:%M:%S}  {minutes:3}:{seconds:02}  {line}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="play everything")
+    run.add_argument("--domain", default="", help="the one name that both certificates are for")
+    for which in ("old", "new"):
+        run.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
+    run.add_argument("--yes", action="store_true", help="do not ask")
+    run.add_argument("--beside", action="store_true", help="though an earlier run has left something, or is running")
+    run.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")
+    run.add_argument("--folder", type=Path, default=FOLDER, help="a folder for the run is made in it")
+    run.add_argument("--settle-seconds", type=float, default=20, help="until a policy of IAM counts everywhere")
+    run.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
+    removal = commands.add_parser("remove", help="remove what a run has left")
+    removal.add_argument("run", help="its name, certrot-acc-…")
+    options = parser.parse_args(arguments)
+    # Told to end, it removes what it has made, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if options.command == "remove":
+            return remove(options.run)
+        with local() if options.local else contextlib.nullcontext() as given:
+            for name, value in (given or {}).items():
+                setattr(options, name, value)
+            return play(options, Teller())
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+@contextlib.contextmanager
+def local() -> Iterator[dict[str, object]]:
+    """The local AWS in the place of AWS: the same calls to other endpoints."""
+    from local_aws.platform import LocalAws
+
+    with LocalAws(propagation_seconds=1, wait_scale=0.01) as aws, tempfile.TemporaryDirectory() as directory:
+        files = throwaway(aws, Path(directory), "cdn.example.com")
+        os.environ.update(aws.environment)
+        yield {"domain": "cdn.example.com", "poll_seconds": 0.1, "yes": True, "settle_seconds": 0, **files}
+
+
+def throwaway(aws: object, folder: Path, *names: str) -> dict[str, list[Path]]:
+    """Two pairs of files, signed by the local AWS's authority, which its functions trust."""
+    found = {}
+    for which, days in (("old", 30), ("new", 90)):
+        ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+        leaf = aws.intermediate.leaf(*names, *(f"*.{name}" for name in names), not_after=ends)  # type: ignore[attr-defined]
+        certificate, key = folder / f"{which}.pem", folder / f"{which}.key"
+        certificate.write_text(leaf.certificate_pem + leaf.chain_pem)
+        key.write_text(leaf.key_pem)
+        found[which] = [certificate, key]
+    return found
+
+
+def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
+    """The run, from the first look to the page."""
+    if not (options.domain and options.old and options.new):
+        raise Refused("Give a name and two certificates for it: DOMAIN=cdn.example.com OLD='fullchain.pem key.pem' NEW='next.pem next.key'.")
+    now = dt.datetime.now(dt.UTC)
+    old, new = read_pair("OLD", *options.old), read_pair("NEW", *options.new)
+    if wrong := faults(options.domain, old, new, now):
+        raise Refused("\n".join(wrong))
+    session = open_session(os.environ.get("AWS_REGION"))
+    who = caller(session)
+    run = Run.new(now)
+    refuse_leftovers(options, Account(session, run))
+    remarks = ""
+    print(PLAN.format(run=run, account=who["Account"], region=session.region_name, domain=options.domain, remarks=remarks))
+    agree(options)
+
+    folder = options.folder / run.name
+    folder.mkdir(parents=True)
+    recorded = open_session(os.environ.get("AWS_REGION"))
+    scrubber = Scrubber(run)
+    Recorder(folder / "calls", scrubber).attach(recorded)
+    stage = Stage(
+        Account(recorded, run, options.poll_seconds),
+        options.domain,
+        old,
+        new,
+        names_for(options.domain, old, new, run.name),
+        folder,
+        tell,
+        options.settle_seconds,
+    )
+    record = Record(run, now, recorded.client("sts").meta.endpoint_url, who["Account"], options.domain)
+    try:
+        perform(stage, record)
+    except KeyboardInterrupt:
+        record.stopped = "Interrupted."
+    except (Refused, Failed) as error:
+        record.stopped = str(error)
+    except ClientError as error:
+        record.stopped = f"AWS refused {error.operation_name}: {words(error)}"
+    except BotoCoreError as error:
+        record.stopped = f"A call did not get through: {error}"
+    finally:
+        # What was made without its name being known is found too, and what else there is in the account is nobody's
+        # business but its owner's: these calls are not recorded.
+        tell(f"Removing what {run} has made; distributions take some minutes")
+        record.left = clean(Account(session, run, options.poll_seconds), record)
+        record.ended = dt.datetime.now(dt.UTC)
+        (folder / "answers.md").write_text(scrubber.text(page.written(record)))
+    return conclude(record, folder)
+
+
+def refuse_leftovers(options: argparse.Namespace, account: Account) -> None:
+    """An earlier run that is half made would be paid for unseen."""
+    left: dict[str, list[str]] = {}
+    for thing in [] if options.beside else find(account):
+        left.setdefault(thing.run.name, []).append(str(thing))
+    if left:
+        listed = "\n".join(f"  {name}: {', '.join(things)}" for name, things in left.items())
+        raise Refused(
+            f"An earlier run has left something, or is still running:\n{listed}\n"
+            f"Remove it with make acceptance REMOVE={min(left)} (make acceptance-sweep removes what is older than a day), "
+            "or run beside it with BESIDE=1."
+        )
+
+
+def agree(options: argparse.Namespace) -> None:
+    """Nothing is made before somebody has said yes."""
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused("Nobody is here to be asked: say YES=1 to go on without. Nothing was made.")
+    if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Refused("Nothing was made.")
+
+
+def perform(stage: Stage, record: Record) -> None:
+    """Makes what is needed, plays the scenes, asks the questions."""
+    tell = stage.tell
+    tell("Certificates, a web ACL, a function, buckets, distributions")
+    make(stage)
+    tell("The stack, while CloudFront deploys the distributions")
+    deploy(stage)
+    for scene in SCENES:
+        began = time.monotonic()
+        missing = [name for name in scene.needs if not record.kept(name)]
+        came = f"left out, since it needs {', '.join(missing)}." if missing else ""
+        if not missing:
+            tell(f"{scene.name}: {scene.promise}")
+            try:
+                scene.play(stage)
+            except Failed as error:
+                came = str(error)
+            except ClientError as error:
+                came = f"AWS refused {error.operation_name}: {words(error)}"
+        record.scenes.append(Played(scene, came, time.monotonic() - began))
+        tell(f"{scene.name}: {came and 'NOT KEPT: ' + came or 'kept'}")
+    tell("Asking TestState about each state")
+    record.states = states.ask_states(stage)
+    for question in questions.QUESTIONS:
+        tell(f"Question {question.number}: {question.text}")
+        answer = questions.ask(stage, question)
+        record.answers.append(answer)
+        for sentence in answer.said:
+            tell(f"  {sentence}")
+        for sentence in answer.not_asked:
+            tell(f"  not asked: {sentence}")
+
+
+def clean(account: Account, record: Record) -> list[str]:
+    """Removes everything of the run; returns what is left."""
+    name = account.run.name
+    try:
+        return remove_all(account, lambda run: run.name == name)
+    except KeyboardInterrupt:
+        record.stopped = record.stopped or "Interrupted."
+        return [f"Interrupted while removing: make acceptance REMOVE={name} goes on with it."]
+    except (ClientError, BotoCoreError) as error:
+        return [f"{error}: make acceptance REMOVE={name} goes on with it."]
+
+
+def conclude(record: Record, folder: Path) -> int:
+    """The last words, and the exit code."""
+    print()
+    if record.stopped:
+        print(f"{record.stopped}", file=sys.stderr)
+    for sentence in record.left:
+        print(f"LEFT: {sentence}", file=sys.stderr)
+    if not record.left:
+        print("Everything that was made has been removed.")
+    print(f"{record.verdict()}\nThe page: {folder / 'answers.md'}\nThe calls: {folder / 'calls'}")
+    if record.stopped == "Interrupted.":
+        return 130
+    return 0 if record.passed() else 1
+
+
+def remove(name: str) -> int:
+    """Removes one run's things, whatever their age."""
+    run = Run.parse(name)
+    if run is None or run.name != name:
+        raise Refused(f"{name} is not the name of a run: those look like certrot-acc-202611271200-abcd.")
+    session = open_session(os.environ.get("AWS_REGION"))
+    caller(session)
+    left = remove_all(Account(session, run), lambda other: other == run)
+    print("\n".join(left) or f"Nothing of {run} is left.")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

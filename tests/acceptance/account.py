@@ -1,0 +1,339 @@
+"""What a run makes in the account: always under the run's name, and tagged with it where AWS takes tags.
+
+Nothing here is remembered: what is to be removed is found again by name and tag, as the sweeper finds it, so that a
+lost answer or a killed run leaves nothing that nobody knows of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from .names import TAG, Run
+from .preflight import REGION, Pair, Refused
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+# Managed-CachingDisabled: multi-tenant distributions take cache policies only.
+_CACHE_POLICY: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+_BEHAVIOR: Final = {"TargetOriginId": "origin", "ViewerProtocolPolicy": "https-only", "CachePolicyId": _CACHE_POLICY}
+# Reserved by IANA. No viewer is ever sent to it.
+_ORIGIN: Final = "example.com"
+_FUNCTION: Final = b"function handler(event) { return event.request; }\n"
+# What no run waits longer for: CloudFront deploys within minutes, a stack within a quarter of an hour.
+PATIENCE_SECONDS: Final = 3600
+
+
+class Failed(Exception):
+    """Something did not come about as it should have; the text says what."""
+
+
+@dataclass
+class Account:
+    """An AWS account, as one run uses it."""
+
+    session: boto3.Session
+    run: Run
+    # Between two looks at what takes minutes.
+    poll_seconds: float = 15
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """One client for each service; throttled calls are tried again for a while."""
+        if service not in self._clients:
+            # AWS has hosts with a prefix for some calls (sync-states…), other endpoints have not.
+            prefix = "AWS_ENDPOINT_URL" not in os.environ
+            config = Config(retries={"mode": "adaptive", "max_attempts": 10}, inject_host_prefix=prefix)
+            self._clients[service] = self.session.client(service, config=config)
+        return self._clients[service]
+
+    def named(self, what: str) -> str:
+        """The name of a thing of this run."""
+        return f"{self.run.name}-{what}"
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        """What everything is tagged with."""
+        return [{"Key": TAG, "Value": self.run.name}]
+
+    def until(self, what: str, true: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+        """Waits for something; returns what it came to."""
+        deadline = time.monotonic() + seconds
+        while not (came := true()):
+            if time.monotonic() > deadline:
+                raise Failed(f"{what}: not so after {seconds:.0f} s.")
+            time.sleep(self.poll_seconds)
+        return came
+
+    # Certificates
+
+    def import_certificate(self, pair: Pair) -> str:
+        """Imports into ACM; returns the ARN."""
+        chain = {"CertificateChain": pair.chain_pem} if pair.chain_pem else {}
+        answer = self.client("acm").import_certificate(
+            Certificate=pair.leaf_pem, PrivateKey=pair.key_pem, Tags=self.tags, **chain
+        )
+        return str(answer["CertificateArn"])
+
+    def upload_certificate(self, what: str, pair: Pair) -> str:
+        """Uploads to IAM; returns the id that CloudFront knows it by."""
+        chain = {"CertificateChain": pair.chain_pem} if pair.chain_pem else {}
+        answer = self.client("iam").upload_server_certificate(
+            Path="/cloudfront/",
+            ServerCertificateName=self.named(what),
+            CertificateBody=pair.leaf_pem,
+            PrivateKey=pair.key_pem,
+            Tags=self.tags,
+            **chain,
+        )
+        return str(answer["ServerCertificateMetadata"]["ServerCertificateId"])
+
+    def put_secret(self, what: str, pair: Pair) -> str:
+        """A source with a new certificate; returns its name, which begins with that of the run and a slash."""
+        name = f"{self.run.name}/{what}"
+        content = {"certificate": pair.leaf_pem, "privateKey": pair.key_pem, "certificateChain": pair.chain_pem}
+        self.client("secretsmanager").create_secret(
+            Name=name,
+            SecretString=json.dumps({part: pem for part, pem in content.items() if pem}),
+            Tags=self.tags,
+        )
+        return name
+
+    # What distributions are associated with
+
+    def make_bucket(self, what: str, for_logs: bool = False) -> str:
+        """A private bucket; CloudFront's standard logs need one that heeds ACLs."""
+        s3, name = self.client("s3"), self.named(what)
+        s3.create_bucket(Bucket=name, **({"ObjectOwnership": "BucketOwnerPreferred"} if for_logs else {}))
+        self.tag_bucket(name)
+        return name
+
+    def tag_bucket(self, name: str) -> None:
+        """The tags that it has stay, and the run's is among them."""
+        s3 = self.client("s3")
+        try:
+            had = [tag for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"] if tag["Key"] != TAG]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchTagSet":
+                raise
+            had = []
+        # Those that begin so are CloudFormation's, and nobody else may put them.
+        own = [tag for tag in had if not tag["Key"].startswith("aws:")]
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": own + self.tags})
+
+    def make_web_acl(self) -> str:
+        """A web ACL without rules; returns its ARN."""
+        answer = self.client("wafv2").create_web_acl(
+            Name=self.named("web-acl"),
+            Scope="CLOUDFRONT",
+            DefaultAction={"Allow": {}},
+            VisibilityConfig={
+                "SampledRequestsEnabled": False,
+                "CloudWatchMetricsEnabled": False,
+                "MetricName": self.named("web-acl"),
+            },
+            Tags=self.tags,
+        )
+        return str(answer["Summary"]["ARN"])
+
+    def make_function(self) -> str:
+        """A published CloudFront function that lets every request pass; returns its ARN."""
+        cloudfront, name = self.client("cloudfront"), self.named("function")
+        made = cloudfront.create_function(
+            Name=name,
+            FunctionConfig={"Comment": name, "Runtime": "cloudfront-js-2.0"},
+            FunctionCode=_FUNCTION,
+            Tags={"Items": self.tags},
+        )
+        published = cloudfront.publish_function(Name=name, IfMatch=made["ETag"])
+        return str(published["FunctionSummary"]["FunctionMetadata"]["FunctionARN"])
+
+    # Distributions
+
+    def make_distribution(self, what: str, certificate: str, aliases: list[str], **more: Any) -> str:
+        """A small distribution that nobody asks for anything; returns its id."""
+        return self._create(
+            self._config(what, certificate)
+            | {"Aliases": items(aliases), "PriceClass": "PriceClass_100"}
+            | more
+        )
+
+    def make_template(self, what: str, certificate: str) -> str:
+        """A multi-tenant distribution; returns its id."""
+        return self._create(self._config(what, certificate) | {"ConnectionMode": "tenant-only"})
+
+    def make_tenant(self, what: str, template: str, domain: str, certificate: str) -> str:
+        """A tenant with a certificate of its own; returns its id."""
+        answer = self.client("cloudfront").create_distribution_tenant(
+            DistributionId=template,
+            Name=self.named(what),
+            Domains=[{"Domain": domain}],
+            Customizations={"Certificate": {"Arn": certificate}},
+            Tags={"Items": self.tags},
+        )
+        return str(answer["DistributionTenant"]["Id"])
+
+    def _config(self, what: str, certificate: str) -> dict[str, Any]:
+        return {
+            "CallerReference": self.named(what),
+            "Comment": self.named(what),
+            "Enabled": True,
+            "Origins": items(
+                [
+                    {
+                        "Id": "origin",
+                        "DomainName": _ORIGIN,
+                        "CustomOriginConfig": {
+                            "HTTPPort": 80,
+                            "HTTPSPort": 443,
+                            "OriginProtocolPolicy": "https-only",
+                            "OriginSslProtocols": items(["TLSv1.2"]),
+                        },
+                    }
+                ]
+            ),
+            "DefaultCacheBehavior": _BEHAVIOR,
+            "ViewerCertificate": viewer_certificate(certificate),
+        }
+
+    def _create(self, config: dict[str, Any]) -> str:
+        cloudfront = self.client("cloudfront")
+        try:
+            answer = cloudfront.create_distribution_with_tags(
+                DistributionConfigWithTags={"DistributionConfig": config, "Tags": {"Items": self.tags}}
+            )
+        except cloudfront.exceptions.CNAMEAlreadyExists as error:
+            raise Refused(
+                f"Another distribution has one of {', '.join(config['Aliases']['Items'])} as its alias already: "
+                "give a DOMAIN that CloudFront does not serve yet."
+            ) from error
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDenied":
+                raise
+            raise Refused(
+                f"This account may not create distributions. AWS says: {words(error)} "
+                "If the account must be verified first, ask AWS Support (account and billing) for it; "
+                "otherwise grant cloudfront:CreateDistribution and cloudfront:TagResource."
+            ) from error
+        return str(answer["Distribution"]["Id"])
+
+    def config(self, distribution: str) -> tuple[Any, str]:
+        """A distribution's configuration and its ETag."""
+        answer = self.client("cloudfront").get_distribution_config(Id=distribution)
+        return answer["DistributionConfig"], answer["ETag"]
+
+    def edit(self, distribution: str, **changes: Any) -> Any:
+        """Changes a distribution; returns the configuration as it was."""
+        config, etag = self.config(distribution)
+        self.client("cloudfront").update_distribution(
+            Id=distribution, IfMatch=etag, DistributionConfig=config | changes
+        )
+        return config
+
+    def tenant(self, tenant: str) -> Any:
+        """A tenant, as CloudFront answers."""
+        return self.client("cloudfront").get_distribution_tenant(Identifier=tenant)["DistributionTenant"]
+
+    def serves(self, target: str) -> str:
+        """The certificate that a distribution or tenant names."""
+        if target.startswith("dt_"):
+            return str(self.tenant(target)["Customizations"]["Certificate"]["Arn"])
+        viewer = self.config(target)[0]["ViewerCertificate"]
+        return str(viewer.get("ACMCertificateArn") or viewer.get("IAMCertificateId", ""))
+
+    def wait_until_deployed(self, *targets: str) -> None:
+        """Waits for all of them."""
+        cloudfront = self.client("cloudfront")
+
+        def deployed(target: str) -> bool:
+            if target.startswith("dt_"):
+                return bool(self.tenant(target)["Status"] == "Deployed")
+            return bool(cloudfront.get_distribution(Id=target)["Distribution"]["Status"] == "Deployed")
+
+        waiting = list(targets)
+
+        def all_deployed() -> bool:
+            waiting[:] = [target for target in waiting if not deployed(target)]
+            return not waiting
+
+        self.until("every distribution Deployed", all_deployed)
+
+    # The stack
+
+    def deploy(self, folder: Path, artifacts: str, **parameters: str) -> dict[str, str]:
+        """Packages and deploys the template as the README says; returns the stack's outputs."""
+        packaged = folder / "packaged.yaml"
+        self._aws(
+            *("cloudformation", "package", "--template-file", str(ROOT / "infra" / "template.yaml")),
+            *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
+        )
+        self._aws(
+            *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", self.run.name),
+            *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
+            *("--tags", f"{TAG}={self.run.name}"),
+            *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
+        )
+        stack = self.client("cloudformation").describe_stacks(StackName=self.run.name)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def _aws(self, *arguments: str) -> None:
+        command = [str(Path(sys.executable).with_name("aws")), *arguments]
+        environment = os.environ | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            events = self._stack_says()
+            raise Failed(f"aws {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-600:]}{events}")
+
+    def _stack_says(self) -> str:
+        """Why the stack was not made, in CloudFormation's words."""
+        try:
+            events = self.client("cloudformation").describe_stack_events(StackName=self.run.name)["StackEvents"]
+        except ClientError:
+            return ""
+        failed = [e for e in events if e["ResourceStatus"].endswith("_FAILED") and "ResourceStatusReason" in e]
+        return "".join(f"\n  {e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in reversed(failed))
+
+    def physical(self, logical: str) -> str:
+        """What a resource of the stack is called."""
+        detail = self.client("cloudformation").describe_stack_resource(
+            StackName=self.run.name, LogicalResourceId=logical
+        )
+        return str(detail["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def viewer_certificate(certificate: str) -> dict[str, Any]:
+    """What names a certificate of either store."""
+    name = "ACMCertificateArn" if certificate.startswith("arn:") else "IAMCertificateId"
+    return {name: certificate, "SSLSupportMethod": "sni-only", "MinimumProtocolVersion": "TLSv1.2_2021"}
+
+
+def with_function(arn: str) -> dict[str, Any]:
+    """The behavior of every distribution here, with a CloudFront function for each request of a viewer."""
+    return _BEHAVIOR | {"FunctionAssociations": items([{"EventType": "viewer-request", "FunctionARN": arn}])}
+
+
+def items(entries: list[Any]) -> dict[str, Any]:
+    """A list as CloudFront wants it."""
+    return {"Quantity": len(entries), **({"Items": entries} if entries else {})}
+
+
+def words(error: ClientError) -> str:
+    """What AWS said, as a sentence."""
+    said = error.response["Error"]
+    return f"{said['Code']}: {said['Message']}".rstrip(".") + "."
+
+
+def pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+    """All entries of a list."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page.get(key, [])

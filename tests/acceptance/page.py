@@ -1,0 +1,132 @@
+"""The page that a run writes: what was kept, what was answered, what each state led to, what is left."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from .names import Run
+from .questions import Answer
+from .scenes import SCENES, Scene
+from .states import StateAnswer
+
+
+@dataclass(frozen=True)
+class Played:
+    """A scene, why it failed ("" if it did not), and how long it took."""
+
+    scene: Scene
+    came: str
+    seconds: float
+
+
+@dataclass
+class Record:
+    """All that a run has found out."""
+
+    run: Run
+    began: dt.datetime
+    endpoint: str
+    account: str
+    domain: str
+    scenes: list[Played] = field(default_factory=list)
+    states: list[StateAnswer] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    # why it came to an end before the end
+    stopped: str = ""
+    ended: dt.datetime | None = None
+
+    def kept(self, scene: str) -> bool:
+        """Was it played, and its promise kept?"""
+        return any(one.scene.name == scene and not one.came for one in self.scenes)
+
+    def disagreeing(self) -> list[StateAnswer]:
+        """States that lead elsewhere than in the executions."""
+        return [one for one in self.states if one.agrees is False]
+
+    def passed(self) -> bool:
+        """Was everything kept, and is nothing left?"""
+        played = all(self.kept(scene.name) for scene in SCENES)
+        return played and not (self.stopped or self.left or self.disagreeing())
+
+    def on_aws(self) -> bool:
+        """Or on something that stands in for it."""
+        return self.endpoint.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+    def verdict(self) -> str:
+        """One sentence."""
+        kept = sum(not one.came for one in self.scenes)
+        answered = sum(bool(one.said) for one in self.answers)
+        agree = sum(bool(one.agrees) for one in self.states)
+        return (
+            f"{'Passed' if self.passed() else 'NOT passed'}: {kept} of {len(SCENES)} promises kept, "
+            f"{answered} questions answered, {agree} answers of TestState agree and {len(self.disagreeing())} do not."
+        )
+
+
+def written(record: Record) -> str:
+    """The page, in Markdown."""
+    where = "AWS" if record.on_aws() else "the local AWS, **so nothing here says anything about AWS**"
+    ended = f"{record.ended:%H:%M} UTC" if record.ended else "never"
+    lines = [
+        f"# Acceptance run {record.run}",
+        "",
+        f"Asked of {where}, from {record.began:%Y-%m-%d %H:%M} to {ended}.",
+        record.verdict(),
+        *([f"It came to an early end: {record.stopped}"] if record.stopped else []),
+        "",
+        "The calls that were made lie in `calls`, a file each, scrubbed; numbers below are those of files.",
+        "",
+        "## Promises",
+        "",
+        "| promise | came | seconds |",
+        "| --- | --- | --- |",
+        *(f"| {one.scene.promise} | {cell(one.came) or 'kept'} | {one.seconds:.0f} |" for one in record.scenes),
+        "",
+        "## Questions",
+        "",
+    ]
+    for answer in sorted(record.answers, key=lambda one: one.question.number):
+        lines += [f"### {answer.question.number}. {answer.question.text}", ""]
+        lines += [f"- {sentence}" for sentence in answer.said]
+        lines += [f"- Not asked: {sentence}" for sentence in answer.not_asked]
+        if answer.evidence:
+            lines += ["", f"Calls {numbers(answer.evidence)}."]
+        lines += [""]
+    lines += [
+        "## States, by Step Functions' own word",
+        "",
+        "| state | asked | must lead to | TestState | |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {one.state} | {one.asked} | {one.expected} | {cell(one.said)} | {_MARKS[one.agrees]} |"
+            for one in record.states
+        ),
+        "",
+        "## Left",
+        "",
+        *([f"- {sentence}" for sentence in record.left] or ["Nothing: everything that was made has been removed."]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_MARKS = {True: "agrees", False: "**differs**", None: ""}
+
+
+def cell(text: str) -> str:
+    """Text in a table's cell."""
+    return text.replace("\n", " ").replace("|", "\\|")
+
+
+def numbers(files: tuple[str, ...]) -> str:
+    """Ranges of the numbers that files begin with."""
+    found = sorted(int(name.partition("-")[0]) for name in files)
+    ranges: list[list[int]] = []
+    for number in found:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in ranges)

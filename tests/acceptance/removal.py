@@ -1,0 +1,312 @@
+"""Finds what runs have made, by name and tag, and removes it.
+
+A thing is a run's when its name begins with the run's and its tag says the same run. Certificates are known by their
+tag alone: ACM's have no names, and a rotation names those of IAM. Everything else in the account is left alone.
+
+Each removal is one step at a time, tried again until the thing is gone: what is in use, or not `Deployed` yet, comes
+off in a later round, so the order of things comes about by itself and all distributions are disabled side by side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from .account import PATIENCE_SECONDS, Account, pages, words
+from .names import PREFIX, TAG, Run
+
+# The thing is there, and will let itself be removed later.
+_NOT_YET: Final = frozenset(
+    (
+        *("ResourceInUse", "ResourceInUseException", "DistributionNotDisabled", "ResourceNotDisabled", "FunctionInUse"),
+        *("WAFAssociatedItemException", "DeleteConflict", "BucketNotEmpty", "PreconditionFailed", "Throttling"),
+        *("ThrottlingException", "WAFOptimisticLockException", "OperationAborted", "InvalidIfMatchVersion"),
+        *("IllegalUpdate", "WAFUnavailableEntityException", "WAFInternalErrorException", "InvalidRequestException"),
+    )
+)
+_GONE: Final = frozenset(
+    (
+        *("NoSuchDistribution", "EntityNotFound", "NoSuchFunctionExists", "WAFNonexistentItemException"),
+        *("ResourceNotFoundException", "NoSuchEntity", "NoSuchBucket", "NoSuchResource"),
+    )
+)
+_KEY_TYPES: Final = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something in the account that a run has made."""
+
+    kind: str
+    id: str
+    run: Run
+    # goes one step further; true when the thing is gone
+    remove: Callable[[], bool]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+def of_run(name: str | None, tags: Iterable[dict[str, str]]) -> Run | None:
+    """Whose it is by name and by tag. `name` is None where somebody else has chosen it."""
+    value = next((tag["Value"] for tag in tags if tag["Key"] == TAG), "")
+    run = Run.parse(value)
+    # The tag is the name of a run, not what begins with one.
+    if run is None or run.name != value:
+        return None
+    return run if name is None or Run.parse(name) == run else None
+
+
+def find(account: Account) -> Iterator[Thing]:
+    """All things of all runs, in the order in which they are best removed."""
+    for kind, seek in _KINDS.items():
+        for identity, run, step in seek(account):
+            yield Thing(kind, identity, run, step)
+
+
+def remove_all(account: Account, wanted: Callable[[Run], bool], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
+    """Removes all things of the runs that are wanted, and what came into being meanwhile, as the rest of a stack that
+    was still being made; returns a sentence for each that is left."""
+    left: list[str] = []
+    while things := [thing for thing in find(account) if wanted(thing.run)]:
+        left = remove(account, things, patience_seconds)
+        if left:
+            break
+    return left
+
+
+def remove(account: Account, things: Iterable[Thing], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
+    """Removes these, side by side; returns a sentence for each that is left."""
+    waiting, left, why = list(things), [], dict[Thing, str]()
+    deadline = time.monotonic() + patience_seconds
+    while waiting:
+        stacks = {thing.run for thing in waiting if thing.kind == "stack"}
+        for thing in list(waiting):
+            # What runs in a stack writes into its bucket.
+            if thing.kind == "bucket" and thing.run in stacks:
+                continue
+            try:
+                gone = thing.remove()
+            except ClientError as error:
+                why[thing] = words(error)
+                code = error.response["Error"]["Code"]
+                gone = code in _GONE
+                if not gone and code not in _NOT_YET:
+                    left.append(f"{thing}: {why[thing]}")
+                    waiting.remove(thing)
+                    continue
+            if gone:
+                waiting.remove(thing)
+        if waiting and time.monotonic() > deadline:
+            return left + [f"{thing}: {why.get(thing, 'it takes longer than this')}" for thing in waiting]
+        if waiting:
+            time.sleep(account.poll_seconds)
+    return left
+
+
+_Found = Iterator[tuple[str, Run, Callable[[], bool]]]
+
+
+def _tenants(account: Account) -> _Found:
+    cloudfront = account.client("cloudfront")
+    for one in pages(cloudfront, "list_distribution_tenants", "DistributionTenantList"):
+        if Run.parse(one["Name"]) and (run := of_run(one["Name"], _cloudfront_tags(cloudfront, one["Arn"]))):
+            yield one["Id"], run, lambda id=one["Id"]: _remove_tenant(cloudfront, id)
+
+
+def _remove_tenant(cloudfront: Any, tenant: str) -> bool:
+    answer = cloudfront.get_distribution_tenant(Identifier=tenant)
+    found, etag = answer["DistributionTenant"], answer["ETag"]
+    if found["Enabled"]:
+        kept = {name: found[name] for name in ("DistributionId", "Customizations", "ConnectionGroupId") if name in found}
+        domains = [{"Domain": domain["Domain"]} for domain in found["Domains"]]
+        cloudfront.update_distribution_tenant(Id=tenant, IfMatch=etag, Domains=domains, Enabled=False, **kept)
+        return False
+    if found["Status"] != "Deployed":
+        return False
+    cloudfront.delete_distribution_tenant(Id=tenant, IfMatch=etag)
+    return True
+
+
+def _distributions(account: Account) -> _Found:
+    cloudfront = account.client("cloudfront")
+    for page in cloudfront.get_paginator("list_distributions").paginate():
+        for one in page["DistributionList"].get("Items", []):
+            if Run.parse(one["Comment"]) and (run := of_run(one["Comment"], _cloudfront_tags(cloudfront, one["ARN"]))):
+                yield one["Id"], run, lambda id=one["Id"]: _remove_distribution(cloudfront, id)
+
+
+def _remove_distribution(cloudfront: Any, distribution: str) -> bool:
+    answer = cloudfront.get_distribution(Id=distribution)
+    found, etag = answer["Distribution"], answer["ETag"]
+    config = found["DistributionConfig"]
+    if config["Enabled"]:
+        cloudfront.update_distribution(Id=distribution, IfMatch=etag, DistributionConfig=config | {"Enabled": False})
+        return False
+    if found["Status"] != "Deployed":
+        return False
+    cloudfront.delete_distribution(Id=distribution, IfMatch=etag)
+    return True
+
+
+def _cloudfront_tags(cloudfront: Any, arn: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = cloudfront.list_tags_for_resource(Resource=arn)["Tags"].get("Items", [])
+    return found
+
+
+def _functions(account: Account) -> _Found:
+    cloudfront = account.client("cloudfront")
+
+    def step(name: str) -> bool:
+        cloudfront.delete_function(Name=name, IfMatch=cloudfront.describe_function(Name=name)["ETag"])
+        return True
+
+    marker: dict[str, str] = {}
+    while True:
+        answer = cloudfront.list_functions(**marker)["FunctionList"]
+        for one in answer.get("Items", []):
+            arn = one["FunctionMetadata"]["FunctionARN"]
+            if Run.parse(one["Name"]) and (run := of_run(one["Name"], _cloudfront_tags(cloudfront, arn))):
+                yield one["Name"], run, lambda name=one["Name"]: step(name)
+        if not answer.get("NextMarker"):
+            return
+        marker = {"Marker": answer["NextMarker"]}
+
+
+def _stacks(account: Account) -> _Found:
+    client = account.client("cloudformation")
+
+    def step(name: str) -> bool:
+        try:
+            status = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            return True
+        if status == "DELETE_FAILED":
+            reasons = [
+                event.get("ResourceStatusReason", "")
+                for event in client.describe_stack_events(StackName=name)["StackEvents"]
+                if event["ResourceStatus"] == "DELETE_FAILED"
+            ]
+            said = {"Code": status, "Message": "; ".join(filter(None, reasons))}
+            raise ClientError({"Error": said}, "DeleteStack")
+        if status not in ("DELETE_IN_PROGRESS", "DELETE_COMPLETE"):
+            _stop_executions(account, name)
+            client.delete_stack(StackName=name)
+        return bool(status == "DELETE_COMPLETE")
+
+    for stack in pages(client, "describe_stacks", "Stacks"):
+        run = of_run(stack["StackName"], stack.get("Tags", []))
+        if run and stack["StackStatus"] != "DELETE_COMPLETE":
+            yield stack["StackName"], run, lambda name=stack["StackName"]: step(name)
+
+
+def _stop_executions(account: Account, stack: str) -> None:
+    """They would go on after their state machine is deleted, and move distributions."""
+    states = account.client("stepfunctions")
+    resources = account.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    for resource in resources:
+        if resource["ResourceType"] == "AWS::StepFunctions::StateMachine" and "PhysicalResourceId" in resource:
+            machine = resource["PhysicalResourceId"]
+            running = pages(states, "list_executions", "executions", stateMachineArn=machine, statusFilter="RUNNING")
+            for execution in running:
+                states.stop_execution(executionArn=execution["executionArn"])
+
+
+def _web_acls(account: Account) -> _Found:
+    client = account.client("wafv2")
+
+    def step(name: str, id: str) -> bool:
+        token = client.get_web_acl(Name=name, Scope="CLOUDFRONT", Id=id)["LockToken"]
+        client.delete_web_acl(Name=name, Scope="CLOUDFRONT", Id=id, LockToken=token)
+        return True
+
+    marker: dict[str, str] = {}
+    while True:
+        answer = client.list_web_acls(Scope="CLOUDFRONT", **marker)
+        for one in answer.get("WebACLs", []):
+            if Run.parse(one["Name"]):
+                tags = client.list_tags_for_resource(ResourceARN=one["ARN"])["TagInfoForResource"]["TagList"]
+                if run := of_run(one["Name"], tags):
+                    yield one["Name"], run, lambda name=one["Name"], id=one["Id"]: step(name, id)
+        if not answer.get("NextMarker") or not answer.get("WebACLs"):
+            return
+        marker = {"NextMarker": answer["NextMarker"]}
+
+
+def _acm_certificates(account: Account) -> _Found:
+    acm = account.client("acm")
+
+    def step(arn: str) -> bool:
+        acm.delete_certificate(CertificateArn=arn)
+        return True
+
+    listed = pages(acm, "list_certificates", "CertificateSummaryList", Includes={"keyTypes": list(_KEY_TYPES)})
+    for arn in [one["CertificateArn"] for one in listed]:
+        if run := of_run(None, acm.list_tags_for_certificate(CertificateArn=arn).get("Tags", [])):
+            yield arn, run, lambda arn=arn: step(arn)
+
+
+def _iam_certificates(account: Account) -> _Found:
+    iam = account.client("iam")
+
+    def step(name: str) -> bool:
+        iam.delete_server_certificate(ServerCertificateName=name)
+        return True
+
+    listed = pages(iam, "list_server_certificates", "ServerCertificateMetadataList", PathPrefix="/cloudfront/")
+    for name in [one["ServerCertificateName"] for one in listed]:
+        # A rotation gives its import a name of its own, and the tags of the old certificate.
+        if run := of_run(None, iam.list_server_certificate_tags(ServerCertificateName=name).get("Tags", [])):
+            yield name, run, lambda name=name: step(name)
+
+
+def _secrets(account: Account) -> _Found:
+    client = account.client("secretsmanager")
+
+    def step(name: str) -> bool:
+        client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        return True
+
+    for one in pages(client, "list_secrets", "SecretList", Filters=[{"Key": "name", "Values": [PREFIX]}]):
+        if run := of_run(one["Name"], one.get("Tags", [])):
+            yield one["Name"], run, lambda name=one["Name"]: step(name)
+
+
+def _buckets(account: Account) -> _Found:
+    s3 = account.client("s3")
+
+    def step(name: str) -> bool:
+        keys = [{"Key": one["Key"]} for one in pages(s3, "list_objects_v2", "Contents", Bucket=name)]
+        for n in range(0, len(keys), 1000):
+            s3.delete_objects(Bucket=name, Delete={"Objects": keys[n : n + 1000], "Quiet": True})
+        s3.delete_bucket(Bucket=name)
+        return True
+
+    for one in s3.list_buckets()["Buckets"]:
+        if not Run.parse(one["Name"]):
+            continue
+        try:
+            tags = s3.get_bucket_tagging(Bucket=one["Name"])["TagSet"]
+        except ClientError:
+            tags = []
+        if run := of_run(one["Name"], tags):
+            yield one["Name"], run, lambda name=one["Name"]: step(name)
+
+
+_KINDS: Final[dict[str, Callable[[Account], _Found]]] = {
+    "tenant": _tenants,
+    "distribution": _distributions,
+    "stack": _stacks,
+    "function": _functions,
+    "web ACL": _web_acls,
+    "ACM certificate": _acm_certificates,
+    "IAM certificate": _iam_certificates,
+    "secret": _secrets,
+    "bucket": _buckets,
+}
