@@ -1,0 +1,107 @@
+"""Writes down every call that a boto3 session makes: one JSON file each, scrubbed before it reaches the disk.
+
+The bytes are those on the wire, below the SDK's parsers, and each attempt of a call is a file of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from boto3 import Session
+
+from .scrub import Scrubber
+
+# Headers whose value is kept. Of all others the name is: signatures, tokens and addresses are among them.
+_HEADERS: Final = frozenset(
+    (
+        *("content-type", "content-length", "transfer-encoding", "etag", "if-match", "location", "retry-after"),
+        *("x-amz-target", "x-amz-bucket-region", "x-amz-function-error", "x-amzn-errortype", "x-amzn-query-error"),
+        *("x-amzn-query-mode", "x-amz-query-error"),
+    )
+)
+
+
+class Recorder:
+    """`Recorder(folder, scrubber).attach(session)`: writes down what its clients call from then on."""
+
+    def __init__(self, folder: Path, scrubber: Scrubber) -> None:
+        self.folder = folder
+        self.scrubber = scrubber
+        folder.mkdir(parents=True, exist_ok=True)
+        self._after: list[Callable[[dict[str, Any]], None]] = []
+        self._lock = threading.Lock()
+        self._count = len(list(folder.glob("[0-9]*.json")))
+        # A call is sent and answered in one thread; calls of several threads go side by side.
+        self._sent = threading.local()
+
+    def attach(self, session: Session) -> None:
+        """Before the session makes its clients: those that are there already do not hear of it."""
+        session.events.register_last("before-send", self._remember)
+        session.events.register_first("response-received", self._write)
+
+    def after_call(self, callback: Callable[[dict[str, Any]], None]) -> None:
+        """`callback` gets what was written, after each call; what it raises ends the caller."""
+        self._after.append(callback)
+
+    def _remember(self, request: Any, **_: Any) -> None:
+        self._sent.request, self._sent.at = request, time.time()
+
+    def _write(
+        self, event_name: str, response_dict: dict[str, Any] | None, exception: Exception | None, **_: Any
+    ) -> None:
+        _, service, operation = event_name.split(".")
+        request, at = self._sent.request, self._sent.at
+        url = urlsplit(request.url)
+        call: dict[str, Any] = {
+            "service": service,
+            "operation": operation,
+            "time": round(at, 3),
+            "seconds": round(time.time() - at, 3),
+            "request": {
+                "method": request.method,
+                "path": url.path,
+                "query": url.query,
+                "headers": _headers(request.headers),
+                "body": _text(request.body),
+            },
+        }
+        if response_dict is None:
+            call["failure"] = f"{type(exception).__name__}: {exception}"
+        else:
+            call["answer"] = {
+                "status": response_dict["status_code"],
+                "headers": _headers(response_dict["headers"]),
+                "body": _text(response_dict["body"]),
+            }
+        with self._lock:
+            scrubbed = self.scrubber.call(call)
+            self._count += 1
+            path = self.folder / f"{self._count:05}-{service}-{operation}.json"
+            path.write_text(json.dumps(scrubbed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        for callback in self._after:
+            callback(scrubbed)
+
+
+def _headers(headers: Mapping[str, Any]) -> dict[str, str | None]:
+    """Lower-case names; no value but those of `_HEADERS`."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    return {name: _text(value) if name in _HEADERS else None for name, value in sorted(lower.items())}
+
+
+def _text(body: Any) -> str:
+    if body is None:
+        return ""
+    if isinstance(body, str):
+        return body
+    if not isinstance(body, bytes | bytearray):
+        return f"[a stream: {type(body).__name__}]"
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return f"[{len(body)} bytes]"
