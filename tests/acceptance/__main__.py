@@ -61,7 +61,9 @@ class Teller:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="play everything")
     run.add_argument("--domain", default="", help="the one name that both certificates are for")
@@ -120,23 +122,32 @@ def throwaway(aws: object, folder: Path, *names: str) -> dict[str, list[Path]]:
 def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     """The run, from the first look to the page."""
     if not (options.domain and options.old and options.new):
-        raise Refused("Give a name and two certificates for it: DOMAIN=cdn.example.com OLD='fullchain.pem key.pem' NEW='next.pem next.key'.")
+        raise Refused(
+            "Give a name and two certificates for it: DOMAIN=cdn.example.com OLD='fullchain.pem key.pem' NEW='next.pem next.key'."
+        )
     now = dt.datetime.now(dt.UTC)
     old, new = read_pair("OLD", *options.old), read_pair("NEW", *options.new)
     if wrong := faults(options.domain, old, new, now):
         raise Refused("\n".join(wrong))
+    for which, pair in (("OLD", old), ("NEW", new)):
+        if not is_public(pair, options.domain, now):
+            raise Refused(
+                f"{which} was issued by no public authority, as far as its chain shows: give the chain with it, or the root of a private one with ROOTS=root.pem."
+            )
     session = open_session(os.environ.get("AWS_REGION"))
     who = caller(session)
     run = Run.new(now)
     refuse_leftovers(options, Account(session, run))
     remarks = ""
-    print(PLAN.format(run=run, account=who["Account"], region=session.region_name, domain=options.domain, remarks=remarks))
+    print(
+        PLAN.format(run=run, account=who["Account"], region=session.region_name, domain=options.domain, remarks=remarks)
+    )
     agree(options)
 
     folder = options.folder / run.name
     folder.mkdir(parents=True)
     recorded = open_session(os.environ.get("AWS_REGION"))
-    scrubber = Scrubber(run)
+    scrubber = Scrubber(options.domain, who["Account"])
     Recorder(folder / "calls", scrubber).attach(recorded)
     stage = Stage(
         Account(recorded, run, options.poll_seconds),
@@ -152,8 +163,10 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     try:
         perform(stage, record)
     except KeyboardInterrupt:
-        record.stopped = "Interrupted."
-    except (Refused, Failed) as error:
+        record.stopped, record.code = "Interrupted.", 130
+    except Refused as error:
+        record.stopped, record.code = str(error), 2
+    except Failed as error:
         record.stopped = str(error)
     except ClientError as error:
         record.stopped = f"AWS refused {error.operation_name}: {words(error)}"
@@ -232,7 +245,7 @@ def clean(account: Account, record: Record) -> list[str]:
     try:
         return remove_all(account, lambda run: run.name == name)
     except KeyboardInterrupt:
-        record.stopped = record.stopped or "Interrupted."
+        record.stopped, record.code = "Interrupted.", 130
         return [f"Interrupted while removing: make acceptance REMOVE={name} goes on with it."]
     except (ClientError, BotoCoreError) as error:
         return [f"{error}: make acceptance REMOVE={name} goes on with it."]
@@ -248,9 +261,7 @@ def conclude(record: Record, folder: Path) -> int:
     if not record.left:
         print("Everything that was made has been removed.")
     print(f"{record.verdict()}\nThe page: {folder / 'answers.md'}\nThe calls: {folder / 'calls'}")
-    if record.stopped == "Interrupted.":
-        return 130
-    return 0 if record.passed() else 1
+    return 0 if record.passed() else record.code
 
 
 def remove(name: str) -> int:

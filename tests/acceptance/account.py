@@ -30,6 +30,9 @@ _BEHAVIOR: Final = {"TargetOriginId": "origin", "ViewerProtocolPolicy": "https-o
 # Reserved by IANA. No viewer is ever sent to it.
 _ORIGIN: Final = "example.com"
 _FUNCTION: Final = b"function handler(event) { return event.request; }\n"
+# Refused as if it did not exist, until it is seen.
+_NOT_VISIBLE: Final = frozenset(("InvalidViewerCertificate", "InvalidWebACLId", "InvalidFunctionAssociation"))
+_VISIBLE_SECONDS: Final = 300
 # What no run waits longer for: CloudFront deploys within minutes, a stack within a quarter of an hour.
 PATIENCE_SECONDS: Final = 3600
 
@@ -163,9 +166,7 @@ class Account:
     def make_distribution(self, what: str, certificate: str, aliases: list[str], **more: Any) -> str:
         """A small distribution that nobody asks for anything; returns its id."""
         return self._create(
-            self._config(what, certificate)
-            | {"Aliases": items(aliases), "PriceClass": "PriceClass_100"}
-            | more
+            self._config(what, certificate) | {"Aliases": items(aliases), "PriceClass": "PriceClass_100"} | more
         )
 
     def make_template(self, what: str, certificate: str) -> str:
@@ -188,6 +189,8 @@ class Account:
             "CallerReference": self.named(what),
             "Comment": self.named(what),
             "Enabled": True,
+            # Distributions that share a certificate should agree on it.
+            "HttpVersion": "http2",
             "Origins": items(
                 [
                     {
@@ -208,24 +211,19 @@ class Account:
 
     def _create(self, config: dict[str, Any]) -> str:
         cloudfront = self.client("cloudfront")
-        try:
-            answer = cloudfront.create_distribution_with_tags(
-                DistributionConfigWithTags={"DistributionConfig": config, "Tags": {"Items": self.tags}}
-            )
-        except cloudfront.exceptions.CNAMEAlreadyExists as error:
-            raise Refused(
-                f"Another distribution has one of {', '.join(config['Aliases']['Items'])} as its alias already: "
-                "give a DOMAIN that CloudFront does not serve yet."
-            ) from error
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "AccessDenied":
-                raise
-            raise Refused(
-                f"This account may not create distributions. AWS says: {words(error)} "
-                "If the account must be verified first, ask AWS Support (account and billing) for it; "
-                "otherwise grant cloudfront:CreateDistribution and cloudfront:TagResource."
-            ) from error
-        return str(answer["Distribution"]["Id"])
+        deadline = time.monotonic() + _VISIBLE_SECONDS
+        while True:
+            try:
+                answer = cloudfront.create_distribution_with_tags(
+                    DistributionConfigWithTags={"DistributionConfig": config, "Tags": {"Items": self.tags}}
+                )
+            except ClientError as error:
+                # What was made a moment ago need not be visible to CloudFront yet.
+                if error.response["Error"]["Code"] in _NOT_VISIBLE and time.monotonic() < deadline:
+                    time.sleep(self.poll_seconds)
+                    continue
+                raise _not_created(config, error) from error
+            return str(answer["Distribution"]["Id"])
 
     def config(self, distribution: str) -> tuple[Any, str]:
         """A distribution's configuration and its ETag."""
@@ -309,6 +307,23 @@ class Account:
             StackName=self.run.name, LogicalResourceId=logical
         )
         return str(detail["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def _not_created(config: dict[str, Any], error: ClientError) -> Exception:
+    """Why there is no distribution, and what to do about it."""
+    code = error.response["Error"]["Code"]
+    if code == "CNAMEAlreadyExists":
+        aliases = ", ".join(config["Aliases"]["Items"])
+        return Refused(
+            f"Another distribution has {aliases} as its alias already: give a DOMAIN that CloudFront does not serve yet."
+        )
+    if code == "AccessDenied":
+        return Refused(
+            f"This account may not create distributions. AWS says: {words(error)} If the account must be verified "
+            "first, ask AWS Support for it (account and billing, no charge); if a right is missing, grant "
+            "cloudfront:CreateDistribution and cloudfront:TagResource."
+        )
+    return Failed(f"The distribution {config['Comment']} was not created. AWS says: {words(error)}")
 
 
 def viewer_certificate(certificate: str) -> dict[str, Any]:

@@ -33,8 +33,9 @@ class Record:
     states: list[StateAnswer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    # why it came to an end before the end
+    # why it came to an end before the end, and the exit code of that
     stopped: str = ""
+    code: int = 1
     ended: dt.datetime | None = None
 
     def kept(self, scene: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +65,9 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
     try:
         text, secret = certificate.read_text(), key.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{which}: cannot read {error.filename if isinstance(error, OSError) else certificate}: {error}.") from error
+        raise Refused(
+            f"{which}: cannot read {error.filename if isinstance(error, OSError) else certificate}: {error}."
+        ) from error
     blocks = _CERTIFICATE.findall(text)
     if not blocks:
         raise Refused(f"{which}: {certificate} holds no certificate: give a PEM file, the leaf first, then its chain.")
@@ -74,9 +77,13 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
     except TypeError as error:
         raise Refused(f"{which}: the key in {key} is encrypted: decrypt it (openssl pkey -in {key.name}).") from error
     except ValueError as error:
-        raise Refused(f"{which}: {certificate} or {key} is broken PEM: {error}. Ask your authority's client for both again.") from error
+        raise Refused(
+            f"{which}: {certificate} or {key} is broken PEM: {error}. Ask your authority's client for both again."
+        ) from error
     if private.public_key() != leaf.public_key():
-        raise Refused(f"{which}: the key in {key} is not that of the certificate in {certificate}: give the pair that belongs together.")
+        raise Refused(
+            f"{which}: the key in {key} is not that of the certificate in {certificate}: give the pair that belongs together."
+        )
     # A root adds nothing, and stores refuse it in places.
     kept = [n for n, one in enumerate(chain, 1) if one.issuer != one.subject]
     return Pair(
@@ -92,14 +99,20 @@ def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
     """What is wrong with the name and the two certificates, a sentence each."""
     found = []
     if not _NAME.fullmatch(domain):
-        found.append(f"DOMAIN {domain} is not a host name: give one in lower case that both certificates cover, such as cdn.example.com.")
+        found.append(
+            f"DOMAIN {domain} is not a host name: give one in lower case that both certificates cover, such as cdn.example.com."
+        )
     for which, pair in (("OLD", old), ("NEW", new)):
         left = pair.leaf.not_valid_after_utc - now
         if not pair.covers(domain):
             names = ", ".join(pair.names) or "no DNS name"
-            found.append(f"{which} does not cover {domain} (it is for {names}): give two certificates for the one name.")
+            found.append(
+                f"{which} does not cover {domain} (it is for {names}): give two certificates for the one name."
+            )
         if pair.leaf.not_valid_before_utc > now:
-            found.append(f"{which} is not valid before {pair.leaf.not_valid_before_utc:%Y-%m-%d}: wait, or give another one.")
+            found.append(
+                f"{which} is not valid before {pair.leaf.not_valid_before_utc:%Y-%m-%d}: wait, or give another one."
+            )
         elif left < dt.timedelta(days=DAYS_LEFT):
             ends = f"{pair.leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
             verb = "expired" if left < dt.timedelta() else "expires"
@@ -107,7 +120,9 @@ def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
     if old.leaf == new.leaf:
         found.append("OLD and NEW are the same certificate: have a second one issued for the name.")
     elif new.leaf.not_valid_after_utc <= old.leaf.not_valid_after_utc:
-        found.append("NEW expires no later than OLD, and a rotation refuses that: swap them, or have a newer one issued.")
+        found.append(
+            "NEW expires no later than OLD, and a rotation refuses that: swap them, or have a newer one issued."
+        )
     return found
 
 
@@ -115,7 +130,10 @@ def is_public(pair: Pair, domain: str, now: dt.datetime) -> bool:
     """Does it lead to a root that viewers trust: Mozilla's as botocore ships them, and `SSL_CERT_FILE`'s?"""
     files = [Path(botocore.__file__).with_name("cacert.pem")]
     files += [Path(extra)] if (extra := os.environ.get("SSL_CERT_FILE")) else []
-    roots = [root for file in files for root in x509.load_pem_x509_certificates(file.read_bytes())]
+    with warnings.catch_warnings():
+        # Some old roots have serial numbers of zero.
+        warnings.simplefilter("ignore")
+        roots = [root for file in files for root in x509.load_pem_x509_certificates(file.read_bytes())]
     verifier = PolicyBuilder().store(Store(roots)).time(now).build_server_verifier(x509.DNSName(domain))
     try:
         verifier.verify(pair.leaf, list(pair.chain))
@@ -142,7 +160,9 @@ def caller(session: boto3.Session) -> dict[str, Any]:
         identity: dict[str, Any] = session.client("sts").get_caller_identity()
     except ClientError as error:
         words = error.response["Error"]["Message"]
-        raise Refused(f"AWS does not take the credentials ({words}): sign in again, for example with aws sso login.") from error
+        raise Refused(
+            f"AWS does not take the credentials ({words}): sign in again, for example with aws sso login."
+        ) from error
     except BotoCoreError as error:
         raise Refused(
             f"There are no AWS credentials that work here ({error}): sign in (aws sso login, aws configure), "

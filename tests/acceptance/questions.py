@@ -60,7 +60,7 @@ class Answer:
 
 
 def attempt(call: Callable[[], Any]) -> str:
-    """"accepted", or what AWS said."""
+    """ "accepted", or what AWS said."""
     try:
         call()
     except ClientError as error:
@@ -84,7 +84,9 @@ def associations(stage: Stage) -> Iterator[str]:
     for part, target in stage.targets.items():
         forward = by_id[target].get("forward") or {}
         failure = forward.get("failure")
-        came = f"{failure['error']}: {failure['cause']}" if failure else "updated with the rights of the template's role."
+        came = (
+            f"{failure['error']}: {failure['cause']}" if failure else "updated with the rights of the template's role."
+        )
         yield f"{target}, with {what[part]}: {came}"
     yield NotAsked("Lambda@Edge, whose functions cannot be deleted for hours after their last use, and VPC origins.")
 
@@ -297,15 +299,25 @@ def conflicts(stage: Stage) -> Iterator[str]:
 
 # Those come last that change what others look at.
 QUESTIONS: Final = (
-    Question(1, "Is an association that does not change looked at when a distribution is updated, and by whose rights?", associations),
+    Question(
+        1,
+        "Is an association that does not change looked at when a distribution is updated, and by whose rights?",
+        associations,
+    ),
     Question(3, "Does the update of a template mind domains of tenants that no certificate covers?", inactive_domains),
     Question(4, "Does ACM take an ECDSA certificate that an RSA authority issued?", ecdsa_under_rsa),
     Question(8, "What are CloudFront's answers, byte for byte?", real_bytes),
-    Question(9, "What does Service Quotas know of the quotas that are looked at, and do re-imports count?", service_quotas),
+    Question(
+        9, "What does Service Quotas know of the quotas that are looked at, and do re-imports count?", service_quotas
+    ),
     Question(10, "In which words is the deletion of a certificate refused while CloudFront serves it?", conflicts),
     Question(5, "Must distributions that share a certificate have the same HTTP versions?", http_versions),
     Question(6, "Does an update ever fail its precondition for anything but a stale ETag?", preconditions),
-    Question(2, "What does a tenant's update answer for a certificate that is not visible yet, or does not exist?", fresh_certificate),
+    Question(
+        2,
+        "What does a tenant's update answer for a certificate that is not visible yet, or does not exist?",
+        fresh_certificate,
+    ),
     Question(7, "How long does everything take, and which rate of updates is throttled?", times),
 )
 
@@ -351,7 +363,9 @@ def _mixed(name: str) -> Pair:
 
     root = certificate(issuer, authority_key.public_key(), True).sign(authority_key, hashes.SHA256())
     names = x509.SubjectAlternativeName([x509.DNSName(f"{name}.invalid")])
-    leaf = certificate(subject, key.public_key(), False).add_extension(names, False).sign(authority_key, hashes.SHA256())
+    leaf = (
+        certificate(subject, key.public_key(), False).add_extension(names, False).sign(authority_key, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
     return Pair(leaf, (root,), leaf.public_bytes(pem).decode(), root.public_bytes(pem).decode(), private)

@@ -68,7 +68,9 @@ def find(account: Account) -> Iterator[Thing]:
             yield Thing(kind, identity, run, step)
 
 
-def remove_all(account: Account, wanted: Callable[[Run], bool], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
+def remove_all(
+    account: Account, wanted: Callable[[Run], bool], patience_seconds: float = PATIENCE_SECONDS
+) -> list[str]:
     """Removes all things of the runs that are wanted, and what came into being meanwhile, as the rest of a stack that
     was still being made; returns a sentence for each that is left."""
     left: list[str] = []
@@ -122,7 +124,9 @@ def _remove_tenant(cloudfront: Any, tenant: str) -> bool:
     answer = cloudfront.get_distribution_tenant(Identifier=tenant)
     found, etag = answer["DistributionTenant"], answer["ETag"]
     if found["Enabled"]:
-        kept = {name: found[name] for name in ("DistributionId", "Customizations", "ConnectionGroupId") if name in found}
+        kept = {
+            name: found[name] for name in ("DistributionId", "Customizations", "ConnectionGroupId") if name in found
+        }
         domains = [{"Domain": domain["Domain"]} for domain in found["Domains"]]
         cloudfront.update_distribution_tenant(Id=tenant, IfMatch=etag, Domains=domains, Enabled=False, **kept)
         return False

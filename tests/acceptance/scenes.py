@@ -205,13 +205,18 @@ def rotate_acm(stage: Stage) -> None:
     def edit_once(_: str) -> None:
         others = [target for part, target in stage.targets.items() if part != edited]
         if not met and any(account.serves(target) != old for target in others):
-            was = account.edit(stage.targets[edited], Comment=comment)
+            try:
+                was = account.edit(stage.targets[edited], Comment=comment)
+            except account.client("cloudfront").exceptions.PreconditionFailed:
+                return  # The rotation was faster; so it will be said.
             met["certificate"] = was["ViewerCertificate"].get("ACMCertificateArn", "")
 
     done = rotate(stage, "rotate", old, meanwhile=edit_once)
     stage.made["new"] = _rotated(stage, done, len(stage.targets))
     if met.get("certificate") != old:
-        raise Failed(f"{stage.targets[edited]} had been moved before it could be edited: nothing is shown of edits in between.")
+        raise Failed(
+            f"{stage.targets[edited]} had been moved before it could be edited: nothing is shown of edits in between."
+        )
     before[edited] |= {"Comment": comment}
     after = {part: _without_certificate(stage, target) for part, target in stage.targets.items()}
     _same("configurations, certificates aside", after, before)
@@ -233,7 +238,12 @@ SCENES: Final = (
     Scene("plan", "A dry run plans for every target and changes nothing.", plan),
     Scene("uncovered", "A certificate that covers no alias is refused before any write.", refuse_an_uncovered_alias),
     Scene("roll-back", "A broken target stops the rotation, and all that was moved is put back.", roll_back, ("plan",)),
-    Scene("rotate", "ACM to ACM: every target is moved, an edit in between is kept, the old one is deleted.", rotate_acm, ("plan",)),
+    Scene(
+        "rotate",
+        "ACM to ACM: every target is moved, an edit in between is kept, the old one is deleted.",
+        rotate_acm,
+        ("plan",),
+    ),
     Scene("rotate-iam", "IAM to IAM: the same in the other store.", rotate_iam, ("plan",)),
 )
 
@@ -329,7 +339,8 @@ def _without_certificate(stage: Stage, target: str) -> dict[str, Any]:
     if target.startswith("dt_"):
         tenant = stage.account.tenant(target)
         kept = {name: value for name, value in tenant.items() if name not in ("LastModifiedTime", "Status")}
-        return kept | {"Customizations": kept["Customizations"] | {"Certificate": None}}
+        domains = [domain["Domain"] for domain in kept["Domains"]]
+        return kept | {"Customizations": kept["Customizations"] | {"Certificate": None}, "Domains": domains}
     config: dict[str, Any] = stage.account.config(target)[0]
     named = {"ACMCertificateArn", "IAMCertificateId", "Certificate", "CertificateSource"}
     viewer = {name: value for name, value in config["ViewerCertificate"].items() if name not in named}

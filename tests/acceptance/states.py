@@ -28,6 +28,7 @@ class Passage:
     state: str
     input: str
     result: str | None
+    error: dict[str, str] | None
     next: str | None
 
 
@@ -51,48 +52,74 @@ def ask_states(stage: Stage) -> list[StateAnswer]:
         for events in _histories(client, execution.arn):
             for passage in passages_of(events):
                 passages.setdefault((passage.state, passage.next), passage)
-    states = dict(_states(json.loads(machine["definition"])))
+    asked = Asked(client, machine["roleArn"])
     answers = []
-    for name, state in states.items():
+    for name, state in _states(json.loads(machine["definition"])):
         entered = [passage for (one, _), passage in passages.items() if one == name]
-        if not entered:
-            answers.append(StateAnswer(name, "with an input of this run", "", "not asked: no execution entered it.", None))
         for passage in entered:
-            expected = passage.next or "the end"
-            mock = _mock(state, passage)
-            said, came = _test(client, machine["roleArn"], name, state, passage.input, mock)
-            answers.append(StateAnswer(name, "as it was entered", expected, said, came and came == expected))
+            expected = passage.next or _end(state)
+            answers.append(
+                asked.about(name, state, "as it was entered", expected, passage.input, _mock(state, passage))
+            )
+        if not entered and _leads_anywhere(state):
+            expected = state.get("Next") or _end(state)
+            mock = {"result": "{}"} if state["Type"] == "Task" else None
+            answers.append(asked.about(name, state, "with an empty input", expected, "{}", mock))
+        elif not entered:
+            answers.append(StateAnswer(name, "as it was entered", "", "not asked: no execution entered it.", None))
         if state["Type"] == "Task":
             expected = next((one["Next"] for one in state.get("Catch", [])), f"fails with {_ERROR}")
             mock = {"errorOutput": {"error": _ERROR, "cause": "asked by the acceptance run"}}
-            said, came = _test(client, machine["roleArn"], name, state, entered[0].input if entered else "{}", mock)
-            answers.append(StateAnswer(name, f"with the error {_ERROR}", expected, said, came and came == expected))
+            given = entered[0].input if entered else "{}"
+            answers.append(asked.about(name, state, f"with the error {_ERROR}", expected, given, mock))
     return answers
 
 
-def _test(
-    client: Any, role: str, name: str, state: Any, given: str, mock: dict[str, Any] | None
-) -> tuple[str, str | None]:
-    """What came, in words; and where it leads, None if there was no answer."""
-    asked: dict[str, Any] = {"definition": json.dumps(_hurried(state)), "roleArn": role, "input": given}
-    asked["inspectionLevel"] = "DEBUG"
-    if mock:
-        # A context may be given with a mock only.
-        asked |= {"mock": mock, "context": json.dumps(_context(name, given))}
-    try:
-        answer = client.test_state(**asked)
-    except ClientError as error:
-        return f"not answered: {words(error)}", None
-    leads = answer.get("nextState") or (
-        "the end" if answer["status"] == "SUCCEEDED" else f"fails with {answer.get('error', '')}"
-    )
-    return f"{answer['status']}, {leads}", leads
+def _end(state: Any) -> str:
+    return f"fails with {state['Error']}" if state["Type"] == "Fail" and "Error" in state else "the end"
+
+
+def _leads_anywhere(state: Any) -> bool:
+    """Has it one way on, whatever its input?"""
+    return state["Type"] in ("Task", "Succeed", "Fail") or (state["Type"] == "Wait" and "Seconds" in state)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`TestState`, with the role of the machine."""
+
+    client: Any
+    role: str
+
+    def about(
+        self, name: str, state: Any, asked: str, expected: str, given: str, mock: dict[str, Any] | None
+    ) -> StateAnswer:
+        """Asks about one state and one input; `mock` is what a task's work comes to."""
+        request: dict[str, Any] = {
+            "definition": json.dumps(_hurried(state)),
+            "roleArn": self.role,
+            "input": given,
+            "inspectionLevel": "DEBUG",
+        }
+        if mock:
+            # A context may be given with a mock only.
+            request |= {"mock": mock, "context": json.dumps(_context(name, given))}
+        try:
+            answer = self.client.test_state(**request)
+        except ClientError as error:
+            return StateAnswer(name, asked, expected, f"not answered: {words(error)}", None)
+        leads = answer.get("nextState") or (
+            "the end" if answer["status"] == "SUCCEEDED" else f"fails with {answer.get('error', '')}"
+        )
+        return StateAnswer(name, asked, expected, f"{answer['status']}, {leads}", leads == expected)
 
 
 def _mock(state: Any, passage: Passage) -> dict[str, Any] | None:
     if state["Type"] in ("Map", "Parallel"):
         return {"result": "[]"}
-    return {"result": passage.result or "{}"} if state["Type"] == "Task" else None
+    if state["Type"] != "Task":
+        return None
+    return {"errorOutput": passage.error} if passage.error else {"result": passage.result or "{}"}
 
 
 def _hurried(state: Any) -> Any:
@@ -103,7 +130,13 @@ def _hurried(state: Any) -> Any:
 def _context(name: str, given: str) -> dict[str, Any]:
     moment = "2026-01-01T00:00:00.000Z"
     arn = "arn:aws:states:us-east-1:111122223333"
-    execution = {"Id": f"{arn}:execution:asked:once", "Name": "once", "StartTime": moment, "RoleArn": "", "RedriveCount": 0}
+    execution = {
+        "Id": f"{arn}:execution:asked:once",
+        "Name": "once",
+        "StartTime": moment,
+        "RoleArn": "",
+        "RedriveCount": 0,
+    }
     return {
         "Execution": execution | {"Input": json.loads(given)},
         "State": {"Name": name, "EnteredTime": moment, "RetryCount": 0},
@@ -131,22 +164,47 @@ def _histories(client: Any, execution: str) -> Iterator[list[Any]]:
         return
 
 
+def linked(events: list[Any]) -> list[Any]:
+    """Each event names the one before it, on AWS. Elsewhere they are taken in order, less what went on inside of Maps."""
+    if any(event.get("previousEventId") for event in events):
+        return events
+    chain: list[Any] = []
+    depth = 0
+    for event in events:
+        depth -= event["type"] == "MapStateExited"
+        if not depth:
+            chain.append(event | {"previousEventId": chain[-1]["id"] if chain else 0})
+        depth += event["type"] == "MapStateEntered"
+    return chain
+
+
 def passages_of(events: list[Any]) -> Iterator[Passage]:
     """Follows each state from its entrance to its exit and on to the next one."""
+    events = linked(events)
     by_id = {event["id"]: event for event in events}
     entrances = [event for event in events if "stateEnteredEventDetails" in event]
     after = {event.get("previousEventId"): event["stateEnteredEventDetails"]["name"] for event in entrances}
     for event in events:
         if "stateExitedEventDetails" not in event:
             continue
-        name, result, before = event["stateExitedEventDetails"]["name"], None, event
-        while True:
-            before = by_id.get(before.get("previousEventId"))
-            if before is None:
-                break
-            succeeded = before.get("lambdaFunctionSucceededEventDetails") or before.get("taskSucceededEventDetails")
-            result = result or (succeeded or {}).get("output")
+        name, ended, before = event["stateExitedEventDetails"]["name"], None, event
+        while before := by_id.get(before.get("previousEventId")):
+            # What came last: attempts before it were retried.
+            ended = ended or _ended(before)
             entered = before.get("stateEnteredEventDetails")
             if entered and entered["name"] == name:
-                yield Passage(name, entered.get("input", "{}"), result, after.get(event["id"]))
+                result, error = ended or (None, None)
+                yield Passage(name, entered.get("input", "{}"), result, error, after.get(event["id"]))
                 break
+
+
+def _ended(event: Any) -> tuple[str | None, dict[str, str] | None] | None:
+    """How an attempt at a task ended, if this event says so: its result, or its error."""
+    for kind in ("lambdaFunctionSucceeded", "taskSucceeded"):
+        if details := event.get(f"{kind}EventDetails"):
+            return details.get("output", "{}"), None
+    for kind in ("lambdaFunctionFailed", "taskFailed", "lambdaFunctionTimedOut", "taskTimedOut"):
+        if f"{kind}EventDetails" in event:
+            details = event[f"{kind}EventDetails"]
+            return None, {"error": details.get("error", "States.Timeout"), "cause": details.get("cause", "")}
+    return None

@@ -1,0 +1,427 @@
+"""`make acceptance` on the local AWS: the same suite by the same code, its endpoints swapped.
+
+Every bad input is one clear sentence, and nothing is left behind by it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acceptance.__main__ import main
+from acceptance.names import TAG
+from acceptance.page import numbers
+from acceptance.preflight import read_pair
+from acceptance.questions import QUESTIONS
+from acceptance.removal import of_run
+from acceptance.scenes import SCENES, names_for
+from acceptance.states import Passage, passages_of
+from local_aws.pki import Authority, Leaf, key_pem
+from local_aws.platform import ROOT, LocalAws
+
+DOMAIN = "cdn.example.com"
+EARLIER = "certrot-acc-202611270000-abcd"
+
+
+class Person:
+    """Somebody at a terminal, with two certificates, who types the command."""
+
+    def __init__(self, aws: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.aws, self.folder, self.monkeypatch = aws, folder, monkeypatch
+        self.records = folder / "records"
+        self.pairs = {"old": self.pair("old", days=30), "new": self.pair("new", days=90)}
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in aws.environment.items():
+            if name.startswith(("AWS_", "SSL_")):
+                monkeypatch.setenv(name, value)
+        # Nobody's own credentials are in reach.
+        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+            monkeypatch.setenv(name, str(folder / "none"))
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def leaf(self, *names: str, days: float, authority: Authority | None = None) -> Leaf:
+        ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+        begins = min(dt.datetime.now(dt.UTC), ends) - dt.timedelta(hours=1)
+        names = names or (DOMAIN, f"*.{DOMAIN}")
+        return (authority or self.aws.intermediate).leaf(*names, not_before=begins, not_after=ends)
+
+    def pair(self, which: str, *names: str, days: float, authority: Authority | None = None) -> list[Path]:
+        """Two files."""
+        leaf = self.leaf(*names, days=days, authority=authority)
+        certificate, key = self.folder / f"{which}.pem", self.folder / f"{which}.key"
+        certificate.write_text(leaf.certificate_pem + leaf.chain_pem)
+        key.write_text(leaf.key_pem)
+        return [certificate, key]
+
+    def command(self, *more: str, domain: str = DOMAIN) -> list[str]:
+        pairs = [text for which, files in self.pairs.items() for text in (f"--{which}", *map(str, files))]
+        hurry = ("--poll-seconds", "0.1", "--settle-seconds", "0", "--folder", str(self.records))
+        return ["run", "--domain", domain, *pairs, *hurry, *more]
+
+    def left(self) -> list[str]:
+        """All there is in the account that a run could have made."""
+        state = self.aws.state()
+        found = [one["id"] for one in state["distributions"] + state["tenants"]]
+        found += [one["CertificateArn"] for one in state["acm_certificates"]]
+        found += [one["ServerCertificateName"] for one in state["iam_certificates"]]
+        found += [one["Name"] for one in self.aws.client("s3").list_buckets()["Buckets"]]
+        found += [one["Name"] for one in self.aws.client("secretsmanager").list_secrets()["SecretList"]]
+        found += [one["Name"] for one in self.aws.client("wafv2").list_web_acls(Scope="CLOUDFRONT")["WebACLs"]]
+        found += [
+            one["Name"] for one in self.aws.client("cloudfront").list_functions()["FunctionList"].get("Items", [])
+        ]
+        stacks = self.aws.client("cloudformation").describe_stacks()["Stacks"]
+        found += [one["StackName"] for one in stacks if one["StackStatus"] != "DELETE_COMPLETE"]
+        functions = self.aws.client("lambda").list_functions()["Functions"]
+        return found + [one["FunctionName"] for one in functions]
+
+    def record(self) -> Path:
+        """The folder of the one run."""
+        [folder] = self.records.iterdir()
+        return folder
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
+        yield aws
+
+
+@pytest.fixture
+def person(aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+    aws.control("POST", "reset")
+    person = Person(aws, tmp_path, monkeypatch)
+    yield person
+    aws.control("DELETE", "faults")
+
+
+@pytest.mark.parametrize("names", [(DOMAIN, f"*.{DOMAIN}"), (DOMAIN,)], ids=["wildcard", "one name"])
+def test_every_promise_is_kept(person: Person, names: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    person.pairs = {"old": person.pair("old", *names, days=30), "new": person.pair("new", *names, days=90)}
+    code = main(person.command("--yes"))
+    said = capsys.readouterr()
+    assert code == 0, said.out[-3000:] + said.err
+    assert person.left() == []
+    page = (person.record() / "answers.md").read_text()
+    for sentence in [scene.promise for scene in SCENES] + [question.text for question in QUESTIONS]:
+        assert sentence in page
+    assert f"Passed: {len(SCENES)} of {len(SCENES)} promises kept" in page
+    assert "local AWS, **so nothing here says anything about AWS**" in page
+    # All that costs is said before anything is made.
+    before, _, _ = said.out.partition("Certificates, a web ACL")
+    assert "certrot-acc-" in before and "USD" in before and DOMAIN in before
+    written = "".join(path.read_text(errors="replace") for path in person.record().rglob("*") if path.is_file())
+    for _, key in person.pairs.values():
+        assert not any(line in written for line in key.read_text().splitlines()[1:-1])
+
+
+def bad_files(person: Person, what: str) -> None:
+    """Makes the files what a case says."""
+    old, new = person.pairs["old"], person.pairs["new"]
+    match what:
+        case "neither covers":
+            person.pair("old", "www.example.org", days=30)
+            person.pair("new", "www.example.org", days=90)
+        case "about to expire":
+            person.pair("old", days=3)
+        case "expired":
+            person.pair("old", days=-1)
+        case "swapped":
+            person.pairs = {"old": new, "new": old}
+        case "the same":
+            person.pairs["new"] = old
+        case "no PEM":
+            old[0].write_text("nonsense")
+        case "broken PEM":
+            old[0].write_text("-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n")
+        case "another key":
+            old[1].write_text(new[1].read_text())
+        case "encrypted key":
+            old[1].write_text(key_pem(person.leaf(days=30).key, password="secret"))
+        case "no file":
+            old[1].unlink()
+        case "unknown authority":
+            person.pair("old", days=30, authority=Authority.root("Private Root").intermediate())
+        case _:
+            raise ValueError(what)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("neither covers", ("OLD does not cover cdn.example.com (it is for www.example.org)", "NEW does not cover")),
+        ("about to expire", ("OLD expires at", "more than 7 days")),
+        ("expired", ("OLD expired at", "more than 7 days")),
+        ("swapped", ("NEW expires no later than OLD", "swap them")),
+        ("the same", ("OLD and NEW are the same certificate",)),
+        ("no PEM", ("OLD: ", "holds no certificate")),
+        ("broken PEM", ("OLD: ", "broken PEM")),
+        ("another key", ("OLD: the key in", "is not that of the certificate")),
+        ("encrypted key", ("OLD: the key in", "is encrypted", "openssl pkey")),
+        ("no file", ("OLD: cannot read", "old.key")),
+        ("unknown authority", ("OLD", "no public authority", "ROOTS")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_files(person: Person, capsys: pytest.CaptureFixture[str], what: str, words: tuple[str, ...]) -> None:
+    bad_files(person, what)
+    refused(person, capsys, words)
+
+
+def without_credentials(person: Person) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        person.monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (without_credentials, ("no AWS credentials", "aws sso login")),
+        (lambda person: person.monkeypatch.setenv("AWS_REGION", "eu-central-1"), ("eu-central-1", "us-east-1 only")),
+        (
+            lambda person: (
+                person.monkeypatch.delenv("AWS_REGION") or person.monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+            ),
+            ("eu-west-1",),
+        ),
+    ],
+    ids=["no credentials", "region", "default region"],
+)
+def test_bad_surroundings(
+    person: Person, capsys: pytest.CaptureFixture[str], prepare: Callable[[Person], Any], words: tuple[str, ...]
+) -> None:
+    prepare(person)
+    refused(person, capsys, words)
+
+
+def test_a_name_that_is_none(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(person, capsys, ("DOMAIN https://cdn.example.com is not a host name",), domain="https://cdn.example.com")
+
+
+def test_nobody_to_ask(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(person, capsys, ("Nobody is here to be asked", "YES=1", "Nothing was made"), yes=False)
+
+
+def test_somebody_says_no(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    person.monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    person.monkeypatch.setattr("builtins.input", lambda _: "n")
+    refused(person, capsys, ("Nothing was made.",), yes=False)
+
+
+def refused(
+    person: Person, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], yes: bool = True, **how: str
+) -> None:
+    """Ends with 2 and these words, and nothing was made: neither in the account nor in the folder."""
+    assert main(person.command(*["--yes"] * yes, **how)) == 2
+    said = capsys.readouterr().err
+    for word in words:
+        assert word in said, said
+    assert "Traceback" not in said
+    assert person.left() == []
+    assert not person.records.exists()
+    made = [
+        call for call in person.aws.state()["calls"] if not call["operation"].startswith(("List", "Get", "Describe"))
+    ]
+    assert made == []
+
+
+def test_an_account_that_may_not_create_distributions(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    message = "Your account must be verified before you can add new CloudFront resources. To verify your account, please contact AWS Support (https://console.aws.amazon.com/support/home#/ ) and include this error message."
+    person.aws.control(
+        "POST",
+        "faults",
+        {
+            "service": "cloudfront",
+            "operation": "CreateDistributionWithTags",
+            "code": "AccessDenied",
+            "status": 403,
+            "message": message,
+        },
+    )
+    assert main(person.command("--yes")) == 2
+    said = capsys.readouterr()
+    assert "This account may not create distributions" in said.err and "Your account must be verified" in said.err
+    assert "Everything that was made has been removed." in said.out
+    assert person.left() == []
+
+
+def test_an_earlier_run_that_is_half_made(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    s3, acm, secrets = (person.aws.client(service) for service in ("s3", "acm", "secretsmanager"))
+    tags = [{"Key": TAG, "Value": EARLIER}]
+    for bucket in (f"{EARLIER}-logs", f"{EARLIER}-untagged", "certrot-accounting"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=f"{EARLIER}-logs", Key="a/log", Body=b"-")
+    s3.put_bucket_tagging(Bucket=f"{EARLIER}-logs", Tagging={"TagSet": tags})
+    leaf = person.leaf(days=30)
+    for tagged in (tags, [{"Key": TAG, "Value": f"{EARLIER}-and-more"}]):
+        acm.import_certificate(
+            Certificate=leaf.certificate_pem, PrivateKey=leaf.key_pem, CertificateChain=leaf.chain_pem, Tags=tagged
+        )
+    secrets.create_secret(Name=f"{EARLIER}/new", SecretString="-", Tags=tags)
+    before = person.left()
+
+    assert main(person.command("--yes")) == 2
+    said = capsys.readouterr().err
+    for word in (EARLIER, f"REMOVE={EARLIER}", "acceptance-sweep", "BESIDE=1", f"bucket {EARLIER}-logs"):
+        assert word in said, said
+    assert person.left() == before
+
+    assert main(["remove", EARLIER]) == 0
+    assert f"Nothing of {EARLIER} is left." in capsys.readouterr().out
+    left = person.left()
+    # A name or a tag alone is not enough, nor one that only looks like one.
+    assert len(left) == 3 and {f"{EARLIER}-untagged", "certrot-accounting"} < set(left), left
+    for bucket in (f"{EARLIER}-untagged", "certrot-accounting"):
+        s3.delete_bucket(Bucket=bucket)
+
+
+def test_remove_wants_the_name_of_a_run(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["remove", "production"]) == 2
+    assert "production is not the name of a run" in capsys.readouterr().err
+
+
+def test_a_promise_that_is_not_kept(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    fault = {"service": "acm", "operation": "DeleteCertificate", "code": "AccessDeniedException", "status": 400}
+    person.aws.control("POST", "faults", fault | {"times": 1})
+    assert main(person.command("--yes")) == 1
+    said = capsys.readouterr()
+    assert "rotate: NOT KEPT: " in said.out and "AccessDenied" in said.out, said.out[-3000:]
+    assert "NOT passed" in said.out
+    assert person.left() == []
+
+
+@pytest.mark.parametrize("at", ["Certificates, a web ACL", "rotate: ACM to ACM"])
+def test_interrupted(person: Person, at: str) -> None:
+    command = [sys.executable, "-m", "acceptance", *person.command("--yes")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        said = ""
+        assert process.stdout
+        for line in process.stdout:
+            if at in line and at not in said:
+                process.send_signal(signal.SIGINT)
+            said += line
+    assert process.returncode == 130, said
+    assert "Interrupted." in said and "Everything that was made has been removed." in said
+    assert "Traceback" not in said
+    assert person.left() == []
+    assert "It came to an early end: Interrupted." in (person.record() / "answers.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ((DOMAIN,), (DOMAIN,), {"tenant": DOMAIN}),
+        # Another name may be served by somebody.
+        ((DOMAIN, "www.example.com"), (DOMAIN, "www.example.com"), {"tenant": DOMAIN}),
+        ((DOMAIN, "*.example.com"), (DOMAIN, "*.example.net"), {"tenant": DOMAIN}),
+        (
+            ("*.example.com",),
+            (DOMAIN, "*.example.com"),
+            {part: f"r-{part}.example.com" for part in ("web-acl", "logs", "function", "tenant")},
+        ),
+    ],
+)
+def test_names_of_the_parts(
+    person: Person, old: tuple[str, ...], new: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    pairs = [read_pair(which, *person.pair(which, *names, days=9)) for which, names in (("OLD", old), ("NEW", new))]
+    assert names_for(DOMAIN, *pairs, "r") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "expected"),
+    [
+        (EARLIER, EARLIER, EARLIER),
+        (f"{EARLIER}-logs", EARLIER, EARLIER),
+        (f"{EARLIER}/new", EARLIER, EARLIER),
+        # What AWS or somebody else has named.
+        (None, EARLIER, EARLIER),
+        (f"{EARLIER}-logs", None, None),
+        (f"{EARLIER}-logs", "certrot-acc-202611270001-abcd", None),
+        (f"{EARLIER}-logs", f"{EARLIER}-logs", None),
+        ("production", EARLIER, None),
+        (None, None, None),
+        (None, "yes", None),
+    ],
+)
+def test_whose_a_thing_is(name: str | None, tag: str | None, expected: str | None) -> None:
+    tags = [{"Key": "team", "Value": EARLIER}] + ([{"Key": TAG, "Value": tag}] if tag else [])
+    found = of_run(name, tags)
+    assert (found and found.name) == expected
+
+
+def event(number: int, before: int | None, kind: str, **details: Any) -> dict[str, Any]:
+    """An event of a history."""
+    named = {f"{name}EventDetails": value for name, value in details.items()}
+    return {"id": number, "type": kind, **named} | ({} if before is None else {"previousEventId": before})
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (
+            [
+                event(1, 0, "ExecutionStarted"),
+                event(2, 1, "TaskStateEntered", stateEntered={"name": "A", "input": "1"}),
+                event(3, 2, "LambdaFunctionFailed", lambdaFunctionFailed={"error": "Throttled", "cause": "c"}),
+                event(4, 3, "LambdaFunctionSucceeded", lambdaFunctionSucceeded={"output": "2"}),
+                event(5, 4, "TaskStateExited", stateExited={"name": "A", "output": "3"}),
+                event(6, 5, "SucceedStateEntered", stateEntered={"name": "B", "input": "3"}),
+                event(7, 6, "SucceedStateExited", stateExited={"name": "B"}),
+            ],
+            [Passage("A", "1", "2", None, "B"), Passage("B", "3", None, None, None)],
+        ),
+        (
+            [
+                event(1, 0, "TaskStateEntered", stateEntered={"name": "A", "input": "1"}),
+                event(2, 1, "LambdaFunctionFailed", lambdaFunctionFailed={"error": "Refused", "cause": "c"}),
+                event(3, 2, "TaskStateExited", stateExited={"name": "A", "output": "3"}),
+                event(4, 3, "PassStateEntered", stateEntered={"name": "Caught", "input": "3"}),
+            ],
+            [Passage("A", "1", None, {"error": "Refused", "cause": "c"}, "Caught")],
+        ),
+        # Two iterations side by side: each follows its own events.
+        (
+            [
+                event(1, 0, "MapStateEntered", stateEntered={"name": "M", "input": "[]"}),
+                event(2, 1, "PassStateEntered", stateEntered={"name": "A", "input": "1"}),
+                event(3, 1, "PassStateEntered", stateEntered={"name": "A", "input": "2"}),
+                event(4, 2, "PassStateExited", stateExited={"name": "A"}),
+                event(5, 3, "PassStateExited", stateExited={"name": "A"}),
+                event(6, 4, "PassStateEntered", stateEntered={"name": "B", "input": "1"}),
+            ],
+            [Passage("A", "1", None, None, "B"), Passage("A", "2", None, None, None)],
+        ),
+        # Not AWS: no event names the one before it, and who is who inside of a Map cannot be told.
+        (
+            [
+                event(1, None, "MapStateEntered", stateEntered={"name": "M", "input": "[]"}),
+                event(2, None, "PassStateEntered", stateEntered={"name": "A", "input": "1"}),
+                event(3, None, "PassStateExited", stateExited={"name": "A"}),
+                event(4, None, "MapStateExited", stateExited={"name": "M"}),
+                event(5, None, "PassStateEntered", stateEntered={"name": "B", "input": "2"}),
+            ],
+            [Passage("M", "[]", None, None, "B")],
+        ),
+    ],
+    ids=["retried", "caught", "side by side", "without links"],
+)
+def test_states_are_followed(events: list[dict[str, Any]], expected: list[Passage]) -> None:
+    assert list(passages_of(events)) == expected
+
+
+def test_numbers_of_files() -> None:
+    files = ("00001-a.json", "00002-b.json", "00003-c.json", "00007-d.json", "00010-e.json", "00011-f.json")
+    assert numbers(files) == "1 to 3, 7, 10 to 11"
