@@ -136,7 +136,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     folder = options.folder / run.name
     folder.mkdir(parents=True)
     recorded = open_session(os.environ.get("AWS_REGION"))
-    scrubber = Scrubber(run)
+    scrubber = Scrubber(options.domain, who["Account"])
     Recorder(folder / "calls", scrubber).attach(recorded)
     stage = Stage(
         Account(recorded, run, options.poll_seconds),
