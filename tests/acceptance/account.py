@@ -115,24 +115,14 @@ class Account:
     # What distributions are associated with
 
     def make_bucket(self, what: str, for_logs: bool = False) -> str:
-        """A private bucket; CloudFront's standard logs need one that heeds ACLs."""
-        s3, name = self.client("s3"), self.named(what)
-        s3.create_bucket(Bucket=name, **({"ObjectOwnership": "BucketOwnerPreferred"} if for_logs else {}))
-        self.tag_bucket(name)
+        """A private bucket, tagged from its first moment; CloudFront's standard logs need one that heeds ACLs."""
+        name = self.named(what)
+        self.client("s3").create_bucket(
+            Bucket=name,
+            CreateBucketConfiguration={"Tags": self.tags},
+            ObjectOwnership="BucketOwnerPreferred" if for_logs else "BucketOwnerEnforced",
+        )
         return name
-
-    def tag_bucket(self, name: str) -> None:
-        """The tags that it has stay, and the run's is among them."""
-        s3 = self.client("s3")
-        try:
-            had = [tag for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"] if tag["Key"] != TAG]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchTagSet":
-                raise
-            had = []
-        # Those that begin so are CloudFormation's, and nobody else may put them.
-        own = [tag for tag in had if not tag["Key"].startswith("aws:")]
-        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": own + self.tags})
 
     def make_web_acl(self) -> str:
         """A web ACL without rules; returns its ARN."""

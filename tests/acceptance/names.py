@@ -11,6 +11,8 @@ from typing import Final
 # The tag on everything that takes tags; its value is the name of the run.
 TAG: Final = "certrot-acceptance"
 PREFIX: Final = "certrot-acc-"
+# What a scene puts on a role of the stack, and a killed run leaves there.
+BROKEN_TARGET_POLICY: Final = "certrot-acceptance-broken-target"
 # Lower-case base32 (RFC 4648): no 0, 1, 8 and 9, so that nobody misreads it.
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _NAME: Final = re.compile(rf"({PREFIX}([0-9]{{12}})-[{_LETTERS}]{{4}})(?:[-/].*)?", re.DOTALL)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from .account import PATIENCE_SECONDS, Account, pages, words
-from .names import PREFIX, TAG, Run
+from .names import BROKEN_TARGET_POLICY, PREFIX, TAG, Run
 
 # The thing is there, and will let itself be removed later.
 _NOT_YET: Final = frozenset(
@@ -34,6 +34,8 @@ _GONE: Final = frozenset(
         *("ResourceNotFoundException", "NoSuchEntity", "NoSuchBucket", "NoSuchResource"),
     )
 )
+# Where the stack has its log groups; each goes on with the stack's name.
+_LOGS: Final = ("/aws/lambda/", "/aws/vendedlogs/states/")
 _KEY_TYPES: Final = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1")
 
 
@@ -61,24 +63,42 @@ def of_run(name: str | None, tags: Iterable[dict[str, str]]) -> Run | None:
     return run if name is None or Run.parse(name) == run else None
 
 
-def find(account: Account) -> Iterator[Thing]:
-    """All things of all runs, in the order in which they are best removed."""
+def find(account: Account, unseen: list[str] | None = None) -> Iterator[Thing]:
+    """All things of all runs, in the order in which they are best removed.
+
+    What cannot be listed ends the search, or becomes a sentence in `unseen`, and the search goes on.
+    """
     for kind, seek in _KINDS.items():
-        for identity, run, step in seek(account):
-            yield Thing(kind, identity, run, step)
+        try:
+            for identity, run, step in seek(account):
+                yield Thing(kind, identity, run, step)
+        except ClientError as error:
+            if unseen is None:
+                raise
+            unseen.append(f"{kind}: {error.operation_name} failed, so none is found. {words(error)} {_cure(error)}")
 
 
 def remove_all(
     account: Account, wanted: Callable[[Run], bool], patience_seconds: float = PATIENCE_SECONDS
 ) -> list[str]:
     """Removes all things of the runs that are wanted, and what came into being meanwhile, as the rest of a stack that
-    was still being made; returns a sentence for each that is left."""
-    left: list[str] = []
-    while things := [thing for thing in find(account) if wanted(thing.run)]:
+    was still being made; returns a sentence for each that is left, and for what could not be looked for."""
+    while True:
+        unseen: list[str] = []
+        things = [thing for thing in find(account, unseen) if wanted(thing.run)]
         left = remove(account, things, patience_seconds)
-        if left:
-            break
-    return left
+        if left or not things:
+            return left + unseen
+
+
+def _cure(error: ClientError) -> str:
+    """What somebody can do about it."""
+    code = error.response["Error"]["Code"]
+    if "AccessDenied" in code or "Unauthorized" in code:
+        return f"Grant the action of {error.operation_name}, then sweep again."
+    if code == "DELETE_FAILED":
+        return "Mend what CloudFormation says, then sweep again."
+    return "Sweep again; if it says the same, remove it by hand."
 
 
 def remove(account: Account, things: Iterable[Thing], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
@@ -88,8 +108,8 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
     while waiting:
         stacks = {thing.run for thing in waiting if thing.kind == "stack"}
         for thing in list(waiting):
-            # What runs in a stack writes into its bucket.
-            if thing.kind == "bucket" and thing.run in stacks:
+            # What runs in a stack writes into its bucket, and its log groups go with it.
+            if thing.kind in ("bucket", "log group") and thing.run in stacks:
                 continue
             try:
                 gone = thing.remove()
@@ -98,13 +118,14 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
                 code = error.response["Error"]["Code"]
                 gone = code in _GONE
                 if not gone and code not in _NOT_YET:
-                    left.append(f"{thing}: {why[thing]}")
+                    left.append(f"{thing}: {why[thing]} {_cure(error)}")
                     waiting.remove(thing)
                     continue
             if gone:
                 waiting.remove(thing)
         if waiting and time.monotonic() > deadline:
-            return left + [f"{thing}: {why.get(thing, 'it takes longer than this')}" for thing in waiting]
+            late = "it takes longer than this. Sweep again: that goes on where this stopped."
+            return left + [f"{thing}: {why.get(thing, late)}" for thing in waiting]
         if waiting:
             time.sleep(account.poll_seconds)
     return left
@@ -183,15 +204,16 @@ def _functions(account: Account) -> _Found:
 
 def _stacks(account: Account) -> _Found:
     client = account.client("cloudformation")
+    begun: set[str] = set()
 
-    def step(name: str) -> bool:
+    def step(name: str, run: Run) -> bool:
         try:
             status = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
             return True
-        if status == "DELETE_FAILED":
+        if status == "DELETE_FAILED" and name in begun:
             reasons = [
                 event.get("ResourceStatusReason", "")
                 for event in client.describe_stack_events(StackName=name)["StackEvents"]
@@ -200,26 +222,69 @@ def _stacks(account: Account) -> _Found:
             said = {"Code": status, "Message": "; ".join(filter(None, reasons))}
             raise ClientError({"Error": said}, "DeleteStack")
         if status not in ("DELETE_IN_PROGRESS", "DELETE_COMPLETE"):
-            _stop_executions(account, name)
+            _make_deletable(account, name, run)
             client.delete_stack(StackName=name)
+            begun.add(name)
         return bool(status == "DELETE_COMPLETE")
 
     for stack in pages(client, "describe_stacks", "Stacks"):
-        run = of_run(stack["StackName"], stack.get("Tags", []))
-        if run and stack["StackStatus"] != "DELETE_COMPLETE":
-            yield stack["StackName"], run, lambda name=stack["StackName"]: step(name)
+        name, status = stack["StackName"], stack["StackStatus"]
+        if not Run.parse(name) or status == "DELETE_COMPLETE":
+            continue
+        tags = stack.get("Tags", [])
+        if status == "REVIEW_IN_PROGRESS":
+            # Nothing but a change set yet, and that has the tags.
+            for change in pages(client, "list_change_sets", "Summaries", StackName=name):
+                tags += client.describe_change_set(ChangeSetName=change["ChangeSetId"])["Tags"]
+        if run := of_run(name, tags):
+            yield name, run, lambda name=name, run=run: step(name, run)
 
 
-def _stop_executions(account: Account, stack: str) -> None:
-    """They would go on after their state machine is deleted, and move distributions."""
-    states = account.client("stepfunctions")
-    resources = account.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+def _make_deletable(account: Account, stack: str, run: Run) -> None:
+    """What would go on without its stack is stopped, what would keep the stack is taken away, and what the stack leaves
+    behind is marked as the run's."""
+    states, iam = account.client("stepfunctions"), account.client("iam")
+    resources = pages(
+        account.client("cloudformation"), "list_stack_resources", "StackResourceSummaries", StackName=stack
+    )
     for resource in resources:
-        if resource["ResourceType"] == "AWS::StepFunctions::StateMachine" and "PhysicalResourceId" in resource:
-            machine = resource["PhysicalResourceId"]
-            running = pages(states, "list_executions", "executions", stateMachineArn=machine, statusFilter="RUNNING")
-            for execution in running:
-                states.stop_execution(executionArn=execution["executionArn"])
+        kind, identity = resource["ResourceType"], resource.get("PhysicalResourceId")
+        if not identity or resource["ResourceStatus"] == "DELETE_COMPLETE":
+            continue
+        try:
+            if kind == "AWS::StepFunctions::StateMachine":
+                # An execution would move distributions after its state machine is deleted.
+                running = pages(
+                    states, "list_executions", "executions", stateMachineArn=identity, statusFilter="RUNNING"
+                )
+                for execution in running:
+                    states.stop_execution(executionArn=execution["executionArn"])
+            elif kind == "AWS::IAM::Role":
+                # IAM keeps a role with a policy that its stack does not know.
+                if BROKEN_TARGET_POLICY in iam.list_role_policies(RoleName=identity)["PolicyNames"]:
+                    iam.delete_role_policy(RoleName=identity, PolicyName=BROKEN_TARGET_POLICY)
+            elif kind == "AWS::S3::Bucket":
+                tag_bucket(account.client("s3"), identity, run)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in (*_GONE, "StateMachineDoesNotExist"):
+                raise
+
+
+def tag_bucket(s3: Any, name: str, run: Run) -> None:
+    """The tags that it has stay, and the run's is among them."""
+    # Those that begin so are CloudFormation's, and nobody else may put them.
+    kept = [tag for tag in _bucket_tags(s3, name) if tag["Key"] != TAG and not tag["Key"].startswith("aws:")]
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [*kept, {"Key": TAG, "Value": run.name}]})
+
+
+def _bucket_tags(s3: Any, name: str) -> list[dict[str, str]]:
+    try:
+        found: list[dict[str, str]] = s3.get_bucket_tagging(Bucket=name)["TagSet"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchTagSet", "NoSuchBucket"):
+            raise
+        return []
+    return found
 
 
 def _web_acls(account: Account) -> _Found:
@@ -286,21 +351,34 @@ def _buckets(account: Account) -> _Found:
     s3 = account.client("s3")
 
     def step(name: str) -> bool:
-        keys = [{"Key": one["Key"]} for one in pages(s3, "list_objects_v2", "Contents", Bucket=name)]
-        for n in range(0, len(keys), 1000):
-            s3.delete_objects(Bucket=name, Delete={"Objects": keys[n : n + 1000], "Quiet": True})
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+            found = page.get("Versions", []) + page.get("DeleteMarkers", [])
+            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+            if keys:
+                s3.delete_objects(Bucket=name, Delete={"Objects": keys, "Quiet": True})
         s3.delete_bucket(Bucket=name)
         return True
 
-    for one in s3.list_buckets()["Buckets"]:
-        if not Run.parse(one["Name"]):
-            continue
-        try:
-            tags = s3.get_bucket_tagging(Bucket=one["Name"])["TagSet"]
-        except ClientError:
-            tags = []
-        if run := of_run(one["Name"], tags):
-            yield one["Name"], run, lambda name=one["Name"]: step(name)
+    for one in pages(s3, "list_buckets", "Buckets", Prefix=PREFIX):
+        name = one["Name"]
+        if Run.parse(name) and (run := of_run(name, _bucket_tags(s3, name))):
+            yield name, run, lambda name=name: step(name)
+
+
+def _log_groups(account: Account) -> _Found:
+    logs = account.client("logs")
+
+    def step(name: str) -> bool:
+        logs.delete_log_group(logGroupName=name)
+        return True
+
+    for folder in _LOGS:
+        for one in pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=folder + PREFIX):
+            path, arn = one["logGroupName"], one["arn"].removesuffix(":*")
+            if Run.parse(name := path.removeprefix(folder)):
+                tags = logs.list_tags_for_resource(resourceArn=arn)["tags"].items()
+                if run := of_run(name, [{"Key": key, "Value": value} for key, value in tags]):
+                    yield path, run, lambda path=path: step(path)
 
 
 _KINDS: Final[dict[str, Callable[[Account], _Found]]] = {
@@ -313,4 +391,5 @@ _KINDS: Final[dict[str, Callable[[Account], _Found]]] = {
     "IAM certificate": _iam_certificates,
     "secret": _secrets,
     "bucket": _buckets,
+    "log group": _log_groups,
 }

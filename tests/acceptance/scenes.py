@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .account import Account, Failed, pages, viewer_certificate, with_function
+from .names import BROKEN_TARGET_POLICY
 from .preflight import Pair
 
 # More targets than there are: after the first, which goes alone, all others go side by side.
 _CONCURRENCY: Final = 5
-_POLICY: Final = "certrot-acceptance-broken-target"
 
 
 @dataclass
@@ -129,7 +129,6 @@ def deploy(stage: Stage) -> None:
         LookSchedule="cron(0 0 1 1 ? 2199)",
         LogRetentionDays="1",
     )
-    account.tag_bucket(stage.outputs["RotationBucketName"])
     stage.took["deploying the stack"] = time.monotonic() - began
     stage.made["source"] = account.put_secret("new", stage.new)
     account.wait_until_deployed(*stage.targets.values())
@@ -175,14 +174,14 @@ def roll_back(stage: Stage) -> None:
     iam = account.client("iam")
     iam.put_role_policy(
         RoleName=role,
-        PolicyName=_POLICY,
+        PolicyName=BROKEN_TARGET_POLICY,
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}),
     )
     try:
         time.sleep(stage.iam_settles_seconds)
         done = rotate(stage, "roll-back", stage.made["old"])
     finally:
-        iam.delete_role_policy(RoleName=role, PolicyName=_POLICY)
+        iam.delete_role_policy(RoleName=role, PolicyName=BROKEN_TARGET_POLICY)
     _ends(done, "FAILED", "RolledBack")
     for word in (broken, "AccessDenied"):
         if word not in done.cause:

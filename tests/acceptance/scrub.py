@@ -117,9 +117,12 @@ class Scrubber:
             return self._json(text)
         if start == "<":
             return self._xml(text)
+        packed = re.sub(r"\s", "", text)
+        if len(packed) >= 24 and len(packed) % 4 == 0 and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", packed):
+            return self._base64(text, packed)
         if re.fullmatch(r"[\w.%-]+=[^&\s]*(?:&[\w.%-]+=[^&\s]*)*", text):
             return self._form(text)
-        return self._base64(text)
+        return self.text(text)
 
     def text(self, text: str) -> str:
         """Words without any further structure."""
@@ -181,17 +184,14 @@ class Scrubber:
         clean = self.text(plain)
         return text if clean == plain else quote(clean, safe="/")
 
-    def _base64(self, text: str) -> str:
+    def _base64(self, text: str, packed: str) -> str:
         """Base64 of a text stays base64 of what is left of it."""
-        packed = re.sub(r"\s", "", text)
-        if len(packed) >= 24 and len(packed) % 4 == 0 and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", packed):
-            try:
-                plain = base64.b64decode(packed, validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
-                return self.text(text)
-            clean = self.body(plain)
-            return text if clean == plain else base64.b64encode(clean.encode()).decode()
-        return self.text(text)
+        try:
+            plain = base64.b64decode(packed, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return self.text(text)
+        clean = self.body(plain)
+        return text if clean == plain else base64.b64encode(clean.encode()).decode()
 
     def _headers(self, headers: dict[str, str | None]) -> dict[str, str | None]:
         return {self.text(name): None if value is None else self.body(value, name) for name, value in headers.items()}
