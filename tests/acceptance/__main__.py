@@ -1,8 +1,7 @@
-"""`make acceptance`: plays the whole system on a real AWS account, asks what only that can tell, and removes everything.
+"""`make acceptance`: plays the whole system on a real AWS account, asks what only that can tell, removes everything.
 
     python -m acceptance run --domain cdn.example.com --old OLD.pem OLD.key --new NEW.pem NEW.key
     python -m acceptance run --local          the same on the local AWS, with throwaway certificates
-    python -m acceptance remove RUN           what a run has left, now
 
 Ends with 0 if every promise was kept, 1 if one was not or something is left, 2 if it was refused, 130 if interrupted.
 """
@@ -26,10 +25,10 @@ from . import page, questions, states
 from .account import ROOT, Account, Failed, words
 from .names import Run
 from .page import Played, Record
-from .preflight import Refused, caller, faults, is_public, open_session, read_pair
+from .preflight import Pair, Refused, caller, faults, is_public, open_session, read_pair
 from .recorder import Recorder
 from .removal import find, remove_all
-from .scenes import SCENES, Stage, deploy, make, names_for
+from .scenes import SCENES, LeftOut, Stage, deploy, make, names_for
 from .scrub import Scrubber
 
 FOLDER = ROOT / ".local" / "acceptance"
@@ -46,6 +45,10 @@ Run {run} in account {account}, {region}, for {domain}.
 
 All prices are pro-rated by the hour; nothing is kept. Together it is less than 0.20, and takes an hour or two.
 {remarks}Nothing that exists is changed. Everything has a name that begins with {run}, and is removed in the end.
+"""
+PRIVATE = """\
+The authority is a private one: the functions are packaged with its root, no distribution gets an alias, there is no
+tenant, and verifyViewers is off. Whether CloudFront takes such a certificate at all, nobody has seen.
 """
 
 
@@ -69,20 +72,17 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--domain", default="", help="the one name that both certificates are for")
     for which in ("old", "new"):
         run.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
+    run.add_argument("--roots", type=Path, help="roots of a private authority, PEM; see docs/acceptance.md")
     run.add_argument("--yes", action="store_true", help="do not ask")
     run.add_argument("--beside", action="store_true", help="though an earlier run has left something, or is running")
     run.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")
     run.add_argument("--folder", type=Path, default=FOLDER, help="a folder for the run is made in it")
     run.add_argument("--settle-seconds", type=float, default=20, help="until a policy of IAM counts everywhere")
     run.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
-    removal = commands.add_parser("remove", help="remove what a run has left")
-    removal.add_argument("run", help="its name, certrot-acc-…")
     options = parser.parse_args(arguments)
     # Told to end, it removes what it has made, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if options.command == "remove":
-            return remove(options.run)
         with local() if options.local else contextlib.nullcontext() as given:
             for name, value in (given or {}).items():
                 setattr(options, name, value)
@@ -123,22 +123,19 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     """The run, from the first look to the page."""
     if not (options.domain and options.old and options.new):
         raise Refused(
-            "Give a name and two certificates for it: DOMAIN=cdn.example.com OLD='fullchain.pem key.pem' NEW='next.pem next.key'."
+            "Give a name and two certificates for it, each with its chain: "
+            "DOMAIN=cdn.example.com OLD='fullchain.pem key.pem' NEW='next.pem next.key'."
         )
     now = dt.datetime.now(dt.UTC)
     old, new = read_pair("OLD", *options.old), read_pair("NEW", *options.new)
     if wrong := faults(options.domain, old, new, now):
         raise Refused("\n".join(wrong))
-    for which, pair in (("OLD", old), ("NEW", new)):
-        if not is_public(pair, options.domain, now):
-            raise Refused(
-                f"{which} was issued by no public authority, as far as its chain shows: give the chain with it, or the root of a private one with ROOTS=root.pem."
-            )
+    roots = trusted(options, old, new, now)
     session = open_session(os.environ.get("AWS_REGION"))
     who = caller(session)
     run = Run.new(now)
     refuse_leftovers(options, Account(session, run))
-    remarks = ""
+    remarks = PRIVATE if roots else ""
     print(
         PLAN.format(run=run, account=who["Account"], region=session.region_name, domain=options.domain, remarks=remarks)
     )
@@ -154,10 +151,11 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         options.domain,
         old,
         new,
-        names_for(options.domain, old, new, run.name),
+        {} if roots else names_for(options.domain, old, new, run.name),
         folder,
         tell,
         options.settle_seconds,
+        roots,
     )
     record = Record(run, now, recorded.client("sts").meta.endpoint_url, who["Account"], options.domain)
     try:
@@ -182,17 +180,37 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     return conclude(record, folder)
 
 
+def trusted(options: argparse.Namespace, old: Pair, new: Pair, now: dt.datetime) -> Path | None:
+    """The roots to be trusted besides those of public authorities, if a certificate needs them."""
+    private = [which for which, pair in (("OLD", old), ("NEW", new)) if not is_public(pair, options.domain, now)]
+    if not private:
+        return None
+    if options.roots is None:
+        raise Refused(
+            f"{' and '.join(private)}: no public authority issued it, as far as its chain shows. "
+            "Give the whole chain with it; or, of a private authority, the root with ROOTS=root.pem."
+        )
+    for which, pair in (("OLD", old), ("NEW", new)):
+        if not is_public(pair, options.domain, now, options.roots):
+            raise Refused(f"{which} does not lead to a root in {options.roots} either: give its chain, and the root.")
+    return Path(options.roots)
+
+
 def refuse_leftovers(options: argparse.Namespace, account: Account) -> None:
-    """An earlier run that is half made would be paid for unseen."""
+    """An earlier run that is half made would be paid for unseen; and what cannot be listed could not be removed."""
     left: dict[str, list[str]] = {}
-    for thing in [] if options.beside else find(account):
+    unseen: list[str] = []
+    for thing in find(account, unseen):
         left.setdefault(thing.run.name, []).append(str(thing))
+    if unseen:
+        raise Refused("What a run makes could not be found again, to be removed:\n" + "\n".join(unseen))
+    if options.beside:
+        return
     if left:
         listed = "\n".join(f"  {name}: {', '.join(things)}" for name, things in left.items())
         raise Refused(
             f"An earlier run has left something, or is still running:\n{listed}\n"
-            f"Remove it with make acceptance REMOVE={min(left)} (make acceptance-sweep removes what is older than a day), "
-            "or run beside it with BESIDE=1."
+            f"Remove it with make acceptance-sweep RUN={min(left)}, or run beside it with BESIDE=1."
         )
 
 
@@ -221,12 +239,15 @@ def perform(stage: Stage, record: Record) -> None:
             tell(f"{scene.name}: {scene.promise}")
             try:
                 scene.play(stage)
+            except LeftOut as error:
+                record.left_out.append(scene.name)
+                came = f"left out: {error}"
             except Failed as error:
                 came = str(error)
             except ClientError as error:
                 came = f"AWS refused {error.operation_name}: {words(error)}"
         record.scenes.append(Played(scene, came, time.monotonic() - began))
-        tell(f"{scene.name}: {came and 'NOT KEPT: ' + came or 'kept'}")
+        tell(f"{scene.name}: {came if scene.name in record.left_out else 'NOT KEPT: ' + came if came else 'kept'}")
     tell("Asking TestState about each state")
     record.states = states.ask_states(stage)
     for question in questions.QUESTIONS:
@@ -246,9 +267,9 @@ def clean(account: Account, record: Record) -> list[str]:
         return remove_all(account, lambda run: run.name == name)
     except KeyboardInterrupt:
         record.stopped, record.code = "Interrupted.", 130
-        return [f"Interrupted while removing: make acceptance REMOVE={name} goes on with it."]
+        return [f"Interrupted while removing: make acceptance-sweep RUN={name} goes on with it."]
     except (ClientError, BotoCoreError) as error:
-        return [f"{error}: make acceptance REMOVE={name} goes on with it."]
+        return [f"{error}: make acceptance-sweep RUN={name} goes on with it."]
 
 
 def conclude(record: Record, folder: Path) -> int:
@@ -262,18 +283,6 @@ def conclude(record: Record, folder: Path) -> int:
         print("Everything that was made has been removed.")
     print(f"{record.verdict()}\nThe page: {folder / 'answers.md'}\nThe calls: {folder / 'calls'}")
     return 0 if record.passed() else record.code
-
-
-def remove(name: str) -> int:
-    """Removes one run's things, whatever their age."""
-    run = Run.parse(name)
-    if run is None or run.name != name:
-        raise Refused(f"{name} is not the name of a run: those look like certrot-acc-202611271200-abcd.")
-    session = open_session(os.environ.get("AWS_REGION"))
-    caller(session)
-    left = remove_all(Account(session, run), lambda other: other == run)
-    print("\n".join(left) or f"Nothing of {run} is left.")
-    return 1 if left else 0
 
 
 if __name__ == "__main__":

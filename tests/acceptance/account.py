@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +24,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from .names import TAG, Run
-from .preflight import REGION, Pair, Refused
+from .preflight import MOZILLA, REGION, Pair, Refused
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+TEMPLATE: Final = ROOT / "infra" / "template.yaml"
 # Managed-CachingDisabled: multi-tenant distributions take cache policies only.
 _CACHE_POLICY: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 _BEHAVIOR: Final = {"TargetOriginId": "origin", "ViewerProtocolPolicy": "https-only", "CachePolicyId": _CACHE_POLICY}
@@ -258,13 +262,15 @@ class Account:
 
     # The stack
 
-    def deploy(self, folder: Path, artifacts: str, **parameters: str) -> dict[str, str]:
+    def deploy(self, folder: Path, artifacts: str, roots: Path | None, **parameters: str) -> dict[str, str]:
         """Packages and deploys the template as the README says; returns the stack's outputs."""
         packaged = folder / "packaged.yaml"
-        self._aws(
-            *("cloudformation", "package", "--template-file", str(ROOT / "infra" / "template.yaml")),
-            *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
-        )
+        with tempfile.TemporaryDirectory() as directory:
+            template = with_roots(roots, Path(directory)) if roots else TEMPLATE
+            self._aws(
+                *("cloudformation", "package", "--template-file", str(template)),
+                *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
+            )
         self._aws(
             *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", self.run.name),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
@@ -299,13 +305,33 @@ class Account:
         return str(detail["StackResourceDetail"]["PhysicalResourceId"])
 
 
+def with_roots(roots: Path, folder: Path) -> Path:
+    """The template and its packages, written to a folder, but that the functions trust these roots too.
+
+    `SSL_CERT_FILE` takes the place of what a program trusts when it calls AWS, so Mozilla's roots go along.
+    """
+    for package in (ROOT / "target" / "lambda").glob("*/bootstrap.zip"):
+        (folder / package.parent.name).mkdir()
+        copy = shutil.copy(package, folder / package.parent.name)
+        with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("roots.pem", MOZILLA.read_text() + "\n" + roots.read_text())
+    text, globals_ = TEMPLATE.read_text(), "Globals:\n  Function:\n"
+    if globals_ not in text or "../target/lambda/" not in text:
+        raise Failed("infra/template.yaml has no room for the roots of a private authority any more.")
+    environment = "    Environment:\n      Variables:\n        SSL_CERT_FILE: /var/task/roots.pem\n"
+    template = folder / "template.yaml"
+    template.write_text(text.replace("../target/lambda/", "").replace(globals_, globals_ + environment))
+    return template
+
+
 def _not_created(config: dict[str, Any], error: ClientError) -> Exception:
     """Why there is no distribution, and what to do about it."""
     code = error.response["Error"]["Code"]
     if code == "CNAMEAlreadyExists":
         aliases = ", ".join(config["Aliases"]["Items"])
         return Refused(
-            f"Another distribution has {aliases} as its alias already: give a DOMAIN that CloudFront does not serve yet."
+            f"Another distribution has {aliases} as its alias already: "
+            "give a DOMAIN that CloudFront does not serve yet."
         )
     if code == "AccessDenied":
         return Refused(

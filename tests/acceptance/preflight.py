@@ -23,6 +23,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 REGION: Final = "us-east-1"
 # A run takes an hour or two, and what it leaves may be swept a day later.
 DAYS_LEFT: Final = 7
+MOZILLA: Final = Path(botocore.__file__).with_name("cacert.pem")
 _NAME: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\s*", re.DOTALL)
 
@@ -82,7 +83,8 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
         ) from error
     if private.public_key() != leaf.public_key():
         raise Refused(
-            f"{which}: the key in {key} is not that of the certificate in {certificate}: give the pair that belongs together."
+            f"{which}: the key in {key} is not that of the certificate in {certificate}: "
+            "give the pair that belongs together."
         )
     # A root adds nothing, and stores refuse it in places.
     kept = [n for n, one in enumerate(chain, 1) if one.issuer != one.subject]
@@ -100,7 +102,8 @@ def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
     found = []
     if not _NAME.fullmatch(domain):
         found.append(
-            f"DOMAIN {domain} is not a host name: give one in lower case that both certificates cover, such as cdn.example.com."
+            f"DOMAIN {domain} is not a host name: give one in lower case that both certificates cover, "
+            "such as cdn.example.com."
         )
     for which, pair in (("OLD", old), ("NEW", new)):
         left = pair.leaf.not_valid_after_utc - now
@@ -126,14 +129,17 @@ def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
     return found
 
 
-def is_public(pair: Pair, domain: str, now: dt.datetime) -> bool:
-    """Does it lead to a root that viewers trust: Mozilla's as botocore ships them, and `SSL_CERT_FILE`'s?"""
-    files = [Path(botocore.__file__).with_name("cacert.pem")]
+def is_public(pair: Pair, domain: str, now: dt.datetime, *more: Path) -> bool:
+    """Does it lead to a root that viewers trust: Mozilla's as botocore has them, `SSL_CERT_FILE`'s, or one of more?"""
+    files = [MOZILLA, *more]
     files += [Path(extra)] if (extra := os.environ.get("SSL_CERT_FILE")) else []
     with warnings.catch_warnings():
         # Some old roots have serial numbers of zero.
         warnings.simplefilter("ignore")
-        roots = [root for file in files for root in x509.load_pem_x509_certificates(file.read_bytes())]
+        try:
+            roots = [root for file in files for root in x509.load_pem_x509_certificates(file.read_bytes())]
+        except (OSError, ValueError) as error:
+            raise Refused(f"The roots cannot be read: {error}.") from error
     verifier = PolicyBuilder().store(Store(roots)).time(now).build_server_verifier(x509.DNSName(domain))
     try:
         verifier.verify(pair.leaf, list(pair.chain))

@@ -92,7 +92,7 @@ def associations(stage: Stage) -> Iterator[str]:
 
 
 def fresh_certificate(stage: Stage) -> Iterator[str]:
-    account, tenant = stage.account, stage.targets["tenant"]
+    account, tenant = stage.account, _tenant(stage)
     cloudfront = account.client("cloudfront")
 
     def update(certificate: str) -> None:
@@ -112,6 +112,12 @@ def fresh_certificate(stage: Stage) -> Iterator[str]:
         yield f"A request that holds Status of a domain, which only answers have: {attempt(lambda: update(new))}"
     fresh = account.import_certificate(stage.new)
     yield from _until_accepted(stage, "a tenant", lambda: update(fresh))
+
+
+def _tenant(stage: Stage) -> str:
+    if "tenant" not in stage.targets:
+        raise Failed("this run has no tenant.")
+    return stage.targets["tenant"]
 
 
 class _response_only:
@@ -155,7 +161,8 @@ def ecdsa_under_rsa(stage: Stage) -> Iterator[str]:
     account = stage.account
     pair = _mixed(account.run.name)
     arns: list[str] = []
-    yield f"ImportCertificate of a P-256 leaf that an RSA 2048 authority issued: {attempt(lambda: arns.append(account.import_certificate(pair)))}"
+    came = attempt(lambda: arns.append(account.import_certificate(pair)))
+    yield f"ImportCertificate of a P-256 leaf that an RSA 2048 authority issued: {came}"
     for arn in arns:
         account.client("acm").delete_certificate(CertificateArn=arn)
     yield NotAsked("whether CloudFront takes it: that wants one of a public authority.")
@@ -257,16 +264,17 @@ def real_bytes(stage: Stage) -> Iterator[str]:
     # The other lists would show what else there is in the account.
     acl = stage.made["web-acl"]
     cloudfront.list_distributions_by_web_acl_id(WebACLId=acl)
-    tenant = cloudfront.get_distribution_tenant(Identifier=targets["tenant"])["DistributionTenant"]
-    cloudfront.list_distribution_tenants(AssociationFilter={"DistributionId": targets["template"]})
-    cloudfront.get_connection_group(Identifier=tenant["ConnectionGroupId"])
     missing = {
         "A distribution": lambda: cloudfront.get_distribution(Id="E0000000000000"),
         "A tenant": lambda: cloudfront.get_distribution_tenant(Identifier="dt_000000000000000000000000000"),
     }
     for what, call in missing.items():
         yield f"{what} that does not exist: {attempt(call)}"
-    yield "The bodies of a configuration, a distribution, a list, a tenant, a list of tenants and a connection group are kept as they came."
+    yield "The bodies of a configuration, a distribution and a list are kept as they came."
+    tenant = cloudfront.get_distribution_tenant(Identifier=_tenant(stage))["DistributionTenant"]
+    cloudfront.list_distribution_tenants(AssociationFilter={"DistributionId": targets["template"]})
+    cloudfront.get_connection_group(Identifier=tenant["ConnectionGroupId"])
+    yield "So are those of a tenant, a list of tenants and a connection group."
 
 
 def service_quotas(stage: Stage) -> Iterator[str]:
@@ -285,7 +293,8 @@ def service_quotas(stage: Stage) -> Iterator[str]:
 def conflicts(stage: Stage) -> Iterator[str]:
     acm, iam = stage.account.client("acm"), stage.account.client("iam")
     served = stage.account.serves(stage.targets["web-acl"])
-    yield f"DeleteCertificate of ACM while a distribution serves it: {attempt(lambda: acm.delete_certificate(CertificateArn=served))}"
+    came = attempt(lambda: acm.delete_certificate(CertificateArn=served))
+    yield f"DeleteCertificate of ACM while a distribution serves it: {came}"
     if in_iam := stage.made.get("new in IAM"):
         listed = iam.get_paginator("list_server_certificates").paginate(PathPrefix="/cloudfront/")
         metadata = [one for page in listed for one in page["ServerCertificateMetadataList"]]
@@ -331,7 +340,7 @@ def ask(stage: Stage, question: Question) -> Answer:
         for sentence in question.ask(stage):
             came.append(sentence)
     except (ClientError, Failed, KeyError) as error:
-        said = words(error) if isinstance(error, ClientError) else f"{type(error).__name__}: {error}"
+        said = words(error) if isinstance(error, ClientError) else str(error)
         came.append(NotAsked(f"what it needs was not there, or it went no further: {said}"))
     return Answer(
         question,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +24,10 @@ from .preflight import Pair
 
 # More targets than there are: after the first, which goes alone, all others go side by side.
 _CONCURRENCY: Final = 5
+
+
+class LeftOut(Exception):
+    """The scene cannot be played in this run; the text says why."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Stage:
     tell: Callable[[str], None]
     # how long IAM takes until a policy counts everywhere
     iam_settles_seconds: float = 20
+    # roots of a private authority, if it is one
+    roots: Path | None = None
     # part -> id of distribution or tenant
     targets: dict[str, str] = field(default_factory=dict)
     # other things by what they are: certificates, source, web ACL, buckets
@@ -124,6 +129,7 @@ def deploy(stage: Stage) -> None:
     stage.outputs = account.deploy(
         stage.folder,
         artifacts,
+        stage.roots,
         SecretNames=f"{account.run.name}/*",
         # Nothing looks at the account's certificates by itself.
         LookSchedule="cron(0 0 1 1 ? 2199)",
@@ -132,6 +138,8 @@ def deploy(stage: Stage) -> None:
     stage.took["deploying the stack"] = time.monotonic() - began
     stage.made["source"] = account.put_secret("new", stage.new)
     account.wait_until_deployed(*stage.targets.values())
+    if "tenant" not in stage.names:
+        return
     # A tenant wants a distribution that is there.
     stage.targets["tenant"] = account.make_tenant(
         "tenant", stage.targets["template"], stage.names["tenant"], stage.made["old"]
@@ -152,6 +160,8 @@ def plan(stage: Stage) -> None:
 def refuse_an_uncovered_alias(stage: Stage) -> None:
     """The certificate is for another name, and self-made: no public authority would sign it. That is a finding too,
     and it comes first; both are in the cause."""
+    if not stage.names:
+        raise LeftOut("no target has an alias, since CloudFront takes none with a private certificate.")
     other = self_signed(f"{stage.account.run.name}.invalid", stage.old)
     source = stage.account.put_secret("uncovered", other)
     before = _served(stage)
@@ -265,6 +275,7 @@ def rotate(
         "newCertificate": source or stage.made["source"],
         "oldCertificate": old,
         "concurrency": _CONCURRENCY,
+        "verifyViewers": stage.roots is None,
         **fields,
     }
     began = time.monotonic()

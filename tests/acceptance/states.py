@@ -34,7 +34,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class StateAnswer:
-    """What was asked about a state, what should have come, and what came. `agrees` is None when nothing was answered."""
+    """What was asked about a state, what should have come, what came. `agrees` is None when nothing was answered."""
 
     state: str
     asked: str
@@ -165,7 +165,7 @@ def _histories(client: Any, execution: str) -> Iterator[list[Any]]:
 
 
 def linked(events: list[Any]) -> list[Any]:
-    """Each event names the one before it, on AWS. Elsewhere they are taken in order, less what went on inside of Maps."""
+    """On AWS each event names the one before it. Elsewhere they go by order, less what went on inside of Maps."""
     if any(event.get("previousEventId") for event in events):
         return events
     chain: list[Any] = []
