@@ -38,6 +38,7 @@ class Person:
     def __init__(self, aws: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.aws, self.folder, self.monkeypatch = aws, folder, monkeypatch
         self.records = folder / "records"
+        self.more: tuple[str, ...] = ()
         self.pairs = {"old": self.pair("old", days=30), "new": self.pair("new", days=90)}
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
@@ -66,7 +67,7 @@ class Person:
     def command(self, *more: str, domain: str = DOMAIN) -> list[str]:
         pairs = [text for which, files in self.pairs.items() for text in (f"--{which}", *map(str, files))]
         hurry = ("--poll-seconds", "0.1", "--settle-seconds", "0", "--folder", str(self.records))
-        return ["run", "--domain", domain, *pairs, *hurry, *more]
+        return ["run", "--domain", domain, *pairs, *hurry, *self.more, *more]
 
     def left(self) -> list[str]:
         """All there is in the account that a run could have made."""
@@ -125,6 +126,23 @@ def test_every_promise_is_kept(person: Person, names: tuple[str, ...], capsys: p
         assert not any(line in written for line in key.read_text().splitlines()[1:-1])
 
 
+def test_a_private_authority(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    root = Authority.root("Private Root")
+    roots = person.folder / "roots.pem"
+    roots.write_text(root.certificate_pem)
+    for which, days in (("old", 30), ("new", 90)):
+        person.pair(which, days=days, authority=root.intermediate())
+    # Packages are unpacked elsewhere here, and programs started there.
+    person.monkeypatch.setattr("acceptance.account.ROOTS_FILE", "roots.pem")
+    code = main(person.command("--yes", "--roots", str(roots)))
+    said = capsys.readouterr()
+    assert code == 0, said.out[-3000:] + said.err
+    assert "verifyViewers is off" in said.out and "nobody has seen" in said.out
+    assert "uncovered: left out" in said.out
+    assert f"{len(SCENES) - 1} of {len(SCENES)} promises kept" in said.out
+    assert person.left() == []
+
+
 def bad_files(person: Person, what: str) -> None:
     """Makes the files what a case says."""
     old, new = person.pairs["old"], person.pairs["new"]
@@ -152,6 +170,11 @@ def bad_files(person: Person, what: str) -> None:
             old[1].unlink()
         case "unknown authority":
             person.pair("old", days=30, authority=Authority.root("Private Root").intermediate())
+        case "another root":
+            bad_files(person, "unknown authority")
+            roots = person.folder / "roots.pem"
+            roots.write_text(Authority.root("Another Root").certificate_pem)
+            person.more = ("--roots", str(roots))
         case _:
             raise ValueError(what)
 
@@ -169,7 +192,8 @@ def bad_files(person: Person, what: str) -> None:
         ("another key", ("OLD: the key in", "is not that of the certificate")),
         ("encrypted key", ("OLD: the key in", "is encrypted", "openssl pkey")),
         ("no file", ("OLD: cannot read", "old.key")),
-        ("unknown authority", ("OLD", "no public authority", "ROOTS")),
+        ("unknown authority", ("OLD: no public authority issued it", "ROOTS=root.pem")),
+        ("another root", ("OLD does not lead to a root in", "roots.pem")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

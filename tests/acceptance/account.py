@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from .preflight import MOZILLA, REGION, Pair, Refused
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATE: Final = ROOT / "infra" / "template.yaml"
+# Where Lambda unpacks a package.
+ROOTS_FILE = "/var/task/roots.pem"
 # Managed-CachingDisabled: multi-tenant distributions take cache policies only.
 _CACHE_POLICY: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 _BEHAVIOR: Final = {"TargetOriginId": "origin", "ViewerProtocolPolicy": "https-only", "CachePolicyId": _CACHE_POLICY}
@@ -285,8 +288,9 @@ class Account:
         environment = os.environ | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
-            events = self._stack_says()
-            raise Failed(f"aws {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-600:]}{events}")
+            lines = re.split(r"[\r\n]+", (done.stderr or done.stdout).strip())
+            said = " ".join(line.strip() for line in lines if not line.startswith("Uploading to"))
+            raise Failed(f"aws {' '.join(arguments[:2])} failed: {said[-600:]}{self._stack_says()}")
 
     def _stack_says(self) -> str:
         """Why the stack was not made, in CloudFormation's words."""
@@ -311,16 +315,19 @@ def with_roots(roots: Path, folder: Path) -> Path:
     `SSL_CERT_FILE` takes the place of what a program trusts when it calls AWS, so Mozilla's roots go along.
     """
     for package in (ROOT / "target" / "lambda").glob("*/bootstrap.zip"):
-        (folder / package.parent.name).mkdir()
-        copy = shutil.copy(package, folder / package.parent.name)
+        copy = folder / package.relative_to(ROOT)
+        copy.parent.mkdir(parents=True)
+        shutil.copy(package, copy)
         with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("roots.pem", MOZILLA.read_text() + "\n" + roots.read_text())
-    text, globals_ = TEMPLATE.read_text(), "Globals:\n  Function:\n"
-    if globals_ not in text or "../target/lambda/" not in text:
+    for part in ("infra", "statemachine"):
+        shutil.copytree(ROOT / part, folder / part)
+    template, globals_ = folder / TEMPLATE.relative_to(ROOT), "Globals:\n  Function:\n"
+    text = template.read_text()
+    if globals_ not in text:
         raise Failed("infra/template.yaml has no room for the roots of a private authority any more.")
-    environment = "    Environment:\n      Variables:\n        SSL_CERT_FILE: /var/task/roots.pem\n"
-    template = folder / "template.yaml"
-    template.write_text(text.replace("../target/lambda/", "").replace(globals_, globals_ + environment))
+    environment = f"    Environment:\n      Variables:\n        SSL_CERT_FILE: {ROOTS_FILE}\n"
+    template.write_text(text.replace(globals_, globals_ + environment))
     return template
 
 
