@@ -26,7 +26,7 @@ from acceptance.scenes import SCENES, names_for
 from acceptance.states import Passage, passages_of
 from acceptance.sweep import main as sweep
 from local_aws.pki import Authority, Leaf, key_pem
-from local_aws.platform import ROOT, LocalAws
+from local_aws.platform import ROOT, LocalAws, free_port
 
 DOMAIN = "cdn.example.com"
 EARLIER = "certrot-acc-202611270000-abcd"
@@ -207,10 +207,18 @@ def without_credentials(person: Person) -> None:
         person.monkeypatch.delenv(name)
 
 
+def without_network(person: Person) -> None:
+    person.monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    # Nobody waits for attempts that must fail.
+    person.monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
         (without_credentials, ("no AWS credentials", "aws sso login")),
+        (lambda person: person.monkeypatch.setenv("AWS_PROFILE", "nobody"), ("nobody", "correct AWS_PROFILE")),
+        (without_network, ("AWS cannot be reached", "AWS_ENDPOINT_URL")),
         (lambda person: person.monkeypatch.setenv("AWS_REGION", "eu-central-1"), ("eu-central-1", "us-east-1 only")),
         (
             lambda person: (
@@ -219,7 +227,7 @@ def without_credentials(person: Person) -> None:
             ("eu-west-1",),
         ),
     ],
-    ids=["no credentials", "region", "default region"],
+    ids=["no credentials", "no profile", "no network", "region", "default region"],
 )
 def test_bad_surroundings(
     person: Person, capsys: pytest.CaptureFixture[str], prepare: Callable[[Person], Any], words: tuple[str, ...]
@@ -247,6 +255,8 @@ def refused(
 ) -> None:
     """Ends with 2 and these words, and nothing was made: neither in the account nor in the folder."""
     assert main(person.command(*["--yes"] * yes, **how)) == 2
+    # For the test's own clients.
+    person.monkeypatch.delenv("AWS_PROFILE", raising=False)
     said = capsys.readouterr().err
     for word in words:
         assert word in said, said

@@ -147,7 +147,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     scrubber = Scrubber(options.domain, who["Account"])
     Recorder(folder / "calls", scrubber).attach(recorded)
     stage = Stage(
-        Account(recorded, run, options.poll_seconds),
+        Account(recorded, run, options.poll_seconds, tell),
         options.domain,
         old,
         new,
@@ -174,7 +174,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         # What was made without its name being known is found too, and what else there is in the account is nobody's
         # business but its owner's: these calls are not recorded.
         tell(f"Removing what {run} has made; distributions take some minutes")
-        record.left = clean(Account(session, run, options.poll_seconds), record)
+        record.left = clean(Account(session, run, options.poll_seconds, tell), record)
         record.ended = dt.datetime.now(dt.UTC)
         (folder / "answers.md").write_text(scrubber.text(page.written(record)))
     return conclude(record, folder)

@@ -40,6 +40,7 @@ _FUNCTION: Final = b"function handler(event) { return event.request; }\n"
 # Refused as if it did not exist, until it is seen.
 _NOT_VISIBLE: Final = frozenset(("InvalidViewerCertificate", "InvalidWebACLId", "InvalidFunctionAssociation"))
 _VISIBLE_SECONDS: Final = 300
+_SILENCE_SECONDS: Final = 120
 # What no run waits longer for: CloudFront deploys within minutes, a stack within a quarter of an hour.
 PATIENCE_SECONDS: Final = 3600
 
@@ -56,6 +57,8 @@ class Account:
     run: Run
     # Between two looks at what takes minutes.
     poll_seconds: float = 15
+    # says what is waited for, now and then
+    tell: Callable[[str], None] = lambda _: None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -78,12 +81,20 @@ class Account:
 
     def until(self, what: str, true: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
         """Waits for something; returns what it came to."""
-        deadline = time.monotonic() + seconds
+        began = told = time.monotonic()
         while not (came := true()):
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > seconds:
                 raise Failed(f"{what}: not so after {seconds:.0f} s.")
+            told = self.tell_now_and_then(told, f"waiting for {what}")
             time.sleep(self.poll_seconds)
         return came
+
+    def tell_now_and_then(self, told: float, what: str) -> float:
+        """Says it if nothing was said for some minutes; returns when something was said last."""
+        if time.monotonic() - told < _SILENCE_SECONDS:
+            return told
+        self.tell(f"  {what}")
+        return time.monotonic()
 
     # Certificates
 
@@ -261,7 +272,7 @@ class Account:
             waiting[:] = [target for target in waiting if not deployed(target)]
             return not waiting
 
-        self.until("every distribution Deployed", all_deployed)
+        self.until(f"{', '.join(targets)} to be Deployed", all_deployed)
 
     # The stack
 

@@ -22,6 +22,8 @@ from .account import Account, Failed, pages, viewer_certificate, with_function
 from .names import BROKEN_TARGET_POLICY
 from .preflight import Pair
 
+# ACM may name users of a certificate for an hour after the last one is gone; until then it is not deleted.
+_ROTATION_SECONDS: Final = 3 * 3600
 # More targets than there are: after the first, which goes alone, all others go side by side.
 _CONCURRENCY: Final = 5
 
@@ -290,7 +292,7 @@ def rotate(
         meanwhile(arn)
         return None
 
-    answer = account.until(f"the end of the rotation {name}", ended)
+    answer = account.until(f"the end of {name}", ended, _ROTATION_SECONDS)
     cause = answer.get("cause", "")
     done = Execution(
         name,
