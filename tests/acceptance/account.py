@@ -276,23 +276,25 @@ class Account:
 
     # The stack
 
-    def deploy(self, folder: Path, artifacts: str, roots: Path | None, **parameters: str) -> dict[str, str]:
+    def deploy(self, artifacts: str, roots: Path | None, **parameters: str) -> dict[str, str]:
         """Packages and deploys the template as the README says; returns the stack's outputs."""
-        packaged = folder / "packaged.yaml"
         with tempfile.TemporaryDirectory() as directory:
-            template = with_roots(roots, Path(directory)) if roots else TEMPLATE
-            self._aws(
-                *("cloudformation", "package", "--template-file", str(template)),
-                *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
-            )
+            self._deploy(Path(directory), artifacts, roots, parameters)
+        stack = self.client("cloudformation").describe_stacks(StackName=self.run.name)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def _deploy(self, folder: Path, artifacts: str, roots: Path | None, parameters: dict[str, str]) -> None:
+        packaged, template = folder / "packaged.yaml", with_roots(roots, folder) if roots else TEMPLATE
+        self._aws(
+            *("cloudformation", "package", "--template-file", str(template)),
+            *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
+        )
         self._aws(
             *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", self.run.name),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             *("--tags", f"{TAG}={self.run.name}"),
             *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
         )
-        stack = self.client("cloudformation").describe_stacks(StackName=self.run.name)["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def _aws(self, *arguments: str) -> None:
         command = [str(Path(sys.executable).with_name("aws")), *arguments]

@@ -151,6 +151,7 @@ def is_public(pair: Pair, domain: str, now: dt.datetime, *more: Path) -> bool:
 def open_session(region: str | None) -> boto3.Session:
     """A session with whatever credentials boto3 finds, in the one region that will do."""
     try:
+        session = boto3.Session(region_name=REGION)
         region = region or boto3.Session().region_name
     except BotoCoreError as error:
         raise Refused(f"The AWS configuration cannot be used ({error}): correct AWS_PROFILE, or unset it.") from error
@@ -159,7 +160,7 @@ def open_session(region: str | None) -> boto3.Session:
             f"The region is {region}, and CloudFront reads certificates of ACM in {REGION} only: "
             f"export AWS_REGION={REGION}, or unset it."
         )
-    return boto3.Session(region_name=REGION)
+    return session
 
 
 def caller(session: boto3.Session) -> dict[str, Any]:
