@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from acceptance.__main__ import Teller, main
-from acceptance.names import TAG
-from acceptance.page import numbers
+from acceptance.names import TAG, Run
+from acceptance.page import Played, Record, numbers
 from acceptance.preflight import read_pair
 from acceptance.questions import QUESTIONS
 from acceptance.removal import of_run
 from acceptance.scenes import SCENES, names_for
-from acceptance.states import Passage, passages_of
+from acceptance.states import Asked, Passage, StateAnswer, passages_of
 from acceptance.sweep import main as sweep
 from local_aws.pki import Authority, Leaf, key_pem
 from local_aws.platform import ROOT, LocalAws, free_port
@@ -466,6 +466,68 @@ def event(number: int, before: int | None, kind: str, **details: Any) -> dict[st
 )
 def test_states_are_followed(events: list[dict[str, Any]], expected: list[Passage]) -> None:
     assert list(passages_of(events)) == expected
+
+
+TASK = {"Type": "Task", "Next": "B", "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}]}
+
+
+class Service:
+    """TestState, with one answer for everything."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.answer = answer
+
+    def test_state(self, **asked: Any) -> dict[str, Any]:
+        if "mock" in asked and "errorOutput" not in asked["mock"]:
+            assert asked["context"], "a task reads the context"
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "agrees", "retried"),
+    [
+        ({"status": "SUCCEEDED", "nextState": "B"}, True, None),
+        ({"status": "SUCCEEDED", "nextState": "C"}, False, None),
+        ({"status": "SUCCEEDED"}, False, None),
+        ({"status": "FAILED", "error": "States.Runtime"}, False, None),
+        ({"status": "RETRIABLE", "inspectionData": {"errorDetails": {"retryIndex": 1}}}, False, True),
+        ({"status": "CAUGHT_ERROR", "nextState": "C"}, False, None),
+        (
+            {"status": "CAUGHT_ERROR", "nextState": "C", "inspectionData": {"errorDetails": {"catchIndex": 0}}},
+            False,
+            False,
+        ),
+    ],
+)
+def test_what_test_state_says_is_judged(answer: dict[str, Any], agrees: bool, retried: bool | None) -> None:
+    asked = Asked(Service(answer), "role")
+    assert asked.about("A", TASK, "as it was entered", "B", "{}", {"result": "{}"}).agrees is agrees
+    assert asked.about_retry("A", TASK, "Throttled", "{}").agrees is retried
+
+
+def test_what_a_passed_run_is() -> None:
+    run = Run.parse(EARLIER)
+    assert run
+
+    def record(**changed: Any) -> Record:
+        played = [Played(scene, "", 1) for scene in SCENES]
+        agreeing = [StateAnswer("A", "", "B", "B", True)]
+        return Record(run, run.started, "", **{"scenes": played, "states": agreeing, **changed})
+
+    first, *others = record().scenes
+    left_out = Played(first.scene, "left out: no alias", 0)
+    assert record().passed()
+    assert record(scenes=[left_out, *others], left_out=[first.scene.name]).passed()
+    differing = [*record().states, StateAnswer("A", "", "B", "C", False)]
+    for changed in (
+        {"scenes": others},
+        {"scenes": [Played(first.scene, "not so", 1), *others]},
+        {"left": ["a bucket"]},
+        {"stopped": "Interrupted."},
+        {"states": []},
+        {"states": differing},
+    ):
+        assert not record(**changed).passed(), changed
 
 
 def test_numbers_of_files() -> None:
