@@ -23,7 +23,7 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 SMALLER := -C relocation-model=static
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 
-.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit contract rotations pages check format audit fuzz clean acceptance-sweep acceptance-replay
+.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -103,6 +103,10 @@ check: tools ## Formats, lints, docs, licences and sources of dependencies, puri
 format: tools ## Rewrite Rust and Python as check wants them
 	cargo fmt --all
 	$(VENV)/bin/ruff format --quiet --no-cache tests infra
+
+# On AWS: credentials as boto3 finds them. A file's name must not have a space in it.
+acceptance: package ## Play everything on an AWS account DOMAIN=… OLD="chain key" NEW="chain key" [YES=1]; LOCAL=1: on the local AWS
+	PYTHONPATH=tests $(VENV)/bin/python -m acceptance run $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(YES),--yes) $(if $(BESIDE),--beside)
 
 acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)

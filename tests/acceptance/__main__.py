@@ -60,7 +60,9 @@ class Teller:
 
     def __call__(self, line: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-        print(f"{dt.datetime.now():%H:%M:%S}  {minutes:3}:{seconds:02}  {line}", flush=True)
+        # Nobody may be listening any more; what was made is to be removed nevertheless.
+        with contextlib.suppress(OSError):
+            print(f"{dt.datetime.now():%H:%M:%S}  {minutes:3}:{seconds:02}  {line}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,8 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--settle-seconds", type=float, default=20, help="until a policy of IAM counts everywhere")
     run.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
     options = parser.parse_args(arguments)
-    # Told to end, it removes what it has made, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Told to end, or left alone by its terminal, it removes what it has made, as after Ctrl-C.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
     try:
         with local() if options.local else contextlib.nullcontext() as given:
             for name, value in (given or {}).items():
@@ -147,8 +151,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     scrubber = Scrubber(options.domain, who["Account"])
     Recorder(folder / "calls", scrubber).attach(recorded)
     stage = Stage(
-        Account(recorded, run, options.poll_seconds),
-        options.domain,
+        Account(recorded, run, options.poll_seconds, tell),
         old,
         new,
         {} if roots else names_for(options.domain, old, new, run.name),
@@ -157,7 +160,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         options.settle_seconds,
         roots,
     )
-    record = Record(run, now, recorded.client("sts").meta.endpoint_url, who["Account"], options.domain)
+    record = Record(run, now, recorded.client("sts").meta.endpoint_url)
     try:
         perform(stage, record)
     except KeyboardInterrupt:
@@ -174,7 +177,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         # What was made without its name being known is found too, and what else there is in the account is nobody's
         # business but its owner's: these calls are not recorded.
         tell(f"Removing what {run} has made; distributions take some minutes")
-        record.left = clean(Account(session, run, options.poll_seconds), record)
+        record.left = clean(Account(session, run, options.poll_seconds, tell), record)
         record.ended = dt.datetime.now(dt.UTC)
         (folder / "answers.md").write_text(scrubber.text(page.written(record)))
     return conclude(record, folder)
@@ -249,7 +252,10 @@ def perform(stage: Stage, record: Record) -> None:
         record.scenes.append(Played(scene, came, time.monotonic() - began))
         tell(f"{scene.name}: {came if scene.name in record.left_out else 'NOT KEPT: ' + came if came else 'kept'}")
     tell("Asking TestState about each state")
-    record.states = states.ask_states(stage)
+    try:
+        record.states = states.ask_states(stage)
+    except ClientError as error:
+        tell(f"  AWS refused {error.operation_name}: {words(error)}")
     for question in questions.QUESTIONS:
         tell(f"Question {question.number}: {question.text}")
         answer = questions.ask(stage, question)

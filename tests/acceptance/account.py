@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from .preflight import MOZILLA, REGION, Pair, Refused
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATE: Final = ROOT / "infra" / "template.yaml"
+# Where Lambda unpacks a package.
+ROOTS_FILE = "/var/task/roots.pem"
 # Managed-CachingDisabled: multi-tenant distributions take cache policies only.
 _CACHE_POLICY: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 _BEHAVIOR: Final = {"TargetOriginId": "origin", "ViewerProtocolPolicy": "https-only", "CachePolicyId": _CACHE_POLICY}
@@ -37,6 +40,7 @@ _FUNCTION: Final = b"function handler(event) { return event.request; }\n"
 # Refused as if it did not exist, until it is seen.
 _NOT_VISIBLE: Final = frozenset(("InvalidViewerCertificate", "InvalidWebACLId", "InvalidFunctionAssociation"))
 _VISIBLE_SECONDS: Final = 300
+_SILENCE_SECONDS: Final = 120
 # What no run waits longer for: CloudFront deploys within minutes, a stack within a quarter of an hour.
 PATIENCE_SECONDS: Final = 3600
 
@@ -53,6 +57,8 @@ class Account:
     run: Run
     # Between two looks at what takes minutes.
     poll_seconds: float = 15
+    # says what is waited for, now and then
+    tell: Callable[[str], None] = lambda _: None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -75,12 +81,20 @@ class Account:
 
     def until(self, what: str, true: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
         """Waits for something; returns what it came to."""
-        deadline = time.monotonic() + seconds
+        began = told = time.monotonic()
         while not (came := true()):
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > seconds:
                 raise Failed(f"{what}: not so after {seconds:.0f} s.")
+            told = self.tell_now_and_then(told, f"waiting for {what}")
             time.sleep(self.poll_seconds)
         return came
+
+    def tell_now_and_then(self, told: float, what: str) -> float:
+        """Says it if nothing was said for some minutes; returns when something was said last."""
+        if time.monotonic() - told < _SILENCE_SECONDS:
+            return told
+        self.tell(f"  {what}")
+        return time.monotonic()
 
     # Certificates
 
@@ -258,35 +272,38 @@ class Account:
             waiting[:] = [target for target in waiting if not deployed(target)]
             return not waiting
 
-        self.until("every distribution Deployed", all_deployed)
+        self.until(f"{', '.join(targets)} to be Deployed", all_deployed)
 
     # The stack
 
-    def deploy(self, folder: Path, artifacts: str, roots: Path | None, **parameters: str) -> dict[str, str]:
+    def deploy(self, artifacts: str, roots: Path | None, **parameters: str) -> dict[str, str]:
         """Packages and deploys the template as the README says; returns the stack's outputs."""
-        packaged = folder / "packaged.yaml"
         with tempfile.TemporaryDirectory() as directory:
-            template = with_roots(roots, Path(directory)) if roots else TEMPLATE
-            self._aws(
-                *("cloudformation", "package", "--template-file", str(template)),
-                *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
-            )
+            self._deploy(Path(directory), artifacts, roots, parameters)
+        stack = self.client("cloudformation").describe_stacks(StackName=self.run.name)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def _deploy(self, folder: Path, artifacts: str, roots: Path | None, parameters: dict[str, str]) -> None:
+        packaged, template = folder / "packaged.yaml", with_roots(roots, folder) if roots else TEMPLATE
+        self._aws(
+            *("cloudformation", "package", "--template-file", str(template)),
+            *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
+        )
         self._aws(
             *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", self.run.name),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             *("--tags", f"{TAG}={self.run.name}"),
             *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
         )
-        stack = self.client("cloudformation").describe_stacks(StackName=self.run.name)["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def _aws(self, *arguments: str) -> None:
         command = [str(Path(sys.executable).with_name("aws")), *arguments]
         environment = os.environ | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
-            events = self._stack_says()
-            raise Failed(f"aws {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-600:]}{events}")
+            lines = re.split(r"[\r\n]+", (done.stderr or done.stdout).strip())
+            said = " ".join(line.strip() for line in lines if not line.startswith("Uploading to"))
+            raise Failed(f"aws {' '.join(arguments[:2])} failed: {said[-600:]}{self._stack_says()}")
 
     def _stack_says(self) -> str:
         """Why the stack was not made, in CloudFormation's words."""
@@ -311,16 +328,19 @@ def with_roots(roots: Path, folder: Path) -> Path:
     `SSL_CERT_FILE` takes the place of what a program trusts when it calls AWS, so Mozilla's roots go along.
     """
     for package in (ROOT / "target" / "lambda").glob("*/bootstrap.zip"):
-        (folder / package.parent.name).mkdir()
-        copy = shutil.copy(package, folder / package.parent.name)
+        copy = folder / package.relative_to(ROOT)
+        copy.parent.mkdir(parents=True)
+        shutil.copy(package, copy)
         with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("roots.pem", MOZILLA.read_text() + "\n" + roots.read_text())
-    text, globals_ = TEMPLATE.read_text(), "Globals:\n  Function:\n"
-    if globals_ not in text or "../target/lambda/" not in text:
+    for part in ("infra", "statemachine"):
+        shutil.copytree(ROOT / part, folder / part)
+    template, globals_ = folder / TEMPLATE.relative_to(ROOT), "Globals:\n  Function:\n"
+    text = template.read_text()
+    if globals_ not in text:
         raise Failed("infra/template.yaml has no room for the roots of a private authority any more.")
-    environment = "    Environment:\n      Variables:\n        SSL_CERT_FILE: /var/task/roots.pem\n"
-    template = folder / "template.yaml"
-    template.write_text(text.replace("../target/lambda/", "").replace(globals_, globals_ + environment))
+    environment = f"    Environment:\n      Variables:\n        SSL_CERT_FILE: {ROOTS_FILE}\n"
+    template.write_text(text.replace(globals_, globals_ + environment))
     return template
 
 

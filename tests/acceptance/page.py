@@ -27,8 +27,6 @@ class Record:
     run: Run
     began: dt.datetime
     endpoint: str
-    account: str
-    domain: str
     scenes: list[Played] = field(default_factory=list)
     states: list[StateAnswer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -51,7 +49,8 @@ class Record:
     def passed(self) -> bool:
         """Was everything kept, and is nothing left?"""
         played = all(self.kept(scene.name) or scene.name in self.left_out for scene in SCENES)
-        return played and not (self.stopped or self.left or self.disagreeing())
+        asked = any(one.agrees for one in self.states) and not self.disagreeing()
+        return played and asked and not (self.stopped or self.left)
 
     def on_aws(self) -> bool:
         """Or on something that stands in for it."""
@@ -80,6 +79,7 @@ def written(record: Record) -> str:
         *([f"It came to an early end: {record.stopped}"] if record.stopped else []),
         "",
         "The calls that were made lie in `calls`, a file each, scrubbed; numbers below are those of files.",
+        "Read both before you send them to anybody.",
         "",
         "## Promises",
         "",

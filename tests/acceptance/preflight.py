@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import boto3
 import botocore
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
@@ -150,14 +150,17 @@ def is_public(pair: Pair, domain: str, now: dt.datetime, *more: Path) -> bool:
 
 def open_session(region: str | None) -> boto3.Session:
     """A session with whatever credentials boto3 finds, in the one region that will do."""
-    session = boto3.Session()
-    region = region or session.region_name
+    try:
+        session = boto3.Session(region_name=REGION)
+        region = region or boto3.Session().region_name
+    except BotoCoreError as error:
+        raise Refused(f"The AWS configuration cannot be used ({error}): correct AWS_PROFILE, or unset it.") from error
     if region not in (None, REGION):
         raise Refused(
             f"The region is {region}, and CloudFront reads certificates of ACM in {REGION} only: "
             f"export AWS_REGION={REGION}, or unset it."
         )
-    return boto3.Session(region_name=REGION)
+    return session
 
 
 def caller(session: boto3.Session) -> dict[str, Any]:
@@ -169,6 +172,8 @@ def caller(session: boto3.Session) -> dict[str, Any]:
         raise Refused(
             f"AWS does not take the credentials ({words}): sign in again, for example with aws sso login."
         ) from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise Refused(f"AWS cannot be reached ({error}): look at the network, and at AWS_ENDPOINT_URL.") from error
     except BotoCoreError as error:
         raise Refused(
             f"There are no AWS credentials that work here ({error}): sign in (aws sso login, aws configure), "

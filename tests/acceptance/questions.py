@@ -185,7 +185,7 @@ def preconditions(stage: Stage) -> Iterator[str]:
     account, target = stage.account, stage.targets["web-acl"]
     cloudfront = account.client("cloudfront")
     config, etag = account.config(target)
-    account.edit(target)
+    account.edit(target, Comment=account.named("web-acl, edited once more"))
 
     def update(**more: str) -> str:
         return attempt(lambda: cloudfront.update_distribution(Id=target, DistributionConfig=config, **more))

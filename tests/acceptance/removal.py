@@ -104,7 +104,8 @@ def _cure(error: ClientError) -> str:
 def remove(account: Account, things: Iterable[Thing], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
     """Removes these, side by side; returns a sentence for each that is left."""
     waiting, left, why = list(things), [], dict[Thing, str]()
-    deadline = time.monotonic() + patience_seconds
+    told = time.monotonic()
+    deadline = told + patience_seconds
     while waiting:
         stacks = {thing.run for thing in waiting if thing.kind == "stack"}
         for thing in list(waiting):
@@ -127,6 +128,7 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
             late = "it takes longer than this. Sweep again: that goes on where this stopped."
             return left + [f"{thing}: {why.get(thing, late)}" for thing in waiting]
         if waiting:
+            told = account.tell_now_and_then(told, f"still there: {', '.join(map(str, waiting))}")
             time.sleep(account.poll_seconds)
     return left
 

@@ -21,7 +21,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from .account import Account, Failed, pages, viewer_certificate, with_function
 from .names import BROKEN_TARGET_POLICY
 from .preflight import Pair
+from .removal import find
 
+# ACM may name users of a certificate for an hour after the last one is gone; until then it is not deleted.
+_ROTATION_SECONDS: Final = 3 * 3600
 # More targets than there are: after the first, which goes alone, all others go side by side.
 _CONCURRENCY: Final = 5
 
@@ -49,7 +52,6 @@ class Stage:
     """What the scenes act upon, and what they have seen."""
 
     account: Account
-    domain: str
     old: Pair
     new: Pair
     # alias or tenant domain of each part, for those that have one
@@ -127,7 +129,6 @@ def deploy(stage: Stage) -> None:
     began = time.monotonic()
     artifacts = stage.made["artifacts"] = account.make_bucket("artifacts")
     stage.outputs = account.deploy(
-        stage.folder,
         artifacts,
         stage.roots,
         SecretNames=f"{account.run.name}/*",
@@ -151,10 +152,13 @@ def deploy(stage: Stage) -> None:
 
 
 def plan(stage: Stage) -> None:
+    """Nothing is started that is not dry before it is known what it would do."""
+    before = _served(stage), _things(stage)
     done = rotate(stage, "plan", stage.made["old"], dryRun=True)
     _ends(done, "SUCCEEDED", "")
     _same("outcome of the plan", done.output["outcome"], "planned")
     _same("targets in the plan", done.output["targets"]["total"], len(stage.targets))
+    _same("what there is after a dry run", (_served(stage), _things(stage)), before)
 
 
 def refuse_an_uncovered_alias(stage: Stage) -> None:
@@ -164,13 +168,13 @@ def refuse_an_uncovered_alias(stage: Stage) -> None:
         raise LeftOut("no target has an alias, since CloudFront takes none with a private certificate.")
     other = self_signed(f"{stage.account.run.name}.invalid", stage.old)
     source = stage.account.put_secret("uncovered", other)
-    before = _served(stage)
+    before = _served(stage), _things(stage)
     done = rotate(stage, "uncovered", stage.made["old"], source=source)
     _ends(done, "FAILED", "CertificateInvalid")
     for word in ("[AliasNotCovered]", *stage.names.values()):
         if word not in done.cause:
             raise Failed(f"the cause does not name {word}: {done.cause}")
-    _same("what is served after a refusal", _served(stage), before)
+    _same("what there is after a refusal", (_served(stage), _things(stage)), before)
 
 
 def roll_back(stage: Stage) -> None:
@@ -290,7 +294,7 @@ def rotate(
         meanwhile(arn)
         return None
 
-    answer = account.until(f"the end of the rotation {name}", ended)
+    answer = account.until(f"the end of {name}", ended, _ROTATION_SECONDS)
     cause = answer.get("cause", "")
     done = Execution(
         name,
@@ -342,6 +346,11 @@ def _same(what: str, found: Any, expected: Any) -> None:
 def _served(stage: Stage) -> dict[str, str]:
     """Which certificate each target names."""
     return {part: stage.account.serves(target) for part, target in stage.targets.items()}
+
+
+def _things(stage: Stage) -> set[str]:
+    """All that the run has in the account, what rotations made for it included."""
+    return {str(thing) for thing in find(stage.account) if thing.run == stage.account.run}
 
 
 def _without_certificate(stage: Stage, target: str) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def ask_states(stage: Stage) -> list[StateAnswer]:
             mock = {"errorOutput": {"error": _ERROR, "cause": "asked by the acceptance run"}}
             given = entered[0].input if entered else "{}"
             answers.append(asked.about(name, state, f"with the error {_ERROR}", expected, given, mock))
+            for retrier in state.get("Retry", []):
+                answers.append(asked.about_retry(name, state, retrier["ErrorEquals"][0], given))
     return answers
 
 
@@ -95,6 +97,29 @@ class Asked:
         self, name: str, state: Any, asked: str, expected: str, given: str, mock: dict[str, Any] | None
     ) -> StateAnswer:
         """Asks about one state and one input; `mock` is what a task's work comes to."""
+        try:
+            answer = self._test(name, state, given, mock)
+        except ClientError as error:
+            return StateAnswer(name, asked, expected, f"not answered: {words(error)}", None)
+        leads = answer.get("nextState") or (
+            "the end" if answer["status"] == "SUCCEEDED" else f"fails with {answer.get('error', '')}"
+        )
+        return StateAnswer(name, asked, expected, f"{answer['status']}, {leads}", leads == expected)
+
+    def about_retry(self, name: str, state: Any, error: str, given: str) -> StateAnswer:
+        """Is the first failure with this error retried, and when?"""
+        asked = f"with the error {error}, once"
+        try:
+            answer = self._test(name, state, given, {"errorOutput": {"error": error, "cause": "asked"}})
+        except ClientError as refusal:
+            return StateAnswer(name, asked, "a retry", f"not answered: {words(refusal)}", None)
+        details = answer.get("inspectionData", {}).get("errorDetails", {})
+        said = ", ".join([answer["status"], *(f"{key} {value}" for key, value in sorted(details.items()))])
+        # A service that does not say which Catch it took has not looked for a Retry.
+        agrees = answer["status"] == "RETRIABLE" or (False if "catchIndex" in details else None)
+        return StateAnswer(name, asked, "a retry", said, agrees)
+
+    def _test(self, name: str, state: Any, given: str, mock: dict[str, Any] | None) -> Any:
         request: dict[str, Any] = {
             "definition": json.dumps(_hurried(state)),
             "roleArn": self.role,
@@ -104,14 +129,7 @@ class Asked:
         if mock:
             # A context may be given with a mock only.
             request |= {"mock": mock, "context": json.dumps(_context(name, given))}
-        try:
-            answer = self.client.test_state(**request)
-        except ClientError as error:
-            return StateAnswer(name, asked, expected, f"not answered: {words(error)}", None)
-        leads = answer.get("nextState") or (
-            "the end" if answer["status"] == "SUCCEEDED" else f"fails with {answer.get('error', '')}"
-        )
-        return StateAnswer(name, asked, expected, f"{answer['status']}, {leads}", leads == expected)
+        return self.client.test_state(**request)
 
 
 def _mock(state: Any, passage: Passage) -> dict[str, Any] | None:

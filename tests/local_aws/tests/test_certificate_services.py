@@ -483,6 +483,37 @@ def test_a_distribution_is_deleted_when_it_is_disabled(aws: Aws) -> None:
     assert [one["id"] for one in aws.state()["distributions"]] == [enabled]
 
 
+def test_a_function_is_published_and_stays_while_it_is_associated(aws: Aws) -> None:
+    config = {"Comment": "passes", "Runtime": "cloudfront-js-2.0"}
+    made = aws.cloudfront.create_function(Name="passes", FunctionConfig=config, FunctionCode=b"function handler() {}")
+    refused("PreconditionFailed", aws.cloudfront.publish_function, 412, Name="passes", IfMatch="stale")
+    published = aws.cloudfront.publish_function(Name="passes", IfMatch=made["ETag"])["FunctionSummary"]
+    assert published["FunctionMetadata"]["Stage"] == "LIVE"
+    association = {"EventType": "viewer-request", "FunctionARN": published["FunctionMetadata"]["FunctionARN"]}
+    behavior = distribution_config()["DefaultCacheBehavior"]
+    behavior |= {"FunctionAssociations": {"Quantity": 1, "Items": [association]}}
+    target = aws.cloudfront.create_distribution(DistributionConfig=distribution_config(DefaultCacheBehavior=behavior))
+    delete = {"Name": "passes", "IfMatch": made["ETag"]}
+    refused("FunctionInUse", aws.cloudfront.delete_function, 409, **delete)
+    config, etag = aws.config(target["Distribution"]["Id"])
+    config["DefaultCacheBehavior"]["FunctionAssociations"] = {"Quantity": 0}
+    aws.cloudfront.update_distribution(Id=target["Distribution"]["Id"], DistributionConfig=config, IfMatch=etag)
+    aws.cloudfront.delete_function(**delete)
+    refused("NoSuchFunctionExists", aws.cloudfront.describe_function, 404, Name="passes")
+
+
+def test_distributions_are_listed_by_their_web_acl(aws: Aws) -> None:
+    acl = f"arn:aws:wafv2:us-east-1:{ACCOUNT}:global/webacl/guard/00000000-0000-4000-8000-000000000000"
+    mine = aws.cloudfront.create_distribution(DistributionConfig=distribution_config(WebACLId=acl))["Distribution"]
+    other = aws.cloudfront.create_distribution(DistributionConfig=distribution_config())["Distribution"]
+
+    def listed(web_acl: str) -> list[str]:
+        answer = aws.cloudfront.list_distributions_by_web_acl_id(WebACLId=web_acl)["DistributionList"]
+        return [one["Id"] for one in answer.get("Items", [])]
+
+    assert (listed(acl), listed("null")) == ([mine["Id"]], [other["Id"]])
+
+
 def test_the_rest_of_cloudfront_is_motos(aws: Aws) -> None:
     (target,) = aws.seed({})
     batch = {"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": "once"}
@@ -1127,6 +1158,26 @@ def test_server_certificates_have_a_quota(aws: Aws, issuer: Authority) -> None:
     assert message == "Cannot exceed quota for ServerCertificatesPerAccount: 1"
     summary = aws.iam.get_account_summary()["SummaryMap"]
     assert (summary["ServerCertificates"], summary["ServerCertificatesQuota"]) == (1, 1)
+
+
+def test_what_a_role_is_denied_is_denied(aws: Aws, old: str, new: str) -> None:
+    one, other = aws.seed(*({"aliases": [f"{name}.example.com"], "certificate": old} for name in "ab"))
+    statement = {
+        "Effect": "Deny",
+        "Action": ["cloudfront:UpdateDistribution"],
+        "Resource": f"arn:aws:cloudfront::{ACCOUNT}:distribution/{one}",
+    }
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = {"RoleName": "any", "PolicyName": "broken"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed, statement]})
+    aws.iam.put_role_policy(**policy, PolicyDocument=document)
+    message = refused("AccessDenied", aws.move, 403, distribution_id=one, arn=new)
+    assert f"distribution/{one} with an explicit deny in an identity-based policy" in message
+    assert aws.config(one)[0]["ViewerCertificate"]["ACMCertificateArn"] == old
+    aws.move(other, arn=new)
+    aws.iam.delete_role_policy(**policy)
+    aws.move(one, arn=new)
+    refused("NoSuchEntity", aws.iam.delete_role_policy, 404, **policy)
 
 
 def test_a_server_certificate_in_use_is_not_deleted(aws: Aws, old: str, issuer: Authority) -> None:
