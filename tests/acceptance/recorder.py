@@ -36,6 +36,7 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         self._after: list[Callable[[dict[str, Any]], None]] = []
         self._lock = threading.Lock()
+        self._certificates = 0
         self._count = len(list(folder.glob("[0-9]*.json")))
         # A call is sent and answered in one thread; calls of several threads go side by side.
         self._sent = threading.local()
@@ -83,9 +84,17 @@ class Recorder:
             scrubbed = self.scrubber.call(call)
             self._count += 1
             path = self.folder / f"{self._count:05}-{service}-{operation}.json"
-            path.write_text(json.dumps(scrubbed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            _write_json(path, scrubbed)
+            if len(self.scrubber.certificates) > self._certificates:
+                # A replay makes some that are like them.
+                self._certificates = len(self.scrubber.certificates)
+                _write_json(self.folder / "certificates.json", self.scrubber.certificates)
         for callback in self._after:
             callback(scrubbed)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str | None]:

@@ -118,7 +118,7 @@ class Scrubber:
         if start == "<":
             return self._xml(text)
         packed = re.sub(r"\s", "", text)
-        if len(packed) >= 24 and len(packed) % 4 == 0 and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", packed):
+        if len(packed) >= 8 and len(packed) % 4 == 0 and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", packed):
             return self._base64(text, packed)
         if re.fullmatch(r"[\w.%-]+=[^&\s]*(?:&[\w.%-]+=[^&\s]*)*", text):
             return self._form(text)
@@ -250,10 +250,6 @@ class Scrubber:
                 return self._address(text)
             case "host":
                 return self._host(text)
-            case "opaque":
-                if not all(re.search(letters, text) for letters in ("[a-z]", "[A-Z]", "[0-9]")):
-                    return text
-                return self._stand_in(kind, text, lambda number: f"[opaque {number}]")
         make = _STAND_INS[kind]
         return self._stand_in(kind, text, lambda number: make(text, number))
 
@@ -346,7 +342,7 @@ _IDENTIFIERS: Final = re.compile(
     | (?P<account> (?<![0-9])[0-9]{12}(?![0-9]) )
     | (?P<ip4> (?<![\w.-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w-]|\.[0-9]) )
     | (?P<ip6> (?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]) )
-    | (?P<opaque> [A-Za-z0-9+/]{40,}={0,2} )
+    | (?P<opaque> (?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{40,}={0,2} )
     """,
     re.VERBOSE,
 )
@@ -358,5 +354,6 @@ _STAND_INS: Final[dict[str, Callable[[str, int], str]]] = {
     "cloudfront": lambda text, number: _padded(text, number, 1),
     "tenant": lambda text, number: _padded(text, number, text.index("_") + 1),
     "mail": lambda _, number: f"person{number}@example.com",
+    "opaque": lambda _, number: f"[opaque {number}]",
     "hex": lambda text, number: _padded(text, number, 0),
 }
