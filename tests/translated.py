@@ -105,11 +105,25 @@ class Translated:
     # Those whose condition holds, by logical id.
     resources: dict[str, Resource]
 
+    def before(self, logical: str) -> set[str]:
+        """What CloudFormation has made before it makes this resource: all that it refers to or depends on."""
+        names = set(self.resources)
+        found: set[str] = set()
+        ahead = {logical}
+        while ahead:
+            ahead = {one for name in ahead for one in engine._extract_deps(self.template["Resources"][name], names)}
+            ahead -= found
+            found |= ahead
+        return found
+
     def of_type(self, type: str) -> dict[str, Resource]:
         return {logical: one for logical, one in self.resources.items() if one.type == type}
 
-    def policies_of(self, role: str) -> list[dict[str, Any]]:
-        """The policy documents of a role, in it, attached to it or put into it, by its logical id."""
+    def policies_of(self, role: str, made: set[str] | None = None) -> list[dict[str, Any]]:
+        """The policy documents of a role, in it, attached to it or put into it, by its logical id.
+
+        With `made`, while only these resources are there.
+        """
         one = self.resources[role]
         assert one.type == "AWS::IAM::Role", role
         found = [policy["PolicyDocument"] for policy in one.properties.get("Policies", [])]
@@ -117,18 +131,23 @@ class Translated:
         own = {policy.arn for policy in self.of_type("AWS::IAM::ManagedPolicy").values()}
         assert attached <= own, f"{role} has policies whose text the template does not have: {attached - own}"
         for other in self.resources.values():
-            if other.type in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy") and (
-                one.name in other.properties.get("Roles", []) or other.arn in attached
-            ):
+            if other.type not in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+                continue
+            there = made is None or other.logical in made
+            if other.arn in attached or (there and one.name in other.properties.get("Roles", [])):
                 found.append(other.properties["PolicyDocument"])
         return found
 
 
 def parse(text: str) -> dict[str, Any]:
     """A template in YAML, with the long forms of intrinsic functions."""
-    # Plain dictionaries, as SAM wants them.
-    template: dict[str, Any] = json.loads(json.dumps(yaml_parse(text)))
+    template: dict[str, Any] = json.loads(_as_json(text))
     return template
+
+
+@lru_cache
+def _as_json(text: str) -> str:
+    return json.dumps(yaml_parse(text))
 
 
 def packaged(template: dict[str, Any], bucket: str = "artifacts") -> dict[str, Any]:
