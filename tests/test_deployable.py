@@ -585,7 +585,7 @@ PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
         ["1", "25", "900", "25.5"],
         {"0": "would look all the time", "901": "too late", "x": "none"},
     ),
-    "DeploymentDeadlineMinutes": (["1", "90", "1440"], {"0": "none", "1441": "too many looks"}),
+    "DeploymentDeadlineMinutes": (["15", "90", "1440"], {"14": "CloudFront is not so quick", "1441": "too many looks"}),
     "QuotaDeadlineHours": (["1", "168", "600"], {"0": "none", "601": "fills the history of the execution"}),
     "LogRetentionDays": (["1", "90", "3653"], {"0": "none", "2": "CloudWatch Logs has no such retention"}),
     "ReportRetentionDays": (
