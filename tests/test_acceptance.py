@@ -139,8 +139,8 @@ def test_a_private_authority(person: Person, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr()
     assert code == 0, said.out[-3000:] + said.err
     assert "verifyViewers is off" in said.out and "nobody has seen" in said.out
-    assert "uncovered: left out" in said.out
-    assert f"{len(SCENES) - 1} of {len(SCENES)} promises kept" in said.out
+    assert "uncovered: left out" in said.out and "tenant: left out" in said.out
+    assert f"{len(SCENES) - 2} of {len(SCENES)} promises kept" in said.out
     assert person.left() == []
 
 
@@ -321,14 +321,19 @@ def test_an_earlier_run_that_is_half_made(person: Person, capsys: pytest.Capture
 
 
 def test_a_promise_that_is_not_kept(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    # With the one name and no wildcard, all others are.
+    # With the one name and no wildcard, what fails here takes the alias along.
     person.pairs = {"old": person.pair("old", DOMAIN, days=30), "new": person.pair("new", DOMAIN, days=90)}
     fault = {"service": "acm", "operation": "DeleteCertificate", "code": "AccessDeniedException", "status": 400}
     person.aws.control("POST", "faults", fault | {"times": 1})
+    ownership = "Could not verify Domain Name ownership. It may not be pointing to a valid CloudFront resource."
+    tenant = {"service": "cloudfront", "operation": "CreateDistributionTenant", "code": "InvalidArgument"}
+    person.aws.control("POST", "faults", tenant | {"message": ownership})
     assert main(person.command("--yes")) == 1
     said = capsys.readouterr()
     assert "rotate: NOT KEPT: " in said.out and "AccessDenied" in said.out, said.out[-3000:]
-    assert f"NOT passed: {len(SCENES) - 1} of {len(SCENES)} promises kept" in said.out
+    assert f"tenant: NOT KEPT: AWS refused CreateDistributionTenant: InvalidArgument: {ownership}" in said.out
+    assert "uncovered: left out" in said.out
+    assert f"NOT passed: {len(SCENES) - 3} of {len(SCENES)} promises kept" in said.out
     assert person.left() == []
 
 

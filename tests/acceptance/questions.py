@@ -82,7 +82,7 @@ def associations(stage: Stage) -> Iterator[str]:
         return
     by_id = {one["target"]["id"]: one for one in rotation.report["targets"]}
     for part, target in stage.targets.items():
-        forward = by_id[target].get("forward") or {}
+        forward = by_id.get(target, {}).get("forward") or {}
         failure = forward.get("failure")
         came = (
             f"{failure['error']}: {failure['cause']}" if failure else "updated with the rights of the template's role."
@@ -92,7 +92,7 @@ def associations(stage: Stage) -> Iterator[str]:
 
 
 def fresh_certificate(stage: Stage) -> Iterator[str]:
-    account, tenant = stage.account, _tenant(stage)
+    account, tenant = stage.account, _target(stage, "tenant")
     cloudfront = account.client("cloudfront")
 
     def update(certificate: str) -> None:
@@ -114,10 +114,10 @@ def fresh_certificate(stage: Stage) -> Iterator[str]:
     yield from _until_accepted(stage, "a tenant", lambda: update(fresh))
 
 
-def _tenant(stage: Stage) -> str:
-    if "tenant" not in stage.targets:
-        raise Failed("this run has no tenant.")
-    return stage.targets["tenant"]
+def _target(stage: Stage, part: str) -> str:
+    if part not in stage.targets:
+        raise Failed(f"this run has no {part}.")
+    return stage.targets[part]
 
 
 class _response_only:
@@ -260,7 +260,7 @@ def _burst(stage: Stage) -> Iterator[str]:
 def real_bytes(stage: Stage) -> Iterator[str]:
     cloudfront, targets = stage.account.client("cloudfront"), stage.targets
     cloudfront.get_distribution_config(Id=targets["web-acl"])
-    cloudfront.get_distribution(Id=targets["template"])
+    cloudfront.get_distribution(Id=targets["function"])
     # The other lists would show what else there is in the account.
     acl = stage.made["web-acl"]
     cloudfront.list_distributions_by_web_acl_id(WebACLId=acl)
@@ -271,8 +271,8 @@ def real_bytes(stage: Stage) -> Iterator[str]:
     for what, call in missing.items():
         yield f"{what} that does not exist: {attempt(call)}"
     yield "The bodies of a configuration, a distribution and a list are kept as they came."
-    tenant = cloudfront.get_distribution_tenant(Identifier=_tenant(stage))["DistributionTenant"]
-    cloudfront.list_distribution_tenants(AssociationFilter={"DistributionId": targets["template"]})
+    tenant = cloudfront.get_distribution_tenant(Identifier=_target(stage, "tenant"))["DistributionTenant"]
+    cloudfront.list_distribution_tenants(AssociationFilter={"DistributionId": tenant["DistributionId"]})
     cloudfront.get_connection_group(Identifier=tenant["ConnectionGroupId"])
     yield "So are those of a tenant, a list of tenants and a connection group."
 
@@ -339,7 +339,7 @@ def ask(stage: Stage, question: Question) -> Answer:
     try:
         for sentence in question.ask(stage):
             came.append(sentence)
-    except (ClientError, Failed, KeyError) as error:
+    except (ClientError, Failed) as error:
         said = words(error) if isinstance(error, ClientError) else str(error)
         came.append(NotAsked(f"what it needs was not there, or it went no further: {said}"))
     return Answer(

@@ -120,7 +120,12 @@ def make(stage: Stage) -> None:
         "Prefix": "",
     }
     targets["logs"] = account.make_distribution("logs", old, aliases.get("logs", []), Logging=logging)
-    targets["template"] = account.make_template("template", old)
+    # Nobody here has made one on AWS; if that fails, all else can still be shown.
+    try:
+        targets["template"] = account.make_template("template", old)
+    except Failed as error:
+        stage.tell(f"  {error}")
+        made["no template"] = str(error)
 
 
 def deploy(stage: Stage) -> None:
@@ -139,16 +144,22 @@ def deploy(stage: Stage) -> None:
     stage.took["deploying the stack"] = time.monotonic() - began
     stage.made["source"] = account.put_secret("new", stage.new)
     account.wait_until_deployed(*stage.targets.values())
-    if "tenant" not in stage.names:
-        return
-    # A tenant wants a distribution that is there.
-    stage.targets["tenant"] = account.make_tenant(
-        "tenant", stage.targets["template"], stage.names["tenant"], stage.made["old"]
-    )
-    account.wait_until_deployed(stage.targets["tenant"])
 
 
 # Scenes
+
+
+def make_a_tenant(stage: Stage) -> None:
+    """CloudFront takes the certificate that covers the domain for a proof that the domain is ours."""
+    account = stage.account
+    if stage.roots:
+        raise LeftOut("CloudFront wants a certificate of a public authority for the domain of a tenant.")
+    template = stage.targets.get("template")
+    if template is None:
+        raise Failed(stage.made["no template"])
+    domain = stage.names["tenant"]
+    stage.targets["tenant"] = account.make_tenant("tenant", template, domain, stage.made["old"])
+    account.wait_until_deployed(stage.targets["tenant"])
 
 
 def plan(stage: Stage) -> None:
@@ -164,14 +175,15 @@ def plan(stage: Stage) -> None:
 def refuse_an_uncovered_alias(stage: Stage) -> None:
     """The certificate is for another name, and self-made: no public authority would sign it. That is a finding too,
     and it comes first; both are in the cause."""
-    if not stage.names:
-        raise LeftOut("no target has an alias, since CloudFront takes none with a private certificate.")
+    names = [name for part, name in stage.names.items() if part in stage.targets]
+    if not names:
+        raise LeftOut("no target has an alias here.")
     other = self_signed(f"{stage.account.run.name}.invalid", stage.old)
     source = stage.account.put_secret("uncovered", other)
     before = _served(stage), _things(stage)
     done = rotate(stage, "uncovered", stage.made["old"], source=source)
     _ends(done, "FAILED", "CertificateInvalid")
-    for word in ("[AliasNotCovered]", *stage.names.values()):
+    for word in ("[AliasNotCovered]", *names):
         if word not in done.cause:
             raise Failed(f"the cause does not name {word}: {done.cause}")
     _same("what there is after a refusal", (_served(stage), _things(stage)), before)
@@ -248,6 +260,7 @@ def rotate_iam(stage: Stage) -> None:
 
 
 SCENES: Final = (
+    Scene("tenant", "A tenant of a multi-tenant distribution is made without any change of DNS.", make_a_tenant),
     Scene("plan", "A dry run plans for every target and changes nothing.", plan),
     Scene("uncovered", "A certificate that covers no alias is refused before any write.", refuse_an_uncovered_alias),
     Scene("roll-back", "A broken target stops the rotation, and all that was moved is put back.", roll_back, ("plan",)),
