@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 from xml.etree import ElementTree
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -104,20 +104,25 @@ class Replay:
     def _learn(self, was: Members, now: Members, *headers: dict[str, str | None]) -> None:
         """What stands at the same place is the same thing."""
         here = dict(now)
-        pairs = [(value, here[path]) for path, value in was if path in here]
-        pairs += [(headers[0].get(name) or "", headers[1].get(name) or "") for name in ("etag", "location")]
         for path, name in was:
             # Rotations name what they upload.
             if path.endswith("/ServerCertificateName") and here.get(path, name) != name:
                 self._names[name] = here[path]
-        for recorded, local in pairs:
-            ids = _ID.findall(recorded), _ID.findall(local)
-            if len(ids[0]) == len(ids[1]):
-                self.local.update(zip(*ids, strict=True))
+        for path, value in was:
+            # Lists come in any order, so what is known already is known better.
+            self.local = dict(_pairs(value, here.get(path, ""))) | self.local
+        for name in ("etag", "location"):
+            self.local.update(_pairs(headers[0].get(name) or "", headers[1].get(name) or ""))
 
     def _catch_up(self, call: dict[str, Any]) -> None:
         """Takes a target to where the rotation had taken it when it was read."""
-        if call["answer"]["status"] != 200 or not call["operation"].startswith("Get"):
+        if call["operation"] == "ListServerCertificates" and call["answer"]["status"] == 200:
+            # What is not in the list any more a rotation has deleted.
+            listed = self._translated(call["answer"]["body"])
+            for one in self.aws.state()["iam_certificates"]:
+                if one["ServerCertificateId"] not in listed and not one["InUseBy"]:
+                    self.aws.client("iam").delete_server_certificate(ServerCertificateName=one["ServerCertificateName"])
+        if call["answer"]["status"] != 200 or not call["operation"].startswith(("Get", "Update")):
             return
         answer = dict(members(call["answer"]["body"]))
         found = re.search(r"/(distribution|distribution-tenant)/([A-Za-z0-9_]+)", call["request"]["path"])
@@ -132,7 +137,12 @@ class Replay:
             ),
             "",
         )
-        if status := next((answer[path] for path in answer if re.fullmatch("[A-Za-z]+/Status", path)), ""):
+        status = next((answer[path] for path in answer if re.fullmatch("[A-Za-z]+/Status", path)), "")
+        if call["operation"].startswith("Update"):
+            # It was taken, so nothing was in the way.
+            self._control(kind, target, {"propagation_seconds": 0})
+            return
+        if status:
             # As far as the record says: the local AWS stays in progress until then.
             self._control(kind, target, {"propagation_seconds": 0 if status == "Deployed" else 1e9})
         state = self.aws.state()
@@ -223,7 +233,7 @@ class Replay:
             body = urlencode(dict(zip(values, exchanged, strict=True)))
         else:
             body = self._with_certificates(body)
-        target = self._translated(request["path"])
+        target = quote(self._translated(unquote(request["path"])), safe="/*")
         if request["query"]:
             target += "?" + self._translated(request["query"])
         scope = f"20260101/us-east-1/{_SIGNED[call['service']]}/aws4_request"
@@ -317,6 +327,11 @@ def differences(was: Answer, now: Answer, translated: Callable[[str], str]) -> I
     for path, value in recorded:
         if path in values and value and not _PASSING.search(path) and _bare(translated(value)) != _bare(values[path]):
             yield f"{_name(path)} is {value!r}, here {values[path]!r}"
+
+
+def _pairs(recorded: str, local: str) -> list[tuple[str, str]]:
+    ids = _ID.findall(recorded), _ID.findall(local)
+    return list(zip(*ids, strict=True)) if len(ids[0]) == len(ids[1]) else []
 
 
 def _name(path: str) -> str:
