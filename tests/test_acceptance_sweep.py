@@ -12,8 +12,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,10 @@ def _settle(aws: LocalAws) -> None:
 # Killing
 
 
+# While a rotation goes on: looks at what there is cost more than the calls that they follow.
+_LOOK_SECONDS = 0.4
+
+
 class Killed(BaseException):
     """As SIGKILL: nobody catches it, and no call gets through any more, not that of a `finally` either."""
 
@@ -275,6 +280,7 @@ class Killer:
     def __init__(self, aws: LocalAws, run: Run, at: Mark | None = None) -> None:
         self.aws, self.run, self.at = aws, run, at
         self.armed = self.dead = False
+        self.looked = 0.0
         self.write = ""
         self.marks: list[Mark] = []
         self.calls = 0
@@ -296,6 +302,10 @@ class Killer:
         self.calls += 1
         if not operation.startswith(("Get", "List", "Describe", "TestState")):
             self.write = operation
+        elif time.monotonic() < self.looked + _LOOK_SECONDS:
+            # A read changes nothing itself. What a rotation does meanwhile is seen at the next look.
+            return
+        self.looked = time.monotonic()
         mark = self.write, self._signature()
         if mark not in self.marks:
             self.marks.append(mark)
@@ -355,7 +365,8 @@ class Theatre:
 
     def sweep(self) -> int:
         account = Account(open_session(REGION), Run.new(THEN), 0.05)
-        return sweep.sweep(account, lambda run: sweep.is_due(run, THEN, dt.timedelta(hours=24)), lambda: True)
+        with redirect_stdout(StringIO()):
+            return sweep.sweep(account, lambda run: sweep.is_due(run, THEN, dt.timedelta(hours=24)), lambda: True)
 
 
 def _ask(stage: Stage) -> None:

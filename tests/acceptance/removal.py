@@ -10,6 +10,7 @@ off in a later round, so the order of things comes about by itself and all distr
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +29,9 @@ _NOT_YET: Final = frozenset(
         *("IllegalUpdate", "WAFUnavailableEntityException", "WAFInternalErrorException", "InvalidRequestException"),
     )
 )
+# A refusal is believed when it was said so often: rights, too, take a while to count everywhere.
+_REFUSALS: Final = 3
+_GRACE_ROUNDS: Final = 40
 _GONE: Final = frozenset(
     (
         *("NoSuchDistribution", "EntityNotFound", "NoSuchFunctionExists", "WAFNonexistentItemException"),
@@ -103,7 +107,7 @@ def _cure(error: ClientError) -> str:
 
 def remove(account: Account, things: Iterable[Thing], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
     """Removes these, side by side; returns a sentence for each that is left."""
-    waiting, left, why = list(things), [], dict[Thing, str]()
+    waiting, left, why, refused = list(things), [], dict[Thing, str](), Counter[Thing]()
     told = time.monotonic()
     deadline = told + patience_seconds
     while waiting:
@@ -118,12 +122,16 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
                 why[thing] = words(error)
                 code = error.response["Error"]["Code"]
                 gone = code in _GONE
-                if not gone and code not in _NOT_YET:
+                refused[thing] += not gone and code not in _NOT_YET
+                if refused[thing] == _REFUSALS:
                     left.append(f"{thing}: {why[thing]} {_cure(error)}")
                     waiting.remove(thing)
                     continue
             if gone:
                 waiting.remove(thing)
+        if left and not any(thing.kind in ("tenant", "distribution", "stack") for thing in waiting):
+            # The others may well be in use by what is left.
+            deadline = min(deadline, time.monotonic() + _GRACE_ROUNDS * account.poll_seconds)
         if waiting and time.monotonic() > deadline:
             late = "it takes longer than this. Sweep again: that goes on where this stopped."
             return left + [f"{thing}: {why.get(thing, late)}" for thing in waiting]

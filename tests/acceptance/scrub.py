@@ -89,6 +89,9 @@ class Scrubber:
             if call["operation"].startswith(("Create", "Import", "Upload", "Copy", "Request", "Start", "Publish")):
                 # What AWS calls the things that were made.
                 self._ours.update(_identifiers(body))
+            if about_ours:
+                # A certificate that our distributions serve is of a rotation.
+                self._ours.update(re.findall(r"<IAMCertificateId>([^<]+)<", body))
             if not about_ours and call["operation"].startswith(("List", "Describe", "GetResources")):
                 body = self._only_ours(body) if call["service"] != "service-quotas" else body
             scrubbed["answer"] = dict(answer, headers=self._headers(answer["headers"]), body=self.body(body))

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import edge_certificates
 from .cloudfront import CloudFront, Distribution, Resource, Tenant
-from .document import build, find, find_all, parse, put, remove, text
+from .document import build, find, find_all, local_name, parse, put, remove, text
 
 _edits = itertools.count(1)
 _CERTIFICATE_FIELDS = ("CloudFrontDefaultCertificate", "ACMCertificateArn", "IAMCertificateId")
@@ -61,10 +61,12 @@ def _change_certificate(backend: CloudFront, resource: Resource, fields: dict[st
     else:
         element = find(document, "ViewerCertificate")
         assert element is not None, "every stored configuration has one"
-        for name in _CERTIFICATE_FIELDS:
+        # Where the old one was: CloudFront's order of elements is always the same.
+        at = next((n for n, one in enumerate(element) if local_name(one) in _CERTIFICATE_FIELDS), len(element))
+        for name in (*_CERTIFICATE_FIELDS, *fields):
             remove(element, name)
-        for name, value in fields.items():
-            put(element, build(name, value))
+        for n, (name, value) in enumerate(fields.items()):
+            element.insert(min(at, len(element)) + n, build(name, value))
     _replace(backend, resource, document)
 
 
