@@ -108,7 +108,7 @@ format: tools ## Rewrite Rust and Python as check wants them
 
 # On AWS: credentials as boto3 finds them. A file's name must not have a space in it.
 acceptance: package ## Play everything on an AWS account DOMAIN=… OLD="chain key" NEW="chain key" [YES=1]; LOCAL=1: on the local AWS
-	PYTHONPATH=tests $(VENV)/bin/python -m acceptance run $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(YES),--yes) $(if $(BESIDE),--beside)
+	PYTHONPATH=tests $(VENV)/bin/python -m acceptance run $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(LOG_RIGHTS),--log-rights) $(if $(YES),--yes) $(if $(BESIDE),--beside)
 
 acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)

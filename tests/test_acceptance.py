@@ -117,6 +117,7 @@ def test_every_promise_is_kept(person: Person, capsys: pytest.CaptureFixture[str
         assert sentence in page
     assert f"Passed: {len(SCENES)} of {len(SCENES)} promises kept" in page
     assert "local AWS, **so nothing here says anything about AWS**" in page
+    assert "a bucket that LogBuckets does not name" in page
     # All that costs is said before anything is made.
     before, _, _ = said.out.partition("Certificates, a web ACL")
     assert "certrot-acc-" in before and "USD" in before and DOMAIN in before
@@ -328,8 +329,9 @@ def test_a_promise_that_is_not_kept(person: Person, capsys: pytest.CaptureFixtur
     ownership = "Could not verify Domain Name ownership. It may not be pointing to a valid CloudFront resource."
     tenant = {"service": "cloudfront", "operation": "CreateDistributionTenant", "code": "InvalidArgument"}
     person.aws.control("POST", "faults", tenant | {"message": ownership})
-    assert main(person.command("--yes")) == 1
+    assert main(person.command("--yes", "--log-rights")) == 1
     said = capsys.readouterr()
+    assert "a bucket that LogBuckets names" in said.out
     assert "rotate: NOT KEPT: " in said.out and "AccessDenied" in said.out, said.out[-3000:]
     assert f"tenant: NOT KEPT: AWS refused CreateDistributionTenant: InvalidArgument: {ownership}" in said.out
     assert "uncovered: left out" in said.out

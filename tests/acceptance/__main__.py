@@ -75,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     for which in ("old", "new"):
         run.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
     run.add_argument("--roots", type=Path, help="roots of a private authority, PEM; see docs/acceptance.md")
+    run.add_argument("--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown the need")
     run.add_argument("--yes", action="store_true", help="do not ask")
     run.add_argument("--beside", action="store_true", help="though an earlier run has left something, or is running")
     run.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")
@@ -159,6 +160,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         tell,
         options.settle_seconds,
         roots,
+        options.log_rights,
     )
     record = Record(run, now, recorded.client("sts").meta.endpoint_url)
     try:

@@ -71,7 +71,7 @@ def attempt(call: Callable[[], Any]) -> str:
 def associations(stage: Stage) -> Iterator[str]:
     what = {
         "web-acl": "a web ACL",
-        "logs": "access logs in a bucket",
+        "logs": f"access logs in a bucket that LogBuckets {'names' if stage.log_rights else 'does not name'}",
         "function": "a CloudFront function",
         "template": "tenants",
         "tenant": "a template",

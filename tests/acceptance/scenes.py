@@ -62,6 +62,8 @@ class Stage:
     iam_settles_seconds: float = 20
     # roots of a private authority, if it is one
     roots: Path | None = None
+    # whether the functions have the rights on the bucket for access logs
+    log_rights: bool = False
     # part -> id of distribution or tenant
     targets: dict[str, str] = field(default_factory=dict)
     # other things by what they are: certificates, source, web ACL, buckets
@@ -137,6 +139,7 @@ def deploy(stage: Stage) -> None:
         artifacts,
         stage.roots,
         SecretNames=f"{account.run.name}/*",
+        LogBuckets=stage.made["logs"] if stage.log_rights else "",
         # Nothing looks at the account's certificates by itself.
         LookSchedule="cron(0 0 1 1 ? 2199)",
         LogRetentionDays="1",
