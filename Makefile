@@ -111,7 +111,7 @@ acceptance: package ## Play everything on an AWS account DOMAIN=… OLD="chain k
 acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)
 
-acceptance-replay: package ## Hold the local AWS against what an acceptance run has recorded RECORD=folder
+acceptance-replay: tools ## Hold the local AWS against what an acceptance run has recorded RECORD=folder
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.replay $(RECORD)
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
