@@ -377,11 +377,13 @@ def _ask(stage: Stage) -> None:
 # What is killed, and what must be there before it can be. A scene is played on a fresh stage, not after all those
 # before it: what they leave behind is what `make` and `deploy` have made. The other calls of a run (TestState, the
 # first look) change nothing; that the calls of a phase between two marks change nothing either is what a mark means.
+_ALL = (scenes.make, scenes.deploy, scenes.make_a_tenant)
 PHASES: dict[str, tuple[Callable[[Stage], None], tuple[Callable[[Stage], None], ...]]] = {
     "make": (scenes.make, ()),
     "deploy": (scenes.deploy, (scenes.make,)),
-    **{scene.name: (scene.play, (scenes.make, scenes.deploy)) for scene in scenes.SCENES},
-    "questions": (_ask, (scenes.make, scenes.deploy)),
+    "tenant": (scenes.make_a_tenant, (scenes.make, scenes.deploy)),
+    **{scene.name: (scene.play, _ALL) for scene in scenes.SCENES if scene.name != "tenant"},
+    "questions": (_ask, _ALL),
 }
 
 

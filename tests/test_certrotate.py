@@ -11,6 +11,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -554,3 +556,85 @@ def test_the_source_is_what_was_put(tool: Tool):
     path = tool.directory / "bundle.json"
     path.write_text(as_json(leaf))
     assert tool.json("check", path)["fit"]
+
+
+# --- What it needs
+
+
+@contextmanager
+def heard(account: Account) -> Iterator[tuple[dict[str, str], Proxy]]:
+    """The environment of somebody whose calls to both halves of the local AWS are written down, and who hears them."""
+    environment, urls = dict(account.aws.environment), []
+    with ExitStack() as stack:
+        for upstream in (account.aws.platform, account.aws.services):
+            port = free_port()
+            urls.append(f"http://127.0.0.1:{port}")
+            command = [sys.executable, "-m", "local_aws.fault_proxy", "--upstream", upstream, "--port", str(port)]
+            process = stack.enter_context(
+                subprocess.Popen(
+                    command,
+                    env=account.aws.environment | {"PYTHONPATH": str(ROOT / "tests")},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            stack.callback(process.terminate)
+            wait_until_it_answers(process, f"{urls[-1]}{CONTROL}/health")
+            environment = {
+                name: urls[-1] if name.startswith("AWS_ENDPOINT_URL") and value == upstream else value
+                for name, value in environment.items()
+            }
+        yield environment, Proxy(*urls)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def documented(command: str) -> set[str]:
+    """The actions that the pages say a command needs: of who follows a rotation, and its rows in the table."""
+    page = (ROOT / "docs/deployment.md").read_text().partition("## Who may start a rotation")[2]
+    policy = json.loads(page.partition("```json")[2].partition("```")[0])
+    found = {action for one in policy["Statement"] for action in listed(one["Action"])}
+    table = (ROOT / "docs/certrotate.md").read_text().partition("\n## What it needs\n")[2]
+    for commands, actions in re.findall(r"^\| (.*?) \| (.*?) \|$", table, re.MULTILINE):
+        everybody = commands.startswith("all but") and f"`{command}`" not in commands
+        if everybody or (f"`{command}`" in commands and not commands.startswith("all but")):
+            service = ""
+            for name in re.findall(r"`((?:[a-z0-9]+:)?[A-Z]\w+)`", actions):
+                service = name.rpartition(":")[0] or service
+                found.add(f"{service}:{name.rpartition(':')[2]}")
+            if "reading the source" in actions:
+                found.add("secretsmanager:GetSecretValue")
+            if "those of `list`" in actions:
+                found |= documented("list")
+    return found
+
+
+# What calls are decided as, where it is not their own name.
+DECIDED_AS = {"s3:ListObjectsV2": "s3:ListBucket"}
+SERVICES = {"service-quotas": "servicequotas", "stepfunctions": "states"}
+
+
+def test_what_it_calls_is_what_the_page_says_it_needs(tool: Tool):
+    account = tool.account
+    old, _, source = old_and_new(account)
+    account.stored("iam", aged(account, 10))
+    name = f"test-{account.number}"
+    commands = {
+        "list": ["list"],
+        "plan": ["plan", source, "--old", old],
+        "adopt": ["adopt", old, "--source", source, "--yes"],
+        "put": ["put", tool.file(account.leaf(*NAMES, days=300)), "--source", source, "--yes"],
+        "start": ["start", source, "--old", old, "--yes", "--name", name, "--detach"],
+        "watch": ["watch", name, "--interval", "1"],
+        "report": ["report", name],
+    }
+    with heard(account) as (environment, proxy):
+        for command, arguments in commands.items():
+            # Every call waits for nothing, which is written down like any other fault.
+            proxy.rules([{"latency": {"dist": "uniform", "min_ms": 0, "max_ms": 0}}])
+            tool.run(*arguments, **{k: v for k, v in environment.items() if k.startswith("AWS_ENDPOINT")})
+            called = {f"{SERVICES.get(one.service, one.service)}:{one.operation}" for one in proxy.fired()}
+            assert called, command
+            assert {DECIDED_AS.get(call, call) for call in called} - documented(command) == set(), command

