@@ -6,7 +6,7 @@ use rotation_core::watch::Decision;
 use rotation_steps::start_rotation::Output;
 use serde_json::{Value, json};
 
-use crate::account::{Account, Execution, SECRET, now};
+use crate::account::{Account, Execution, OBJECT, SECRET, now};
 use crate::certificates::certificates;
 use crate::every_step::assert_no_key;
 use crate::fake_aws::{At, Call, Fault, Kind};
@@ -442,6 +442,12 @@ pub(crate) async fn calls() -> Vec<Call> {
         rig.change(|account| account.put_source(&certificates().old.source()));
         look(&rig, all()).await;
         look(&rig, json!({"look": "ASCA0000000000000001"})).await;
+        rig.change(|account| {
+            account.secrets.clear();
+            account.parameters.clear();
+            account.objects.remove(OBJECT);
+        });
+        look(&rig, all()).await;
         calls.extend(rig.calls());
     }
     calls
