@@ -447,6 +447,7 @@ pub(crate) struct Request {
 impl Request {
     fn of(request: &HttpRequest) -> Self {
         let header = |name: &str| request.headers().get(name).map(str::to_owned);
+        assert!(request.uri().starts_with("https://"), "{}", request.uri());
         let scope = header("authorization").expect("a signed request");
         // Credential=ID/DATE/REGION/SERVICE/aws4_request
         let mut scope = scope.split('/').skip(2);
