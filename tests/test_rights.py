@@ -28,7 +28,10 @@ DEFINITION = json.loads((ROOT / "statemachine/rotation.asl.json").read_text())
 OTHER_ACCOUNT = "444455556666"
 SOURCE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/sources"
 # With everything that a parameter may switch on.
-EVERYTHING = {"SourceBucket": "sources", "SourceKeyArn": SOURCE_KEY}
+EVERYTHING = {
+    **{"SourceBucket": "sources", "SourceKeyArn": SOURCE_KEY},
+    **{"LogBuckets": "access-logs-*", "EdgeFunctions": "edge-*"},
+}
 
 
 # --- Calls
@@ -125,6 +128,34 @@ ALSO = [
         "{resource}",
         "IAM User Guide, Tag server certificates",
         {"aws:TagKeys": "KEY"},
+    ),
+    # Of distributions that have these; whether CloudFront asks again when they do not change, nobody knows.
+    *(
+        Also("cloudfront:UpdateDistribution", action, on, source)
+        for source, actions, on in [
+            (
+                "Service Authorization Reference, API operations defined by Amazon CloudFront",
+                ["cloudfront:GetVpcOrigin"],
+                f"arn:aws:cloudfront::{ACCOUNT}:vpcorigin/ID",
+            ),
+            (
+                "aws/aws-sdk-java#2901: Unable to verify read permissions on Web ACL",
+                ["wafv2:GetWebACL"],
+                f"arn:aws:wafv2:{REGION}:{ACCOUNT}:global/webacl/NAME/ID",
+            ),
+            ("the same of AWS WAF Classic", ["waf:GetWebACL"], f"arn:aws:waf::{ACCOUNT}:webacl/ID"),
+            (
+                "CloudFront Developer Guide, Permissions for standard logging (legacy)",
+                ["s3:GetBucketAcl", "s3:PutBucketAcl"],
+                "arn:aws:s3:::access-logs-1",
+            ),
+            (
+                "CloudFront Developer Guide, Set up IAM permissions and roles for Lambda@Edge",
+                ["lambda:GetFunction", "lambda:EnableReplication", "lambda:DisableReplication"],
+                f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:edge-1:3",
+            ),
+        ]
+        for action in actions
     ),
     Also(
         "servicequotas:RequestServiceQuotaIncrease",
@@ -370,7 +401,8 @@ FOREIGN = [
     ("*", "kms:Decrypt", SOURCE_KEY, "kms:ViaService", f"ec2.{REGION}.amazonaws.com"),
     ("cloudwatch.amazonaws.com", "kms:*", "*", "aws:SourceAccount", OTHER_ACCOUNT),
     ("states.amazonaws.com", "sts:AssumeRole", "*", "aws:SourceAccount", OTHER_ACCOUNT),
-    ("events.amazonaws.com", "*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/other"),
+    # Any rule of the account may use the queue: what EventBridge cuts the names of rules to, no pattern could say.
+    ("events.amazonaws.com", "lambda:*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/other"),
     ("events.amazonaws.com", "*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{OTHER_ACCOUNT}:rule/{{rule}}"),
 ]
 
@@ -543,7 +575,7 @@ def test_an_increase_of_each_quota_that_is_watched_is_among_the_calls() -> None:
 
 def test_without_parameters_only_what_they_switch_on_is_not_allowed() -> None:
     aws = translate()
-    switched_on = re.compile(r"arn:aws:s3:::sources\b|arn:aws:kms:.*:key/sources")
+    switched_on = re.compile(r"arn:aws:s3:::(sources|access-logs-1)\b|arn:aws:kms:.*:key/sources|.*:function:edge-1:3")
     for call, is_allowed in results(aws, calls_of(aws)):
         assert is_allowed != bool(switched_on.match(call.resource)), str(call)
 
