@@ -144,7 +144,7 @@ pub enum WriteError {
     /// Another change of the certificate is on its way.
     #[error("another certificate change is in progress")]
     CertificateChangeInProgress,
-    /// `InvalidViewerCertificate`.
+    /// `InvalidViewerCertificate`, or another code with words about the certificate.
     #[error("the certificate is not accepted: {message}")]
     CertificateNotAccepted {
         /// CloudFront's words.
@@ -168,6 +168,10 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    fn empty() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
+
     fn of<F: Into<T>>(items: Option<Vec<F>>, next: Option<String>) -> Self {
         Self {
             items: items.unwrap_or_default().into_iter().map(F::into).collect(),
@@ -245,7 +249,11 @@ pub async fn tenants_by_certificate(
 ) -> Result<Page<TenantFacts>, AwsError> {
     let request = client.list_distribution_tenants_by_customization().certificate_arn(arn);
     let answer = request.set_marker(marker).send().await;
-    let list = answer.during("ListDistributionTenantsByCustomization", arn)?;
+    let list = match answer.during("ListDistributionTenantsByCustomization", arn) {
+        // CloudFront knows of no use of a certificate that was deleted, or imported a moment ago.
+        Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
+        answer => answer?,
+    };
     Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
@@ -259,7 +267,11 @@ pub async fn tenants_of(
         DistributionTenantAssociationFilter::builder().distribution_id(distribution_id).build();
     let request = client.list_distribution_tenants().association_filter(filter);
     let answer = request.set_marker(marker).send().await;
-    let list = answer.during("ListDistributionTenants", distribution_id)?;
+    let list = match answer.during("ListDistributionTenants", distribution_id) {
+        // The template was deleted meanwhile.
+        Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
+        answer => answer?,
+    };
     Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
@@ -463,20 +475,48 @@ pub async fn write_config(
             .during("UpdateDistributionTenant", id)
             .map(drop),
     };
-    written.map_err(|error| match error.code.as_deref() {
+    let error = match written {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    // Of a tenant the same code says that something it names does not exist: then the tenant itself is there.
+    if *kind == TargetKind::Tenant && error.is("EntityNotFound") {
+        match get_tenant(client, id).await {
+            Ok(None) => return Err(WriteError::Gone),
+            Ok(Some(_)) => {}
+            Err(error) => return Err(WriteError::Aws(error)),
+        }
+    }
+    Err(refused(error))
+}
+
+/// What CloudFront means by not writing.
+///
+/// Its codes alone do not say it: the model of `UpdateDistributionTenant` has no `InvalidViewerCertificate` and no
+/// `IllegalUpdate`, so a certificate that is not visible yet, or a change that is under way, must come under
+/// another one of that operation's codes. What names the certificate is believed to be about it; it is tried again
+/// for some minutes and then is final all the same.
+fn refused(error: AwsError) -> WriteError {
+    let words = error.message.to_ascii_lowercase();
+    let is_about_the_certificate = words.contains("certificate");
+    match error.code.as_deref() {
         Some("PreconditionFailed" | "InvalidIfMatchVersion") => WriteError::Changed,
-        Some("IllegalUpdate")
-            if error.message.contains("viewer certificate change")
-                && error.message.contains("in progress") =>
+        Some("NoSuchDistribution") => WriteError::Gone,
+        Some("IllegalUpdate" | "InvalidArgument" | "InvalidAssociation")
+            if words.contains("certificate change") && words.contains("in progress") =>
         {
             WriteError::CertificateChangeInProgress
         }
         Some("InvalidViewerCertificate") => {
             WriteError::CertificateNotAccepted { message: error.message }
         }
-        Some("NoSuchDistribution" | "EntityNotFound") => WriteError::Gone,
+        Some("InvalidArgument" | "InvalidAssociation" | "EntityNotFound")
+            if is_about_the_certificate =>
+        {
+            WriteError::CertificateNotAccepted { message: error.message }
+        }
         _ => WriteError::Aws(error),
-    })
+    }
 }
 
 impl From<DistributionSummary> for DistributionFacts {
