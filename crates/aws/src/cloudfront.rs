@@ -7,7 +7,7 @@ use aws_sdk_cloudfront::Client;
 use aws_sdk_cloudfront::types::{
     ConnectionMode, Distribution, DistributionSummary, DistributionTenant,
     DistributionTenantAssociationFilter, DistributionTenantSummary, DomainResult, DomainStatus,
-    SslSupportMethod, ViewerCertificate,
+    LambdaFunctionAssociations, SslSupportMethod, ViewerCertificate,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+use rotation_core::rights::Association;
 use serde::{Deserialize, Serialize};
 
 use crate::config_document::ConfigDocument;
@@ -62,6 +63,9 @@ pub struct DistributionFacts {
     pub staging: bool,
     /// Is it the template of tenants?
     pub tenant_only: bool,
+    /// What it is associated with, as far as a list shows it: access logs are not in it.
+    #[serde(default)]
+    pub associations: Vec<Association>,
 }
 
 /// What a list says of a distribution tenant.
@@ -83,6 +87,9 @@ pub struct TenantFacts {
     pub certificate_arn: Option<String>,
     /// Deployed?
     pub status: Status,
+    /// What it is associated with itself.
+    #[serde(default)]
+    pub associations: Vec<Association>,
 }
 
 /// What one read says of a target.
@@ -523,6 +530,7 @@ impl From<DistributionSummary> for DistributionFacts {
     fn from(summary: DistributionSummary) -> Self {
         let viewer = summary.viewer_certificate.as_ref();
         Self {
+            associations: associations(&summary),
             status: Status::of(&summary.status),
             certificate: viewer.and_then(certificate_ref),
             ssl_support_method: viewer
@@ -541,7 +549,13 @@ impl From<DistributionSummary> for DistributionFacts {
 
 impl From<DistributionTenantSummary> for TenantFacts {
     fn from(summary: DistributionTenantSummary) -> Self {
+        let web_acl = summary.customizations.as_ref().and_then(|all| all.web_acl.as_ref());
         Self {
+            associations: web_acl
+                .and_then(|own| own.arn.as_ref())
+                .map(|_| Association::WebAcl)
+                .into_iter()
+                .collect(),
             status: Status::of(summary.status.as_deref().unwrap_or_default()),
             certificate_arn: summary
                 .customizations
@@ -555,6 +569,25 @@ impl From<DistributionTenantSummary> for TenantFacts {
             distribution_id: summary.distribution_id,
         }
     }
+}
+
+fn associations(summary: &DistributionSummary) -> Vec<Association> {
+    let functions =
+        |all: &Option<LambdaFunctionAssociations>| all.as_ref().is_some_and(|all| all.quantity > 0);
+    let default = summary.default_cache_behavior.iter();
+    let others = summary.cache_behaviors.iter().flat_map(|all| all.items());
+    let runs_functions = default.map(|one| &one.lambda_function_associations).any(functions)
+        || others.map(|one| &one.lambda_function_associations).any(functions);
+    let origins = summary.origins.iter().flat_map(|all| &all.items);
+    let has_vpc_origin = origins.into_iter().any(|origin| origin.vpc_origin_config.is_some());
+    [
+        (!summary.web_acl_id.is_empty()).then_some(Association::WebAcl),
+        runs_functions.then_some(Association::EdgeFunction),
+        has_vpc_origin.then_some(Association::VpcOrigin),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn certificate_ref(viewer: &ViewerCertificate) -> Option<ViewerCertificateRef> {

@@ -8,6 +8,7 @@ use rotation_aws::cloudfront::{
 use rotation_aws::config_document::ConfigDocument;
 use rotation_aws::error::ErrorKind;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+use rotation_core::rights::Association;
 
 use crate::material::{COMMON, answer, assert_kind, xml_error};
 
@@ -92,6 +93,80 @@ async fn every_page_of_distributions() {
     assert!(all[0].tenant_only && !all[0].staging);
     assert_eq!(all[1].certificate, Some(ViewerCertificateRef::Iam("ASCA1".into())));
     assert!(all[1].staging && !all[1].tenant_only);
+}
+
+/// What a list shows of a distribution that CloudFront may ask for further rights on.
+#[tokio::test(start_paused = true)]
+async fn associations_of_distributions_and_tenants() {
+    use Association::{EdgeFunction, VpcOrigin, WebAcl};
+    const NO_ACL: &str = "<WebACLId></WebACLId>";
+    const ACL: &str = "<WebACLId>arn:aws:wafv2:us-east-1:111122223333:global/webacl/a/1</WebACLId>";
+    const CLASSIC: &str = "<WebACLId>473e64fd-f30b-4765-81a0-62ad96dd167a</WebACLId>";
+    const FUNCTIONS: &str = "<LambdaFunctionAssociations><Quantity>1</Quantity><Items><LambdaFunctionAssociation><LambdaFunctionARN>arn:aws:lambda:us-east-1:111122223333:function:f:2</LambdaFunctionARN><EventType>origin-request</EventType></LambdaFunctionAssociation></Items></LambdaFunctionAssociations>";
+    const NO_FUNCTIONS: &str =
+        "<LambdaFunctionAssociations><Quantity>0</Quantity></LambdaFunctionAssociations>";
+    // Runs at the edge, and no right on it is documented for an update.
+    const EDGE_JS: &str = "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation><FunctionARN>arn:aws:cloudfront::111122223333:function/f</FunctionARN><EventType>viewer-request</EventType></FunctionAssociation></Items></FunctionAssociations>";
+    let behavior = |name: &str, inner: &str| {
+        format!(
+            "<{name}><PathPattern>*</PathPattern><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy>{inner}</{name}>"
+        )
+    };
+    let default = |inner: &str| behavior("DefaultCacheBehavior", inner);
+    let others = |inner: &str| {
+        let two = behavior("CacheBehavior", NO_FUNCTIONS) + &behavior("CacheBehavior", inner);
+        format!("<CacheBehaviors><Quantity>2</Quantity><Items>{two}</Items></CacheBehaviors>")
+    };
+    let origins = |inner: &str| {
+        format!(
+            "<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>d</DomainName>{inner}</Origin></Items></Origins>"
+        )
+    };
+    let vpc = origins("<VpcOriginConfig><VpcOriginId>vo_1</VpcOriginId></VpcOriginConfig>");
+    let no_origins = "<Origins><Quantity>0</Quantity></Origins>".to_owned();
+    for (acl, origins, rest, expected) in [
+        (NO_ACL, no_origins.clone(), String::new(), &[][..]),
+        (ACL, no_origins.clone(), String::new(), &[WebAcl]),
+        (CLASSIC, no_origins.clone(), String::new(), &[WebAcl]),
+        (NO_ACL, no_origins.clone(), default(FUNCTIONS), &[EdgeFunction]),
+        (NO_ACL, no_origins.clone(), others(FUNCTIONS), &[EdgeFunction]),
+        (NO_ACL, no_origins.clone(), default(NO_FUNCTIONS) + &others(EDGE_JS), &[]),
+        (
+            NO_ACL,
+            origins(
+                "<S3OriginConfig><OriginAccessIdentity></OriginAccessIdentity></S3OriginConfig>",
+            ),
+            String::new(),
+            &[],
+        ),
+        (NO_ACL, vpc.clone(), String::new(), &[VpcOrigin]),
+        (ACL, vpc, default(FUNCTIONS), &[WebAcl, EdgeFunction, VpcOrigin]),
+    ] {
+        let item = summary("E1", &format!("<ACMCertificateArn>{OLD}</ACMCertificateArn>"), &rest)
+            .replace("<WebACLId></WebACLId>", acl)
+            .replace(&no_origins, &origins);
+        let rule = mock!(Client::list_distributions)
+            .then_http_response(move || answer(200, &page(&item, "")));
+        let found = distributions(&client(&[&rule]), None).await.unwrap().items;
+        assert_eq!(found[0].associations, expected, "{acl} {origins} {rest}");
+    }
+    for (own, expected) in [
+        ("", &[][..]),
+        ("<WebAcl><Action>disable</Action></WebAcl>", &[]),
+        ("<WebAcl><Action>override</Action><Arn>arn:acl</Arn></WebAcl>", &[WebAcl]),
+    ] {
+        let rest = format!("<Customizations>{own}</Customizations>");
+        let tenant = listed("dt_1", "a.example.com", "active", &rest);
+        let rule = mock!(Client::list_distribution_tenants).then_http_response(move || {
+            let list = format!("<DistributionTenantList>{tenant}</DistributionTenantList>");
+            answer(
+                200,
+                &format!("<ListDistributionTenantsResult>{list}</ListDistributionTenantsResult>"),
+            )
+        });
+        let found = tenants_of(&client(&[&rule]), "E1", None).await.unwrap().items;
+        assert_eq!(found[0].associations, expected, "{own}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
