@@ -21,11 +21,14 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # Programs at a fixed address need no table of what to move when they start: a tenth less to load.
 SMALLER := -C relocation-model=static
+# What each step calls, as it is written down, and as the tests have just seen it.
+CALLS  := crates/steps/tests/steps/calls.txt
+CALLED := $(CARGO_TARGET_DIR)/calls.txt
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # What Amazon Linux 2023 has, and with it Lambda's provided.al2023.
 GLIBC := 2.34
 
-.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay
+.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -80,13 +83,18 @@ noticing: package contenders ## Measure how late Deployed is noticed, by this sy
 test: unit contract rotations pages ## Everything that is tested
 
 unit: ## Decisions, adapters and steps, in Rust
-	cargo test --workspace --locked
+	WRITE_CALLS=$(CALLED) cargo test --workspace --locked
+	@diff $(CALLS) $(CALLED) || { echo 'The steps call (>) what $(CALLS) has not, or no longer (<): make calls'; exit 1; }
+
+calls: ## Write down anew what each step calls
+	WRITE_CALLS=$(CALLED) cargo test --locked --package rotation-steps --test steps
+	cp $(CALLED) $(CALLS)
 
 contract: tools ## State machine, template, code and pages agree; the template can be deployed; the local AWS does what AWS does
-	$(PYTEST) tests/test_contract.py tests/test_deployable.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws tests/bench
+	$(PYTEST) tests/test_contract.py tests/test_rights.py tests/test_policies.py tests/test_deployable.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws tests/bench
 
 rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
-	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_deployable.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/test_report_page.py --ignore tests/local_aws --ignore tests/bench
+	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_rights.py --ignore tests/test_policies.py --ignore tests/test_deployable.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/test_report_page.py --ignore tests/local_aws --ignore tests/bench
 
 pages: tools ## The report in a real browser, at three widths; needs chromium
 	$(PYTEST) tests/test_report_page.py
@@ -113,7 +121,7 @@ acceptance: package ## Play everything on an AWS account DOMAIN=… OLD="chain k
 acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)
 
-acceptance-replay: package ## Hold the local AWS against what an acceptance run has recorded RECORD=folder
+acceptance-replay: tools ## Hold the local AWS against what an acceptance run has recorded RECORD=folder
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.replay $(RECORD)
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network

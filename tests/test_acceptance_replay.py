@@ -1,4 +1,4 @@
-"""The local AWS is held against records: one that is made here, until somebody has an account, and one that is wrong."""
+"""The local AWS is held against records: one that is made here, until there is a real one, and one that is wrong."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -389,16 +388,10 @@ GRANTS = [
 ]
 
 
-def granted(action: str) -> dict[str, list[Any]]:
-    """The resources, by role."""
-    return {name: resources for name, granted, resources in GRANTS if granted == action}
-
-
 def test_every_function_has_a_role_and_a_log_group_of_its_own():
     for name in FUNCTIONS:
         assert function(name)["Role"] == {"Fn::Sub": f"${{{name}Role.Arn}}"}
         assert function(name)["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
-        assert granted("logs:PutLogEvents")[f"{name}Role"] == [{"Fn::Sub": f"${{{name}Logs.Arn}}"}]
     roles = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::IAM::Role"}
     assert roles == {f"{name}Role" for name in FUNCTIONS} | {"RotationStateMachineRole"}
     # Nobody else's policies, which may come to allow more.
@@ -414,112 +407,8 @@ def test_no_action_is_a_wildcard():
     assert {action for _, action, _ in GRANTS if re.search(r"[*?]", action)} == WITH_ASTERISK
 
 
-def test_the_state_machine_may_invoke_its_functions_and_nothing_else():
-    ((role, invoked),) = granted("lambda:InvokeFunction").items()
-    assert role == "RotationStateMachineRole"
-    assert {resource["Fn::Sub"] for resource in invoked} == {f"${{{name}Function.Arn}}" for name in TASKS}
-
-
-# What each function calls in whole rotations with the real steps, and on what: a test in Rust compares the file with
-# such a run.
+# What each step calls in the tests in Rust, which write it down.
 CALLS = ROOT / "crates/steps/tests/steps/calls.txt"
-# Those that go on reading where an attempt before them stopped.
-READS_ON = {kebab(name) for name in FUNCTIONS if "Reading::resume(" in (STEPS / f"{snake(kebab(name))}.rs").read_text()}
-# The names by which permissions are granted, where they are not the call's own.
-GRANTED_AS = {"s3:ListObjectsV2": "s3:ListBucket"}
-# What a call needs besides the permission of its own name, on the same resource, or else on this one.
-ALSO_NEEDED = {
-    "acm:ImportCertificate": [("acm:AddTagsToCertificate", None)],
-    "iam:UploadServerCertificate": [("iam:TagServerCertificate", None)],
-    # Sources: the key that encrypts them, and S3's "not there" instead of "denied".
-    "secretsmanager:GetSecretValue": [("kms:Decrypt", "SourceKeyArn"), ("s3:ListBucket", "source-bucket")],
-    # What a distribution is associated with: docs/deployment.md, "Side permissions of UpdateDistribution".
-    "cloudfront:UpdateDistribution": [
-        ("cloudfront:GetVpcOrigin", "vpcorigin/*"),
-        ("wafv2:GetWebACL", "global/webacl/*"),
-        ("waf:GetWebACL", "webacl/*"),
-        *((action, "log-buckets") for action in ("s3:GetBucketAcl", "s3:PutBucketAcl")),
-        *((action, "function:edge-functions:*") for action in ("lambda:GetFunction", *sorted(WITH_ASTERISK))),
-    ],
-    # The key of the topic.
-    "sns:Publish": [("kms:Decrypt", "notice-key"), ("kms:GenerateDataKey", "notice-key")],
-    # The role that Service Quotas makes for itself.
-    "servicequotas:RequestServiceQuotaIncrease": [
-        ("iam:CreateServiceLinkedRole", "role/aws-service-role/servicequotas.amazonaws.com/AWSServiceRole")
-    ],
-}
-LOGS_AND_TRACES = {
-    *("logs:CreateLogStream", "logs:PutLogEvents"),
-    *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
-}
-
-
-def needed(function: str) -> set[tuple[str, str]]:
-    """The permissions that the calls of a run need, as `service:action` and resource."""
-    found = set()
-    for line in CALLS.read_text().splitlines():
-        name, _, rest = line.partition(" ")
-        if name == kebab(function):
-            call, resource = rest.split(" ")
-            found.add((GRANTED_AS.get(call, call), resource))
-            found |= {(action, other or resource) for action, other in ALSO_NEEDED.get(call, [])}
-            # "Not there" instead of "denied", for notices that were not sent yet and readings that nobody has left.
-            may_be_absent = {"rotation-bucket/notices/*"} | (
-                {"rotation-bucket/rotations/*"} if name in READS_ON else set()
-            )
-            if call == "s3:GetObject" and resource in may_be_absent:
-                found.add(("s3:ListBucket", "rotation-bucket"))
-    return found
-
-
-def named(resource: Any) -> str:
-    """A resource of the template as `calls.txt` names it."""
-    if isinstance(resource, dict):
-        [resource] = resource.values()
-    meanings = {
-        "RotationBucket.Arn": "rotation-bucket",
-        "SourceBucket": "source-bucket",
-        "LogBuckets": "log-buckets",
-        "EdgeFunctions": "edge-functions",
-        "SecretNames": STACK["Parameters"]["SecretNames"]["Default"],
-        "ParameterPaths": STACK["Parameters"]["ParameterPaths"]["Default"],
-        "RotationStateMachine.Name": "rotation",
-        "NoticeKey.Arn": "notice-key",
-        "UndeliveredQueue.Arn": "queue",
-    }
-    # ARNs that are Refs.
-    resource = {"NoticeTopic": "topic", "RotationStateMachine": "rotation"}.get(resource, resource)
-    resource = re.sub(r"\$\{([\w.:]+)\}", lambda name: meanings.get(name[1], "some"), resource)
-    return re.sub(r"^arn:aws:[\w-]+:[\w*-]*:\w*:", "", resource)
-
-
-def test_every_function_may_do_what_it_does_in_a_run_and_nothing_else():
-    for name in FUNCTIONS:
-        needs = needed(name)
-        assert needs, name
-        granted = {
-            (action, named(resource))
-            for role, action, resources in GRANTS
-            if role == f"{name}Role"
-            for resource in resources
-        }
-        assert {action for action, _ in granted} >= LOGS_AND_TRACES, name
-        granted = {(action, resource) for action, resource in granted if action not in LOGS_AND_TRACES}
-        # Lambda itself sends what the function could not handle.
-        if name == STARTS:
-            granted.remove(("sqs:SendMessage", "queue"))
-
-        def allows(grant: tuple[str, str], need: tuple[str, str]) -> bool:
-            (action, resource), (call, thing) = grant, need
-            # Which quotas is the next test's. What is needed as a pattern is granted as no wider one, but for reads of
-            # server certificates: what is to be replaced may lie under any path.
-            fits = fnmatchcase(thing, resource) and ("*" not in thing or thing == resource)
-            any_path = (action, resource) == ("iam:GetServerCertificate", "server-certificate/*")
-            return action == call and (fits or any_path or thing == "quota")
-
-        missing = {need for need in needs if not any(allows(grant, need) for grant in granted)}
-        unused = {grant for grant in granted if not any(allows(grant, need) for need in needs)}
-        assert (missing, unused) == (set(), set()), name
 
 
 def test_clients_are_made_before_the_first_event():
@@ -530,9 +419,3 @@ def test_clients_are_made_before_the_first_event():
         called = {call.partition(":")[0] for step, call, *_ in lines if step == kebab(name)} - later
         made = set(re.findall(r"aws\.(\w+)\(\);", (STEPS / "bin" / f"{kebab(name)}.rs").read_text()))
         assert {"servicequotas" if one == "quotas" else one for one in made} == called, name
-
-
-def test_an_increase_is_permitted_for_the_quotas_that_are_watched():
-    watched = set(re.findall(r'code: "(L-\w+)"', (ROOT / "crates/core/src/quota.rs").read_text()))
-    (quotas,) = granted("servicequotas:RequestServiceQuotaIncrease").values()
-    assert {quota["Fn::Sub"].split("/")[-1] for quota in quotas} == watched

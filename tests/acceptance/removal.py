@@ -269,10 +269,9 @@ def _make_deletable(account: Account, stack: str, run: Run) -> None:
                 )
                 for execution in running:
                     states.stop_execution(executionArn=execution["executionArn"])
-            elif kind == "AWS::IAM::Role":
+            elif resource["LogicalResourceId"] == "UpdateDistributionRole":
                 # IAM keeps a role with a policy that its stack does not know.
-                if BROKEN_TARGET_POLICY in iam.list_role_policies(RoleName=identity)["PolicyNames"]:
-                    iam.delete_role_policy(RoleName=identity, PolicyName=BROKEN_TARGET_POLICY)
+                iam.delete_role_policy(RoleName=identity, PolicyName=BROKEN_TARGET_POLICY)
             elif kind == "AWS::S3::Bucket":
                 tag_bucket(account.client("s3"), identity, run)
         except ClientError as error:

@@ -91,8 +91,7 @@ class Acm(AWSCertificateManagerBackend):
         if in_use_by(self.get_certificate(arn)):
             raise AwsError(
                 "ResourceInUseException",
-                "The certificate is in use by another AWS service in the caller's account. "
-                "Remove the association and try again.",
+                f"Certificate {arn} in account {ACCOUNT} is in use.",
             )
         super().delete_certificate(arn)
 

@@ -222,6 +222,8 @@ class Distribution(Resource):
             )
             if (setting := find(config, name)) is not None
         }
+        # Lists say HTTP2 where configurations say http2.
+        settings["HttpVersion"].text = (settings["HttpVersion"].text or "").upper()
         return build(
             "DistributionSummary",
             {
@@ -421,7 +423,7 @@ class CloudFront(CloudFrontBackend):
             if distribution.policy_id:
                 raise AwsError("IllegalUpdate", _NO_CHANGE_UNDER_CONTINUOUS_DEPLOYMENT)
             if distribution.certificate_change_in_progress:
-                raise AwsError("IllegalUpdate", "Only one viewer certificate change may be in progress at a time")
+                raise AwsError("IllegalUpdate", "Only one viewer certificate change may be in progress at a time.")
         if distribution.staging and text(config, "ContinuousDeploymentPolicyId") != distribution.policy_id:
             raise AwsError("IllegalUpdate", _NO_CHANGE_UNDER_CONTINUOUS_DEPLOYMENT)
         self._check(config, own_id=distribution_id)

@@ -7,7 +7,7 @@ use aws_sdk_cloudfront::Client;
 use aws_sdk_cloudfront::types::{
     ConnectionMode, Distribution, DistributionSummary, DistributionTenant,
     DistributionTenantAssociationFilter, DistributionTenantSummary, DomainResult, DomainStatus,
-    SslSupportMethod, ViewerCertificate,
+    LambdaFunctionAssociations, SslSupportMethod, ViewerCertificate,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+use rotation_core::rights::Association;
 use serde::{Deserialize, Serialize};
 
 use crate::config_document::ConfigDocument;
@@ -62,6 +63,9 @@ pub struct DistributionFacts {
     pub staging: bool,
     /// Is it the template of tenants?
     pub tenant_only: bool,
+    /// What it is associated with, as far as a list shows it: access logs are not in it.
+    #[serde(default)]
+    pub associations: Vec<Association>,
 }
 
 /// What a list says of a distribution tenant.
@@ -83,6 +87,9 @@ pub struct TenantFacts {
     pub certificate_arn: Option<String>,
     /// Deployed?
     pub status: Status,
+    /// What it is associated with itself.
+    #[serde(default)]
+    pub associations: Vec<Association>,
 }
 
 /// What one read says of a target.
@@ -144,7 +151,7 @@ pub enum WriteError {
     /// Another change of the certificate is on its way.
     #[error("another certificate change is in progress")]
     CertificateChangeInProgress,
-    /// `InvalidViewerCertificate`.
+    /// `InvalidViewerCertificate`, or another code with words about the certificate.
     #[error("the certificate is not accepted: {message}")]
     CertificateNotAccepted {
         /// CloudFront's words.
@@ -168,6 +175,10 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    fn empty() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
+
     fn of<F: Into<T>>(items: Option<Vec<F>>, next: Option<String>) -> Self {
         Self {
             items: items.unwrap_or_default().into_iter().map(F::into).collect(),
@@ -245,7 +256,11 @@ pub async fn tenants_by_certificate(
 ) -> Result<Page<TenantFacts>, AwsError> {
     let request = client.list_distribution_tenants_by_customization().certificate_arn(arn);
     let answer = request.set_marker(marker).send().await;
-    let list = answer.during("ListDistributionTenantsByCustomization", arn)?;
+    let list = match answer.during("ListDistributionTenantsByCustomization", arn) {
+        // CloudFront knows of no use of a certificate that was deleted, or imported a moment ago.
+        Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
+        answer => answer?,
+    };
     Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
@@ -259,7 +274,11 @@ pub async fn tenants_of(
         DistributionTenantAssociationFilter::builder().distribution_id(distribution_id).build();
     let request = client.list_distribution_tenants().association_filter(filter);
     let answer = request.set_marker(marker).send().await;
-    let list = answer.during("ListDistributionTenants", distribution_id)?;
+    let list = match answer.during("ListDistributionTenants", distribution_id) {
+        // The template was deleted meanwhile.
+        Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
+        answer => answer?,
+    };
     Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
@@ -463,26 +482,55 @@ pub async fn write_config(
             .during("UpdateDistributionTenant", id)
             .map(drop),
     };
-    written.map_err(|error| match error.code.as_deref() {
+    let error = match written {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    // Of a tenant the same code says that something it names does not exist: then the tenant itself is there.
+    if *kind == TargetKind::Tenant && error.is("EntityNotFound") {
+        match get_tenant(client, id).await {
+            Ok(None) => return Err(WriteError::Gone),
+            Ok(Some(_)) => {}
+            Err(error) => return Err(WriteError::Aws(error)),
+        }
+    }
+    Err(refused(error))
+}
+
+/// What CloudFront means by not writing.
+///
+/// Its codes alone do not say it: the model of `UpdateDistributionTenant` has no `InvalidViewerCertificate` and no
+/// `IllegalUpdate`, so a certificate that is not visible yet, or a change that is under way, must come under
+/// another one of that operation's codes. What names the certificate is believed to be about it; it is tried again
+/// for some minutes and then is final all the same.
+fn refused(error: AwsError) -> WriteError {
+    let words = error.message.to_ascii_lowercase();
+    let is_about_the_certificate = words.contains("certificate");
+    match error.code.as_deref() {
         Some("PreconditionFailed" | "InvalidIfMatchVersion") => WriteError::Changed,
-        Some("IllegalUpdate")
-            if error.message.contains("viewer certificate change")
-                && error.message.contains("in progress") =>
+        Some("NoSuchDistribution") => WriteError::Gone,
+        Some("IllegalUpdate" | "InvalidArgument" | "InvalidAssociation")
+            if words.contains("certificate change") && words.contains("in progress") =>
         {
             WriteError::CertificateChangeInProgress
         }
         Some("InvalidViewerCertificate") => {
             WriteError::CertificateNotAccepted { message: error.message }
         }
-        Some("NoSuchDistribution" | "EntityNotFound") => WriteError::Gone,
+        Some("InvalidArgument" | "InvalidAssociation" | "EntityNotFound")
+            if is_about_the_certificate =>
+        {
+            WriteError::CertificateNotAccepted { message: error.message }
+        }
         _ => WriteError::Aws(error),
-    })
+    }
 }
 
 impl From<DistributionSummary> for DistributionFacts {
     fn from(summary: DistributionSummary) -> Self {
         let viewer = summary.viewer_certificate.as_ref();
         Self {
+            associations: associations(&summary),
             status: Status::of(&summary.status),
             certificate: viewer.and_then(certificate_ref),
             ssl_support_method: viewer
@@ -501,7 +549,13 @@ impl From<DistributionSummary> for DistributionFacts {
 
 impl From<DistributionTenantSummary> for TenantFacts {
     fn from(summary: DistributionTenantSummary) -> Self {
+        let web_acl = summary.customizations.as_ref().and_then(|all| all.web_acl.as_ref());
         Self {
+            associations: web_acl
+                .and_then(|own| own.arn.as_ref())
+                .map(|_| Association::WebAcl)
+                .into_iter()
+                .collect(),
             status: Status::of(summary.status.as_deref().unwrap_or_default()),
             certificate_arn: summary
                 .customizations
@@ -515,6 +569,25 @@ impl From<DistributionTenantSummary> for TenantFacts {
             distribution_id: summary.distribution_id,
         }
     }
+}
+
+fn associations(summary: &DistributionSummary) -> Vec<Association> {
+    let functions =
+        |all: &Option<LambdaFunctionAssociations>| all.as_ref().is_some_and(|all| all.quantity > 0);
+    let default = summary.default_cache_behavior.iter();
+    let others = summary.cache_behaviors.iter().flat_map(|all| all.items());
+    let runs_functions = default.map(|one| &one.lambda_function_associations).any(functions)
+        || others.map(|one| &one.lambda_function_associations).any(functions);
+    let origins = summary.origins.iter().flat_map(|all| &all.items);
+    let has_vpc_origin = origins.into_iter().any(|origin| origin.vpc_origin_config.is_some());
+    [
+        (!summary.web_acl_id.is_empty()).then_some(Association::WebAcl),
+        runs_functions.then_some(Association::EdgeFunction),
+        has_vpc_origin.then_some(Association::VpcOrigin),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn certificate_ref(viewer: &ViewerCertificate) -> Option<ViewerCertificateRef> {

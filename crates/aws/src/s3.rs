@@ -147,9 +147,16 @@ async fn get_bytes(
 
 /// Is there any object under this prefix?
 pub async fn any_under(client: &Client, bucket: &str, prefix: &str) -> Result<bool, AwsError> {
-    let answer = client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send().await;
-    let answer = answer.during("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
-    Ok(!answer.contents.unwrap_or_default().is_empty())
+    let request = client.list_objects_v2().bucket(bucket).prefix(prefix);
+    // A page may be empty, and others follow it.
+    let mut pages = request.into_paginator().page_size(1).send();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
+        if page.contents.is_some_and(|objects| !objects.is_empty()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The keys of all objects under a prefix, in order.

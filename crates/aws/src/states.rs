@@ -28,7 +28,7 @@ pub struct Execution {
     pub stopped: Option<Timestamp>,
     /// The name of the error that it ended with, or its status if there is none.
     pub error: String,
-    /// The cause.
+    /// The cause; empty if there is none, as of `TIMED_OUT`.
     pub cause: String,
     /// Its input; null if it cannot be read.
     pub input: Value,
@@ -65,44 +65,35 @@ fn time(date: &DateTime) -> Timestamp {
     Timestamp::from_second(date.secs()).unwrap_or(Timestamp::MIN)
 }
 
-/// An execution in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its ARN.
-    pub arn: String,
-    /// Its name.
-    pub name: String,
-    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `ABORTED` or `PENDING_REDRIVE`.
-    pub status: String,
-    /// When it was started.
-    pub started: Timestamp,
-}
-
-/// The latest executions of a state machine, the newest first, as many as one page has.
-pub async fn latest(client: &Client, state_machine_arn: &str) -> Result<Vec<Listed>, AwsError> {
-    let answer = client.list_executions().state_machine_arn(state_machine_arn).send().await;
-    let answer = answer.during("ListExecutions", state_machine_arn)?;
-    Ok(answer
-        .executions
-        .into_iter()
-        .map(|one| Listed {
-            started: time(&one.start_date),
-            arn: one.execution_arn,
-            name: one.name,
-            status: one.status.as_str().to_owned(),
-        })
-        .collect())
+/// The ARN of the execution of a state machine that was started last, if there is any. Step Functions lists the
+/// newest first.
+pub async fn latest(client: &Client, state_machine_arn: &str) -> Result<Option<String>, AwsError> {
+    let request = client.list_executions().state_machine_arn(state_machine_arn);
+    // A page may be empty, and others follow it.
+    let mut executions = request.into_paginator().page_size(1).items().send();
+    let latest = executions.next().await.transpose();
+    Ok(latest.during("ListExecutions", state_machine_arn)?.map(|one| one.execution_arn))
 }
 
 /// The state that an execution entered last; none before the first.
+///
+/// Each retry of a state is three events more since it was entered, each lane that has ended four: two hundred are
+/// enough but for a state that is retried for an hour. An execution has 25,000 at most, so this comes to an end;
+/// what went into the states and came out of them is left out, which is most of an answer.
 pub async fn current_state(
     client: &Client,
     execution_arn: &str,
 ) -> Result<Option<String>, AwsError> {
     let request = client.get_execution_history().execution_arn(execution_arn);
-    let answer = request.reverse_order(true).max_results(50).send().await;
-    let events = answer.during("GetExecutionHistory", execution_arn)?.events;
-    Ok(events.into_iter().find_map(|event| Some(event.state_entered_event_details?.name)))
+    let request = request.reverse_order(true).include_execution_data(false);
+    let mut events = request.into_paginator().page_size(200).items().send();
+    while let Some(event) = events.next().await {
+        let event = event.during("GetExecutionHistory", execution_arn)?;
+        if let Some(entered) = event.state_entered_event_details {
+            return Ok(Some(entered.name));
+        }
+    }
+    Ok(None)
 }
 
 /// Does this execution still run?
@@ -114,7 +105,9 @@ pub async fn liveness(client: &Client, execution_arn: &str) -> Result<Liveness, 
     })
 }
 
-/// Starts an execution under this name. False if the name was taken in the last 90 days, by whatever input.
+/// Starts an execution under this name. True if one of this name and this input runs now: it was started, or it ran
+/// already, and Step Functions answers both alike but for the start date. False if the name belongs to one with
+/// another input, or to one that has ended in the last 90 days (API reference, StartExecution; recorded).
 pub async fn start(
     client: &Client,
     state_machine_arn: &str,

@@ -24,7 +24,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
         Some(name) => Ok(arn(machine, name)),
         None => {
             let latest = states::latest(context.aws.states(), machine).await?;
-            latest.into_iter().next().map(|one| one.arn).ok_or_else(|| {
+            latest.ok_or_else(|| {
                 Failure::WillNotDo(
                     "There was no rotation yet: start one with `certrotate start`.".into(),
                 )
@@ -54,11 +54,4 @@ pub(crate) fn folder(context: &Context, arn: &str, execution: &Execution) -> Fol
         redrive_count: execution.redrives,
     };
     Folder::of(&context.settings.bucket, &of)
-}
-
-/// The cause of an execution that failed: the words of the step's error, which Lambda puts into JSON.
-pub(crate) fn cause(execution: &Execution) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(&execution.cause).ok();
-    let said = parsed.as_ref().and_then(|cause| cause["errorMessage"].as_str());
-    said.unwrap_or(&execution.cause).to_owned()
 }

@@ -2,7 +2,7 @@
 
 use rotation_aws::s3;
 use rotation_core::audit::{CameTo, Level, Report as Written, TargetReport};
-use rotation_core::record::Record;
+use rotation_core::record::{Record, words};
 
 use crate::account;
 use crate::args::{Global, Report};
@@ -29,10 +29,19 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
         let key = folder.key(file);
         let bytes = s3::find_bytes(context.aws.s3(), &folder.bucket, &key).await?;
         bytes.ok_or_else(|| {
-            Failure::WillNotDo(format!(
-                "There is no s3://{}/{key}. `certrotate explain ReportNotWritten` says when that is so.",
-                folder.bucket
-            ))
+            Failure::WillNotDo(match found.status.as_str() {
+                // These did not come to their last step.
+                "TIMED_OUT" | "ABORTED" => format!(
+                    "{name} has left no report: {}. {}\n`certrotate explain {}` says what state things are in.",
+                    found.error,
+                    words(&found.error, &found.cause),
+                    found.status
+                ),
+                _ => format!(
+                    "There is no s3://{}/{key}. `certrotate explain ReportNotWritten` says when that is so.",
+                    folder.bucket
+                ),
+            })
         })
     };
     if args.html.is_none() && !args.open {

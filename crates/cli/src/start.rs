@@ -1,6 +1,7 @@
 //! `certrotate start`: starts an execution, and watches it.
 
-use rotation_aws::states;
+use rotation_aws::error::ErrorKind;
+use rotation_aws::states::{self, Execution};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,15 +9,18 @@ use crate::account;
 use crate::args::{Global, Start};
 use crate::execution;
 use crate::failure::Failure;
-use crate::output::{self, GOOD, styled};
+use crate::output::{self, GOOD, WARN, moment, styled};
 use crate::{plan, watch};
 
 /// What `--output json` prints.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Started<'a> {
     name: &'a str,
     execution: &'a str,
     input: &'a Value,
+    /// Did it run before, so that nothing was started?
+    ran_already: bool,
 }
 
 /// Plans, asks, starts and watches.
@@ -35,20 +39,53 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     let name = args.name.clone().unwrap_or_else(|| name_of(&args.request.source));
     output::confirm(global, &format!("\nThe rotation {name} is started with {input}"))?;
     let machine = &context.settings.state_machine_arn;
-    if !states::start(context.aws.states(), machine, &name, &input).await? {
-        return Err(Failure::WillNotDo(format!(
-            "There was a rotation of the name {name} within the last 90 days. Choose another --name."
-        )));
-    }
     let arn = execution::arn(machine, &name);
+    // Step Functions answers the same whether it starts an execution or one of this name and input runs already.
+    // Who may start one and not look is not told which.
+    let before = match states::find(context.aws.states(), &arn).await {
+        Err(error) if error.kind == ErrorKind::AccessDenied => None,
+        found => found?,
+    };
+    let running = before.as_ref().filter(|before| before.running);
+    if !states::start(context.aws.states(), machine, &name, &input).await? {
+        return Err(Failure::WillNotDo(taken(&name, &input, running)));
+    }
+    let said = match running {
+        Some(running) => ran_already(&name, running),
+        None => styled(GOOD, format!("✓ {name} is started.")),
+    };
     if args.detach {
-        let started = Started { name: &name, execution: &arn, input: &input };
+        let ran_already = running.is_some();
+        let started = Started { name: &name, execution: &arn, input: &input, ran_already };
         return output::result(global, &started, || {
-            styled(GOOD, format!("✓ {name} is started."))
-                + &format!(" `certrotate watch {name}` follows it.")
+            said + &format!(" `certrotate watch {name}` follows it.")
         });
     }
+    if running.is_some() {
+        output::say(said);
+    }
     watch::follow(global, &context, &arn, args.interval).await
+}
+
+/// Nothing is started under a name that another rotation has.
+fn taken(name: &str, input: &Value, running: Option<&Execution>) -> String {
+    let has_it = match running {
+        Some(running) => {
+            let with = if running.input == *input { "" } else { ", with another input" };
+            format!("A rotation of the name {name} runs since {}{with}.", moment(running.started))
+        }
+        None => format!("There was a rotation of the name {name} within the last 90 days."),
+    };
+    format!("{has_it} Choose another --name.")
+}
+
+/// What was asked for is under way.
+fn ran_already(name: &str, running: &Execution) -> String {
+    let since = moment(running.started);
+    styled(
+        WARN,
+        format!("{name} runs already, since {since} and with the same input: nothing was started."),
+    )
 }
 
 /// A name for people: of the source its last part, and the time.
@@ -61,7 +98,38 @@ fn name_of(source: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_name_that_another_rotation_has_is_told_of() {
+        let input = json!({"newCertificate": "tls/www"});
+        let running = |input: &Value| Execution {
+            running: true,
+            succeeded: false,
+            status: "RUNNING".into(),
+            started: "2026-11-23T11:00:00Z".parse().unwrap(),
+            redrives: 0,
+            output: None,
+            stopped: None,
+            error: "RUNNING".into(),
+            cause: String::new(),
+            input: input.clone(),
+        };
+        let (same, other) = (running(&input), running(&json!({"newCertificate": "tls/shop"})));
+        for (there, expected) in [
+            (None, "There was a rotation of the name n within the last 90 days. Choose"),
+            (Some(&same), "A rotation of the name n runs since 2026-11-23 11:00:00 UTC. Choose"),
+            (Some(&other), "runs since 2026-11-23 11:00:00 UTC, with another input. Choose"),
+        ] {
+            let said = taken("n", &input, there);
+            assert!(said.contains(expected), "{said}");
+        }
+        let said = ran_already("n", &same);
+        assert!(said.contains("n runs already, since 2026-11-23 11:00:00 UTC"), "{said}");
+        assert!(said.contains("nothing was started"), "{said}");
+    }
 
     #[test]
     fn names_are_those_that_step_functions_takes() {

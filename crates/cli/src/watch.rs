@@ -15,7 +15,7 @@ use rotation_aws::cloudfront::{self, Status};
 use rotation_aws::s3;
 use rotation_aws::states::{self, Execution};
 use rotation_core::ids::TargetId;
-use rotation_core::record::{Record, Way};
+use rotation_core::record::{Record, Way, words};
 use rotation_steps::Context;
 use rotation_steps::payload::{Folder, Plan, Target, file};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::account;
 use crate::args::{Global, Interval, Output, Watch};
-use crate::execution::{self, cause, find};
+use crate::execution::{self, find};
 use crate::failure::Failure;
 use crate::output::{self, BAD, GOOD, SOFT, STRONG, styled};
 
@@ -447,7 +447,7 @@ impl View {
             return Err(Failure::WillNotDo(format!(
                 "{name} has failed: {error}. {}\n`certrotate explain {error}` says more, `certrotate report {name}` \
                  what became of each target.",
-                cause(execution)
+                words(error, &execution.cause)
             )));
         }
         if self.output == Output::Json {

@@ -21,6 +21,7 @@ pub mod quota;
 pub mod record;
 pub mod report;
 pub mod request;
+pub mod rights;
 pub mod tags;
 pub mod target;
 pub mod trigger;

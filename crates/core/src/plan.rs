@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::covers;
 use crate::finding::{Ending, Finding, listed};
 use crate::ids::{Store, TargetId, TargetKind};
+use crate::rights::Association;
 
 /// Which of the two certificates something serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Member {
     pub continuous_deployment_policy: Option<String>,
     /// Does it serve on dedicated IP addresses (`vip`)?
     pub dedicated_ip: bool,
+    /// What CloudFront may ask for further rights on when the target is updated.
+    pub associations: Vec<Association>,
 }
 
 /// The targets of a rotation and what speaks against rotating them.
@@ -284,6 +287,7 @@ mod tests {
             multi_tenant: false,
             continuous_deployment_policy: None,
             dedicated_ip: false,
+            associations: Vec::new(),
         }
     }
 

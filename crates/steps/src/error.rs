@@ -5,6 +5,7 @@ use lambda_runtime::Diagnostic;
 use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_core::finding::{Ending, Finding, conclude};
 use rotation_core::ids::TargetId;
+use rotation_core::rights;
 
 /// Why a step did not do its work. What is retried and how long is the state machine's to say.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum StepError {
         cause: String,
     },
     /// AWS did not do what it was asked: throttled, unavailable, denied or refused.
-    #[error(transparent)]
+    #[error("{said}{missing}", said = .0, missing = what_is_missing(.0))]
     Aws(AwsError),
     /// The target was edited between read and write (412).
     #[error(
@@ -129,6 +130,12 @@ impl StepError {
             None => Self::Internal("a rotation was ended without a finding".into()),
         }
     }
+}
+
+/// The right that is missing, as a sentence after AWS's own, if those are known.
+fn what_is_missing(error: &AwsError) -> String {
+    let stop = if error.message.ends_with('.') { "" } else { "." };
+    rights::missing(&error.message).map_or_else(String::new, |cure| format!("{stop} {cure}"))
 }
 
 impl From<AwsError> for StepError {

@@ -19,7 +19,7 @@ use rotation_core::metrics::Unit;
 use rotation_core::new_certificate::{self, OldCertificate as Outlived};
 use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, outcome, targets, waves};
 use rotation_core::request::{self, OnFailure, Request};
-use rotation_core::{tags, target};
+use rotation_core::{rights, tags, target};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -448,6 +448,7 @@ fn distribution_member(facts: &DistributionFacts, serves: Serves) -> Member {
         multi_tenant: facts.tenant_only,
         continuous_deployment_policy: None,
         dedicated_ip: facts.ssl_support_method.as_deref() == Some("vip"),
+        associations: facts.associations.clone(),
     }
 }
 
@@ -466,6 +467,7 @@ fn tenant_member(
         multi_tenant: true,
         continuous_deployment_policy: None,
         dedicated_ip: false,
+        associations: facts.associations.clone(),
     }
 }
 
@@ -486,6 +488,7 @@ fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<Str
             listed(&dedicated)
         ));
     }
+    notes.extend(rights::notes(planned));
     let others: Vec<&String> =
         in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
     if !others.is_empty() && request.delete_old {

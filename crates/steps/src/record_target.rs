@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Context;
 use crate::error::StepError;
 use crate::payload::{Folder, Target, file};
-use crate::report_rotation::{Failure, message};
+use crate::report_rotation::Failure;
 
 /// A target at the end of its way, with what its steps returned.
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let Input { target: Target { target, .. }, from, to, way, round, folder, .. } = input;
     let failure = input
         .failure
-        .map(|failure| record::Failure { cause: message(&failure.cause), error: failure.error });
+        .map(|failure| record::Failure { cause: failure.words(), error: failure.error });
     if let Some(record::Failure { error, cause }) = &failure {
         tracing::error!(%target, ?way, error, cause, "record-target");
     }

@@ -9,7 +9,7 @@ use rotation_core::finding::Ending;
 use rotation_core::ids::TargetId;
 use rotation_core::metrics::Unit;
 use rotation_core::plan::{Outcome, Serves};
-use rotation_core::record::{Record, Way};
+use rotation_core::record::{Record, Way, said, words};
 use rotation_core::report::{Counts, NewCertificate, OldCertificate, Output as Rotation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,23 +60,21 @@ pub struct Failure {
     pub cause: String,
 }
 
-/// The message in a cause: what the step said, without the JSON that Lambda wraps it in.
-pub fn message(cause: &str) -> String {
-    serde_json::from_str::<Value>(cause)
-        .ok()
-        .and_then(|json| json.get("errorMessage")?.as_str().map(str::to_owned))
-        .unwrap_or_else(|| cause.to_owned())
+impl Failure {
+    /// What it says, or what its name means.
+    pub fn words(&self) -> String {
+        words(&self.error, &self.cause)
+    }
 }
 
 /// Why the old certificate counts as not deleted. A function that died, several times over, has said nothing.
 fn not_deleted(failure: &Failure) -> String {
-    match message(&failure.cause) {
-        words if !words.is_empty() => words,
-        _ => format!(
+    said(&failure.cause).unwrap_or_else(|| {
+        format!(
             "what became of the deletion is not known: the function ended with {}",
             failure.error
-        ),
-    }
+        )
+    })
 }
 
 /// What the state machine ends with, unless it fails.
@@ -282,8 +280,7 @@ fn location(plan: &Plan) -> String {
 
 /// A rotation without a report is not complete, whatever it has reached.
 fn without_report(end: End, failure: &Failure) -> End {
-    let Failure { error, cause } = failure;
-    let why = format!("The report could not be written: {error}: {}", message(cause));
+    let why = format!("The report could not be written: {}: {}", failure.error, failure.words());
     match end {
         End::Failed(ending, cause) => End::Failed(ending, format!("{cause}\n{why}")),
         End::Succeeded(output) => End::Failed(
@@ -304,7 +301,7 @@ fn conclude(input: &Input) -> Result<End, StepError> {
         Some((Next::RolledBack, cause)) => return Ok(End::Failed(Ending::RolledBack, cause)),
         Some((Next::RollBack | Next::Incomplete, mut cause)) => {
             if let Some(failure) = failure {
-                cause.push_str(&format!("\n{}: {}", failure.error, message(&failure.cause)));
+                cause.push_str(&format!("\n{}: {}", failure.error, failure.words()));
             }
             return Ok(End::Failed(Ending::RotationIncomplete, cause));
         }
@@ -373,7 +370,7 @@ fn standing(plan: &Plan) -> Counts {
 /// A step failed. Its own name stands if it is one of the contract's; anything else is a rotation that
 /// did not get to its end.
 fn broken_off(failure: &Failure, planned: bool, imported: Option<&Imported>) -> (Ending, String) {
-    let said = message(&failure.cause);
+    let said = failure.words();
     if let Some(ending) = Ending::named(&failure.error) {
         return (ending, said);
     }

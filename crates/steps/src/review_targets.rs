@@ -16,7 +16,7 @@ use crate::error::StepError;
 use crate::fleet::{self, Seen, Sight};
 use crate::payload::{Imported, Move, Plan, Target};
 use crate::reading::Reading;
-use crate::report_rotation::{Failure, message};
+use crate::report_rotation::Failure;
 use crate::{Context, payload};
 
 /// How many targets are asked side by side.
@@ -160,7 +160,7 @@ async fn forward(
         return Ok(Output { next: Next::Complete, counts, waves: Vec::new(), cause: None });
     }
     let with_map = |cause: String| match failure {
-        Some(failure) => format!("{cause}\n{}: {}", failure.error, message(&failure.cause)),
+        Some(failure) => format!("{cause}\n{}: {}", failure.error, failure.words()),
         None => cause,
     };
     let now = (context.now)();

@@ -11,6 +11,7 @@ use rotation_core::ids::CertificateId;
 use rotation_core::metrics::Unit;
 use rotation_core::notice::{About, Notice, failed};
 use rotation_core::plan::Serves;
+use rotation_core::record::words;
 use rotation_core::request::{Request, source_ref};
 use rotation_core::trigger::{self, At, Look, Trigger};
 use rotation_core::watch::{Decision, Facts, Past, Replacement, days_left, decide, execution_name};
@@ -24,7 +25,6 @@ use crate::fleet::{Fleet, look};
 use crate::notify::notify;
 use crate::plan_rotation::examine;
 use crate::reading::Reading;
-use crate::report_rotation::message;
 use crate::store::{self, Stored};
 use crate::{Context, source};
 
@@ -93,7 +93,7 @@ async fn tell(context: &Context, arn: &str, stopped: &str) -> Result<Output, Ste
             return Ok(Output { ignored, ..Output::default() });
         }
     };
-    let cause = message(&execution.cause);
+    let cause = words(&execution.error, &execution.cause);
     let notice = failed(arn, stopped, &execution.error, &cause, &execution.input);
     let mut output = Output::default();
     send(context, notice, &mut output).await?;
@@ -230,7 +230,9 @@ async fn consider(
         Decision::Start => {
             let name = next.unwrap_or_default();
             let machine = &context.settings.state_machine_arn;
-            // Somebody else was faster: an event came twice.
+            // The name was free a moment ago. Whoever was faster since then, since an event came twice, has
+            // started this very execution, and Step Functions says the same to both; it says no if theirs has
+            // another input, because the tags were changed in between, or has ended.
             if !wanted.dry_run
                 && !states::start(context.aws.states(), machine, &name, &input).await?
             {

@@ -274,7 +274,8 @@ def test_list_distributions_pages_by_a_hundred(aws: Aws, old: str) -> None:
     assert one["ViewerCertificate"]["ACMCertificateArn"] == old
     assert (one["Status"], one["HttpVersion"], one["Staging"], one["IsIPV6Enabled"], one["ConnectionMode"]) == (
         "Deployed",
-        "http2",
+        # A configuration says http2.
+        "HTTP2",
         False,
         True,
         "direct",
@@ -464,7 +465,7 @@ def test_one_viewer_certificate_change_at_a_time(aws: Aws, old: str, new: str) -
     aws.control("settings", {"propagation_seconds": 0.5})
     aws.move(target, arn=new)
     assert refused("IllegalUpdate", aws.move, 400, distribution_id=target, arn=old) == (
-        "Only one viewer certificate change may be in progress at a time"
+        "Only one viewer certificate change may be in progress at a time."
     )
     config, etag = aws.config(target)
     aws.cloudfront.update_distribution(Id=target, DistributionConfig=config | {"Comment": "fine"}, IfMatch=etag)

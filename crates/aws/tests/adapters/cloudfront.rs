@@ -8,6 +8,7 @@ use rotation_aws::cloudfront::{
 use rotation_aws::config_document::ConfigDocument;
 use rotation_aws::error::ErrorKind;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
+use rotation_core::rights::Association;
 
 use crate::material::{COMMON, answer, assert_kind, xml_error};
 
@@ -92,6 +93,80 @@ async fn every_page_of_distributions() {
     assert!(all[0].tenant_only && !all[0].staging);
     assert_eq!(all[1].certificate, Some(ViewerCertificateRef::Iam("ASCA1".into())));
     assert!(all[1].staging && !all[1].tenant_only);
+}
+
+/// What a list shows of a distribution that CloudFront may ask for further rights on.
+#[tokio::test(start_paused = true)]
+async fn associations_of_distributions_and_tenants() {
+    use Association::{EdgeFunction, VpcOrigin, WebAcl};
+    const NO_ACL: &str = "<WebACLId></WebACLId>";
+    const ACL: &str = "<WebACLId>arn:aws:wafv2:us-east-1:111122223333:global/webacl/a/1</WebACLId>";
+    const CLASSIC: &str = "<WebACLId>473e64fd-f30b-4765-81a0-62ad96dd167a</WebACLId>";
+    const FUNCTIONS: &str = "<LambdaFunctionAssociations><Quantity>1</Quantity><Items><LambdaFunctionAssociation><LambdaFunctionARN>arn:aws:lambda:us-east-1:111122223333:function:f:2</LambdaFunctionARN><EventType>origin-request</EventType></LambdaFunctionAssociation></Items></LambdaFunctionAssociations>";
+    const NO_FUNCTIONS: &str =
+        "<LambdaFunctionAssociations><Quantity>0</Quantity></LambdaFunctionAssociations>";
+    // Runs at the edge, and no right on it is documented for an update.
+    const EDGE_JS: &str = "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation><FunctionARN>arn:aws:cloudfront::111122223333:function/f</FunctionARN><EventType>viewer-request</EventType></FunctionAssociation></Items></FunctionAssociations>";
+    let behavior = |name: &str, inner: &str| {
+        format!(
+            "<{name}><PathPattern>*</PathPattern><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy>{inner}</{name}>"
+        )
+    };
+    let default = |inner: &str| behavior("DefaultCacheBehavior", inner);
+    let others = |inner: &str| {
+        let two = behavior("CacheBehavior", NO_FUNCTIONS) + &behavior("CacheBehavior", inner);
+        format!("<CacheBehaviors><Quantity>2</Quantity><Items>{two}</Items></CacheBehaviors>")
+    };
+    let origins = |inner: &str| {
+        format!(
+            "<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>d</DomainName>{inner}</Origin></Items></Origins>"
+        )
+    };
+    let vpc = origins("<VpcOriginConfig><VpcOriginId>vo_1</VpcOriginId></VpcOriginConfig>");
+    let no_origins = "<Origins><Quantity>0</Quantity></Origins>".to_owned();
+    for (acl, origins, rest, expected) in [
+        (NO_ACL, no_origins.clone(), String::new(), &[][..]),
+        (ACL, no_origins.clone(), String::new(), &[WebAcl]),
+        (CLASSIC, no_origins.clone(), String::new(), &[WebAcl]),
+        (NO_ACL, no_origins.clone(), default(FUNCTIONS), &[EdgeFunction]),
+        (NO_ACL, no_origins.clone(), others(FUNCTIONS), &[EdgeFunction]),
+        (NO_ACL, no_origins.clone(), default(NO_FUNCTIONS) + &others(EDGE_JS), &[]),
+        (
+            NO_ACL,
+            origins(
+                "<S3OriginConfig><OriginAccessIdentity></OriginAccessIdentity></S3OriginConfig>",
+            ),
+            String::new(),
+            &[],
+        ),
+        (NO_ACL, vpc.clone(), String::new(), &[VpcOrigin]),
+        (ACL, vpc, default(FUNCTIONS), &[WebAcl, EdgeFunction, VpcOrigin]),
+    ] {
+        let item = summary("E1", &format!("<ACMCertificateArn>{OLD}</ACMCertificateArn>"), &rest)
+            .replace("<WebACLId></WebACLId>", acl)
+            .replace(&no_origins, &origins);
+        let rule = mock!(Client::list_distributions)
+            .then_http_response(move || answer(200, &page(&item, "")));
+        let found = distributions(&client(&[&rule]), None).await.unwrap().items;
+        assert_eq!(found[0].associations, expected, "{acl} {origins} {rest}");
+    }
+    for (own, expected) in [
+        ("", &[][..]),
+        ("<WebAcl><Action>disable</Action></WebAcl>", &[]),
+        ("<WebAcl><Action>override</Action><Arn>arn:acl</Arn></WebAcl>", &[WebAcl]),
+    ] {
+        let rest = format!("<Customizations>{own}</Customizations>");
+        let tenant = listed("dt_1", "a.example.com", "active", &rest);
+        let rule = mock!(Client::list_distribution_tenants).then_http_response(move || {
+            let list = format!("<DistributionTenantList>{tenant}</DistributionTenantList>");
+            answer(
+                200,
+                &format!("<ListDistributionTenantsResult>{list}</ListDistributionTenantsResult>"),
+            )
+        });
+        let found = tenants_of(&client(&[&rule]), "E1", None).await.unwrap().items;
+        assert_eq!(found[0].associations, expected, "{own}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,24 +297,43 @@ async fn a_configuration_that_is_not_what_cloudfront_sends() {
     }
 }
 
+/// What an answer to a write means. The codes are those of the API reference; for a tenant, which of them says
+/// that its certificate is not visible yet, no source tells, and its sentences here are assumed.
 #[tokio::test(start_paused = true)]
 async fn why_a_write_is_refused() {
-    const IN_PROGRESS: &str = "Only one viewer certificate change may be in progress at a time";
-    const POLICY: &str = "One or more fields updated are not supported for continuous deployment";
-    for (status_code, code, message, expected) in [
-        (412, "PreconditionFailed", "stale", "changed"),
-        (400, "InvalidIfMatchVersion", "stale", "changed"),
-        (400, "IllegalUpdate", IN_PROGRESS, "in progress"),
-        (400, "IllegalUpdate", POLICY, "refused"),
+    const STALE: &str = "The request failed because it didn't meet the preconditions.";
+    const IN_PROGRESS: &str = "Only one viewer certificate change may be in progress at a time.";
+    const POLICY: &str = "One or more fields updated are not supported for continuous deployment.";
+    const NOT_THERE: &str = "The specified SSL certificate doesn't exist, isn't in us-east-1 region, isn't valid, or doesn't include a valid certificate chain.";
+    const OWNER: &str = "The provided Domain Name is not valid. Could not verify Domain Name ownership. It may not be pointing to a valid CloudFront resource.";
+    const NO_ENTITY: &str = "The specified connection group does not exist.";
+    // Status, code, words; what it means for a distribution, and for a tenant that is still there.
+    for (status_code, code, message, of_distribution, of_tenant) in [
+        (412, "PreconditionFailed", STALE, "changed", "changed"),
+        (400, "InvalidIfMatchVersion", STALE, "changed", "changed"),
+        (400, "IllegalUpdate", IN_PROGRESS, "in progress", "in progress"),
+        (400, "InvalidArgument", IN_PROGRESS, "in progress", "in progress"),
+        (409, "InvalidAssociation", IN_PROGRESS, "in progress", "in progress"),
+        (400, "IllegalUpdate", POLICY, "refused", "refused"),
         (
             400,
-            "InvalidViewerCertificate",
-            "The specified SSL certificate doesn't exist",
-            "not accepted",
+            "IllegalUpdate",
+            "You cannot update Origin or CallerReference.",
+            "refused",
+            "refused",
         ),
-        (404, "NoSuchDistribution", "gone", "gone"),
-        (404, "EntityNotFound", "gone", "gone"),
-        (400, "InvalidWebACLId", "no such ACL", "refused"),
+        (400, "InvalidViewerCertificate", NOT_THERE, "not accepted", "not accepted"),
+        (400, "InvalidArgument", NOT_THERE, "not accepted", "not accepted"),
+        (409, "InvalidAssociation", NOT_THERE, "not accepted", "not accepted"),
+        (404, "EntityNotFound", NOT_THERE, "not accepted", "not accepted"),
+        (400, "InvalidArgument", OWNER, "refused", "refused"),
+        (400, "InvalidArgument", "The parameter Comment is too long.", "refused", "refused"),
+        (409, "InvalidAssociation", "The resources cannot be associated.", "refused", "refused"),
+        (404, "NoSuchDistribution", "The specified distribution does not exist.", "gone", "gone"),
+        (404, "EntityNotFound", NO_ENTITY, "not there", "not there"),
+        (400, "InvalidWebACLId", "The web ACL is gone.", "refused", "refused"),
+        (400, "TooManyCertificates", "No more certificates.", "refused", "refused"),
+        (409, "CNAMEAlreadyExists", "One or more of the CNAMEs are taken.", "refused", "refused"),
     ] {
         let one = mock!(Client::update_distribution)
             .match_requests(|request| request.if_match() == Some("E-TAG"))
@@ -247,26 +341,67 @@ async fn why_a_write_is_refused() {
         let two = mock!(Client::update_distribution_tenant)
             .match_requests(|request| request.if_match() == Some("E-TAG"))
             .then_http_response(move || xml_error(status_code, code, message));
-        let client = client(&[&one, &two]);
-        for (target, config) in [(distribution(), config()), (tenant(), tenant_config())] {
+        let there = mock!(Client::get_distribution_tenant).then_http_response(|| {
+            answer(200, "<DistributionTenant><Id>dt_1</Id></DistributionTenant>")
+        });
+        let client = client(&[&one, &two, &there]);
+        for (target, config, expected) in
+            [(distribution(), config(), of_distribution), (tenant(), tenant_config(), of_tenant)]
+        {
             let error = write_config(&client, &target, &config, &new()).await.unwrap_err();
             let got = match &error {
                 WriteError::Changed => "changed",
                 WriteError::CertificateChangeInProgress => "in progress",
-                WriteError::CertificateNotAccepted { message } => {
-                    assert!(message.contains("doesn't exist"));
+                WriteError::CertificateNotAccepted { message: said } => {
+                    assert!(said.contains(message), "{said}");
                     "not accepted"
                 }
                 WriteError::Gone => "gone",
                 WriteError::Aws(error) => {
-                    assert_eq!(error.kind, ErrorKind::Refused);
                     assert!(error.to_string().contains(message), "{error}");
-                    "refused"
+                    match error.kind {
+                        ErrorKind::Refused => "refused",
+                        ErrorKind::NotFound => "not there",
+                        other => panic!("{other:?}"),
+                    }
                 }
             };
-            assert_eq!(got, expected, "{code} for {target}");
+            assert_eq!(got, expected, "{code}: {message} of {target}");
         }
     }
+}
+
+/// `EntityNotFound` says of a tenant that it is gone, or that something it names is: it is looked for once more.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_is_gone_only_if_it_cannot_be_read_any_more() {
+    let update = mock!(Client::update_distribution_tenant)
+        .then_http_response(|| xml_error(404, "EntityNotFound", "no such entity"));
+    for (status_code, code, expected) in
+        [(404, "EntityNotFound", None), (503, "ServiceUnavailable", Some(ErrorKind::Unavailable))]
+    {
+        let look = mock!(Client::get_distribution_tenant)
+            .then_http_response(move || xml_error(status_code, code, "told so"));
+        let client = client(&[&update, &look]);
+        match write_config(&client, &tenant(), &tenant_config(), &new()).await.unwrap_err() {
+            WriteError::Gone => assert_eq!(expected, None),
+            WriteError::Aws(error) => assert_eq!(Some(error.kind), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// CloudFront may not know a certificate that was imported a moment ago, or deleted, and a template may be deleted
+/// while its tenants are listed.
+#[tokio::test(start_paused = true)]
+async fn of_what_is_not_known_there_are_no_tenants() {
+    let gone = || xml_error(404, "EntityNotFound", "The entity was not found.");
+    let by_certificate =
+        mock!(Client::list_distribution_tenants_by_customization).then_http_response(gone);
+    let by_template = mock!(Client::list_distribution_tenants).then_http_response(gone);
+    let client = client(&[&by_certificate, &by_template]);
+    let none = Page { items: Vec::new(), next: None };
+    assert_eq!(tenants_by_certificate(&client, NEW, None).await.unwrap(), none);
+    assert_eq!(tenants_of(&client, "E1", None).await.unwrap(), none);
 }
 
 /// A distribution as GetDistribution answers it.

@@ -50,6 +50,20 @@ async fn objects_are_json() {
 async fn prefixes() {
     assert!(!any_under(&client(&[&listing(&[])]), "b", "p/").await.unwrap());
     assert!(any_under(&client(&[&listing(&["p/1"])]), "b", "p/").await.unwrap());
+    // An empty page is not the end of a list.
+    let empty = mock!(Client::list_objects_v2)
+        .match_requests(|request| request.continuation_token().is_none())
+        .then_output(|| {
+            let page = ListObjectsV2Output::builder().is_truncated(true);
+            page.next_continuation_token("more").build()
+        });
+    let more = mock!(Client::list_objects_v2)
+        .match_requests(|request| request.continuation_token() == Some("more"))
+        .then_output(|| {
+            let object = Object::builder().key("p/1").build();
+            ListObjectsV2Output::builder().contents(object).is_truncated(false).build()
+        });
+    assert!(any_under(&client(&[&empty, &more]), "b", "p/").await.unwrap());
     let all = client(&[&listing(&["p/1", "p/2"]), &object("p/1", "1"), &object("p/2", "2")]);
     assert_eq!(list_json::<u8>(&all, "b", "p/").await.unwrap(), [1, 2]);
 }

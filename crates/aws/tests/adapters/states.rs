@@ -1,5 +1,5 @@
 use aws_sdk_sfn::Client;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
 use rotation_aws::states::{current_state, find, latest, liveness, start};
 use rotation_core::claim::Liveness;
@@ -64,6 +64,14 @@ async fn what_became_of_an_execution() {
     )
     .await;
     assert_eq!((aborted.error.as_str(), aborted.cause.as_str()), ("ABORTED", ""));
+    let timed_out = found(
+        r#"{"executionArn": "a", "stateMachineArn": "m", "name": "n", "startDate": 1.459, "stopDate": 4.459,
+            "status": "TIMED_OUT", "input": "{}", "inputDetails": {"included": true}, "redriveCount": 0,
+            "redriveStatus": "REDRIVABLE"}"#,
+    )
+    .await;
+    assert_eq!((timed_out.error.as_str(), timed_out.cause.as_str()), ("TIMED_OUT", ""));
+    assert!(!timed_out.running && !timed_out.succeeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,49 +93,88 @@ async fn an_execution_is_started_once_under_a_name() {
         }
     };
     check(200, r#"{"executionArn": "arn:1", "startDate": 1}"#, Ok(true)).await;
-    check(400, r#"{"__type": "ExecutionAlreadyExists", "message": "there"}"#, Ok(false)).await;
+    // The same name and input, and it runs: the same answer again, with the date when it was started.
+    check(200, r#"{"executionArn": "arn:1", "startDate": 0.5}"#, Ok(true)).await;
+    let taken =
+        r#"{"__type": "ExecutionAlreadyExists", "message": "Execution Already Exists: 'arn:1'"}"#;
+    check(400, taken, Ok(false)).await;
     let denied = r#"{"__type": "AccessDeniedException", "message": "no"}"#;
     check(400, denied, Err(ErrorKind::AccessDenied)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_latest_executions_come_first_and_say_how_they_stand() {
-    let rule = mock!(Client::list_executions)
-        .match_requests(|request| request.state_machine_arn() == Some("arn:machine"))
-        .then_http_response(|| {
-            answer(
-                200,
-                r#"{"executions": [
-                    {"executionArn": "arn:2", "stateMachineArn": "m", "name": "two", "status": "RUNNING", "startDate": 2},
-                    {"executionArn": "arn:1", "stateMachineArn": "m", "name": "one", "status": "TIMED_OUT", "startDate": 1}
-                ], "nextToken": "more"}"#,
-            )
-        });
-    let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
-    let listed = latest(&client, "arn:machine").await.unwrap();
-    let shown: Vec<_> = listed.iter().map(|one| (&*one.arn, &*one.name, &*one.status)).collect();
-    assert_eq!(shown, [("arn:2", "two", "RUNNING"), ("arn:1", "one", "TIMED_OUT")]);
-    assert_eq!(listed[0].started.as_second(), 2);
+async fn the_latest_execution_is_the_first_of_the_list() {
+    let check = async |pages: &[(Option<&'static str>, &'static str)], expected: Option<&str>| {
+        let rules: Vec<Rule> = pages
+            .iter()
+            .map(|&(token, body)| {
+                mock!(Client::list_executions)
+                    .match_requests(move |request| {
+                        request.state_machine_arn() == Some("arn:machine")
+                            && request.next_token() == token
+                    })
+                    .then_http_response(move || answer(200, body))
+            })
+            .collect();
+        let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, &rules);
+        assert_eq!(latest(&client, "arn:machine").await.unwrap().as_deref(), expected);
+    };
+    let two = r#"{"executions": [
+        {"executionArn": "arn:2", "stateMachineArn": "m", "name": "two", "status": "RUNNING", "startDate": 2},
+        {"executionArn": "arn:1", "stateMachineArn": "m", "name": "one", "status": "TIMED_OUT", "startDate": 1}
+    ], "nextToken": "more"}"#;
+    let empty = r#"{"executions": [], "nextToken": "more"}"#;
+    check(&[(None, two)], Some("arn:2")).await;
+    check(&[(None, empty), (Some("more"), two)], Some("arn:2")).await;
+    check(&[(None, r#"{"executions": []}"#)], None).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_current_state_is_the_one_entered_last() {
-    let check = async |body: &'static str, expected: Option<&str>| {
-        let rule = mock!(Client::get_execution_history)
-            .match_requests(|request| request.reverse_order() == Some(true))
-            .then_http_response(move || answer(200, body));
-        let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
+    // Pages in the order in which they are asked for; a page that is asked for and is not there fails.
+    let check = async |pages: &[&[&str]], expected: Option<&str>| {
+        let rules: Vec<Rule> = (0..pages.len())
+            .map(|number| {
+                let token = number.checked_sub(1).map(|before| format!("after {before}"));
+                let next = match number + 1 < pages.len() {
+                    true => format!(r#", "nextToken": "after {number}""#),
+                    false => String::new(),
+                };
+                let body = format!(r#"{{"events": [{}]{next}}}"#, pages[number].join(","));
+                mock!(Client::get_execution_history)
+                    .match_requests(move |request| {
+                        request.execution_arn() == Some("arn:execution")
+                            && request.reverse_order() == Some(true)
+                            && request.include_execution_data() == Some(false)
+                            && request.next_token() == token.as_deref()
+                    })
+                    .then_http_response(move || answer(200, &body))
+            })
+            .collect();
+        let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, &rules);
         assert_eq!(current_state(&client, "arn:execution").await.unwrap().as_deref(), expected);
+        // What is older than the state that was found is not read.
+        let read = rules.iter().filter(|rule| rule.num_calls() > 0).count();
+        let needed = pages.iter().position(|page| page.concat().contains("Entered"));
+        assert_eq!(read, needed.map_or(pages.len(), |page| page + 1));
     };
-    check(
-        r#"{"events": [
-            {"timestamp": 3, "type": "TaskScheduled", "id": 3},
-            {"timestamp": 2, "type": "TaskStateEntered", "id": 2, "stateEnteredEventDetails": {"name": "CheckQuota"}},
-            {"timestamp": 1, "type": "TaskStateEntered", "id": 1, "stateEnteredEventDetails": {"name": "PlanRotation"}}
-        ]}"#,
-        Some("CheckQuota"),
-    )
-    .await;
-    let begun = r#"{"events": [{"timestamp": 1, "type": "ExecutionStarted", "id": 1}]}"#;
-    check(begun, None).await;
+    const STARTED: &str = r#"{"timestamp": 1, "type": "ExecutionStarted", "id": 1}"#;
+    const PLAN: &str = r#"{"timestamp": 2, "type": "TaskStateEntered", "id": 2, "previousEventId": 1,
+        "stateEnteredEventDetails": {"name": "PlanRotation", "inputDetails": {"truncated": false}}}"#;
+    const QUOTA: &str = r#"{"timestamp": 3.6, "type": "TaskStateEntered", "id": 9, "previousEventId": 8,
+        "stateEnteredEventDetails": {"name": "CheckQuota"}}"#;
+    const EXITED: &str = r#"{"timestamp": 3.5, "type": "TaskStateExited", "id": 8, "previousEventId": 7,
+        "stateExitedEventDetails": {"name": "PlanRotation", "outputDetails": {"truncated": false}}}"#;
+    const FAILED: &str = r#"{"timestamp": 4, "type": "LambdaFunctionFailed", "id": 12, "previousEventId": 11,
+        "lambdaFunctionFailedEventDetails": {"error": "Throttled", "cause": "{}"}}"#;
+    const STARTED_AGAIN: &str =
+        r#"{"timestamp": 5, "type": "LambdaFunctionStarted", "id": 14, "previousEventId": 13}"#;
+    check(&[&[STARTED]], None).await;
+    check(&[&[PLAN, STARTED]], Some("PlanRotation")).await;
+    check(&[&[FAILED, QUOTA, EXITED, PLAN, STARTED]], Some("CheckQuota")).await;
+    // A state that was retried for an hour, and lanes that have ended.
+    let retries = [STARTED_AGAIN, FAILED].repeat(100);
+    check(&[&retries, &retries, &[FAILED, QUOTA, EXITED]], Some("CheckQuota")).await;
+    check(&[&retries, &[], &[QUOTA], &[PLAN, STARTED]], Some("CheckQuota")).await;
+    check(&[&[], &[STARTED]], None).await;
 }

@@ -10,6 +10,7 @@ use crate::rig::Rig;
 const ACM_CERTIFICATES: &str = "L-F141DD1D";
 const ACM_IN_YEAR: &str = "L-DA1D8B98";
 const ACM_IMPORTED: &str = "L-D2CB7DE9";
+const ACM_IMPORTED_IN_YEAR: &str = "L-3808DC70";
 const IAM: &str = "L-BF35879D";
 const DEDICATED: &str = "L-DA9DCC93";
 
@@ -95,9 +96,11 @@ async fn dedicated_ip_addresses() {
 async fn an_increase_is_asked_for_once_waited_for_and_used() {
     let (mut iam, _) = Account::with_old_in(Store::Iam);
     iam.iam_room = 1;
-    for (account, code, desired) in
-        [(acm(ACM_CERTIFICATES, Some(2.0), None), ACM_CERTIFICATES, 3.0), (iam, IAM, 2.0)]
-    {
+    for (account, code, desired) in [
+        (acm(ACM_CERTIFICATES, Some(2.0), None), ACM_CERTIFICATES, 3.0),
+        (acm(ACM_IMPORTED_IN_YEAR, Some(2.0), None), ACM_IMPORTED_IN_YEAR, 3.0),
+        (iam, IAM, 2.0),
+    ] {
         let (rig, state) = planned(&account).await;
         let output = rig.succeed("check-quota", &state).await;
         assert_eq!(output["status"], "pending");

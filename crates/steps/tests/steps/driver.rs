@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::account::{self, Account, now};
+use crate::account::{self, ACCOUNT, Account, now};
 use crate::asl::{self, Execution, Failure};
 use crate::dice::Dice;
 use crate::fake_aws::{Call, Event, Fault};
 use crate::rig::Rig;
+use crate::rights;
 
 thread_local! {
     /// When this thread's clock began, in tokio's time, which is virtual.
@@ -179,6 +180,8 @@ impl Driver {
 impl asl::World for Driver {
     async fn invoke(&self, step: &str, event: Value) -> Result<Value, Failure> {
         *self.invocations.borrow_mut().entry(step.to_owned()).or_default() += 1;
+        let function = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:{step}");
+        rights::note_call("state-machine", "lambda:InvokeFunction", &function, "");
         // Those that look at time have a quarter of an hour.
         let over_at = clock().as_millisecond() + 900_000;
         self.rig.context.over_at.store(over_at, Ordering::Relaxed);
@@ -200,8 +203,10 @@ impl asl::World for Driver {
     }
 
     fn object(&self, bucket: &str, key: &str) -> Option<Value> {
+        let place = format!("{bucket}/{key}");
+        rights::note_call("state-machine", "s3:GetObject", &rights::object(&place), "");
         let account = self.rig.account();
-        let text = account.objects.get(&format!("{bucket}/{key}"))?;
+        let text = account.objects.get(&place)?;
         Some(serde_json::from_str(text).expect("JSON"))
     }
 

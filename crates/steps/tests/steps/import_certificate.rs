@@ -1,7 +1,7 @@
 use rotation_core::ids::{CertificateId, Store};
 use serde_json::{Value, json};
 
-use crate::account::{Account, StoredCertificate, leaf_of};
+use crate::account::{Account, OBJECT, StoredCertificate, leaf_of};
 use crate::certificates::certificates;
 use crate::fake_aws::Kind;
 use crate::rig::{Rig, id};
@@ -109,6 +109,14 @@ async fn a_source_that_holds_something_else_by_now() {
         assert!(cause.contains(told), "{cause}");
         assert_eq!(copies(&rig.account()), 0);
     }
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let rig = Rig::new(account).await;
+    let request = json!({"newCertificate": "s3://sources/www.pem", "oldCertificate": old.id()});
+    let state = rig.planned(request).await;
+    rig.change(|account| drop(account.objects.remove(OBJECT)));
+    let (error, cause) = rig.refuse("import-certificate", &state).await;
+    assert_eq!(error, "SourceUnreadable");
+    assert!(cause.contains("does not exist"), "{cause}");
 }
 
 #[tokio::test(start_paused = true)]

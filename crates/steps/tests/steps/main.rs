@@ -10,6 +10,7 @@ mod driver;
 mod fake_aws;
 mod invariants;
 mod rig;
+mod rights;
 
 mod check_quota;
 mod ending;

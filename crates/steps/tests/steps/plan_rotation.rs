@@ -165,6 +165,36 @@ async fn what_there_is_to_do() {
     assert!(moved.has(&old));
 }
 
+/// What CloudFront may ask for further rights on is noted, and is no reason to refuse.
+#[tokio::test(start_paused = true)]
+async fn associations_are_noted_with_the_rights_that_they_may_take() {
+    const ACL: &str = "<WebACLId>arn:aws:wafv2:us-east-1:111122223333:global/webacl/a/1</WebACLId>";
+    const FUNCTION: &str = "<CacheBehaviors><Quantity>1</Quantity><Items><CacheBehavior><PathPattern>/a</PathPattern><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy><LambdaFunctionAssociations><Quantity>1</Quantity><Items><LambdaFunctionAssociation><LambdaFunctionARN>arn:f:1</LambdaFunctionARN><EventType>viewer-request</EventType></LambdaFunctionAssociation></Items></LambdaFunctionAssociations></CacheBehavior></Items></CacheBehaviors>";
+    const OVERRIDE: &str = "<WebAcl><Action>override</Action><Arn>arn:acl</Arn></WebAcl>";
+    let (mut account, old) = Account::with_tenants();
+    account.distribution("E1").config.push_str(ACL);
+    account.distribution("E2").config.push_str(FUNCTION);
+    let tenant = account.tenants.get_mut("dt_1").unwrap();
+    tenant.body = tenant.body.replace("<Certificate>", &format!("{OVERRIDE}<Certificate>"));
+    let rig = Rig::new(account).await;
+    let state = rig.planned(json!({"oldCertificate": old.arn()})).await;
+    assert_eq!(state["plan"]["outcome"], "rotate");
+    let notes: Vec<&str> =
+        state["plan"]["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for (note, expected) in notes.iter().zip([
+        "Associated with a web ACL: distribution E1, distribution tenant dt_1. CloudFront may ask for wafv2:GetWebACL",
+        "Associated with Lambda@Edge functions: distribution E2. CloudFront may ask for lambda:GetFunction",
+        "Access logs are not in CloudFront's lists",
+    ]) {
+        assert!(note.starts_with(expected), "{note}");
+    }
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    // In plan.json too, for people.
+    let plan = rig.object("rotations/autumn/20261123T110000Z/plan.json");
+    let one = plan["targets"].as_array().unwrap().iter().find(|one| one["target"]["id"] == "E2");
+    assert_eq!(one.unwrap()["associations"], json!(["edgeFunction"]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn notes_on_what_does_not_stand_in_the_way() {
     let (mut account, old) = Account::with_old_in(Store::Acm);

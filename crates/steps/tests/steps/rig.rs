@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::account::{Account, BUCKET, SECRET, now};
 use crate::certificates::certificates;
 use crate::fake_aws::{At, Call, FakeAws, Fault, Kind};
+use crate::rights::calling;
 
 pub(crate) struct Rig {
     pub(crate) fake: FakeAws,
@@ -91,7 +92,7 @@ impl Rig {
     /// What `start-rotation` makes of an event.
     pub(crate) async fn start(&self, event: Value) -> Result<Output, StepError> {
         self.context.over_at.store(i64::MAX, Ordering::Relaxed);
-        Box::pin(start_rotation::handle(&self.context, event)).await
+        calling("start-rotation", start_rotation::handle(&self.context, event)).await
     }
 
     /// Lets this operation fail from now on.
@@ -108,19 +109,22 @@ impl Rig {
     /// An attempt of a step, with the event that the state machine makes.
     pub(crate) async fn event(&self, name: &str, event: Value) -> Result<Value, StepError> {
         let Self { context, .. } = self;
-        match name {
-            "plan-rotation" => attempt(context, plan_rotation::step, event).await,
-            "check-quota" => attempt(context, check_quota::step, event).await,
-            "import-certificate" => attempt(context, import_certificate::step, event).await,
-            "update-distribution" => attempt(context, update_distribution::step, event).await,
-            "poll-deployment" => attempt(context, poll_deployment::step, event).await,
-            "verify-viewers" => attempt(context, verify_viewers::step, event).await,
-            "record-target" => attempt(context, record_target::step, event).await,
-            "review-targets" => attempt(context, review_targets::step, event).await,
-            "delete-certificate" => attempt(context, delete_certificate::step, event).await,
-            "report-rotation" => attempt(context, report_rotation::step, event).await,
-            other => panic!("no step {other}"),
-        }
+        calling(name, async {
+            match name {
+                "plan-rotation" => attempt(context, plan_rotation::step, event).await,
+                "check-quota" => attempt(context, check_quota::step, event).await,
+                "import-certificate" => attempt(context, import_certificate::step, event).await,
+                "update-distribution" => attempt(context, update_distribution::step, event).await,
+                "poll-deployment" => attempt(context, poll_deployment::step, event).await,
+                "verify-viewers" => attempt(context, verify_viewers::step, event).await,
+                "record-target" => attempt(context, record_target::step, event).await,
+                "review-targets" => attempt(context, review_targets::step, event).await,
+                "delete-certificate" => attempt(context, delete_certificate::step, event).await,
+                "report-rotation" => attempt(context, report_rotation::step, event).await,
+                other => panic!("no step {other}"),
+            }
+        })
+        .await
     }
 
     /// One that succeeds.

@@ -6,7 +6,7 @@ use rotation_core::watch::Decision;
 use rotation_steps::start_rotation::Output;
 use serde_json::{Value, json};
 
-use crate::account::{Account, Execution, SECRET, now};
+use crate::account::{Account, Execution, OBJECT, SECRET, now};
 use crate::certificates::certificates;
 use crate::every_step::assert_no_key;
 use crate::fake_aws::{At, Call, Fault, Kind};
@@ -386,6 +386,71 @@ async fn a_failed_rotation_is_told_of_in_its_own_words() {
     }
 }
 
+/// `DescribeExecution` gives neither error nor cause of one that timed out, or was stopped without a word.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
+    let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
+    for (status, error, cause, subject, said) in [
+        ("TIMED_OUT", "", "", "TIMED_OUT", "lasted longer than its state machine lets it."),
+        ("ABORTED", "", "", "ABORTED", "Somebody stopped the execution, and gave no cause."),
+        ("ABORTED", "Freeze", "Change freeze.", "Freeze", "Change freeze."),
+        ("FAILED", "States.Runtime", "", "States.Runtime", "No cause was given."),
+    ] {
+        let rig = rig(Account::with_old_in(Store::Acm).0).await;
+        rig.change(|account| {
+            let ended = Execution::running(now()).is(status, now(), error, cause);
+            account.executions.insert(arn.clone(), ended);
+        });
+        let event = json!({
+            "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+            "detail": {"executionArn": arn, "status": status, "stopDate": 1},
+        });
+        look(&rig, event).await;
+        let (line, text) = rig.account().messages.remove(0);
+        assert_eq!(line, format!("Rotation failed ({subject}): night"));
+        assert!(text.contains(said) && text.contains(&format!("under {subject}.")), "{text}");
+        assert_eq!(rig.account().events[0]["DetailType"], "Certificate Rotation Notice");
+    }
+}
+
+/// The console names a secret by its whole ARN, tags name it as people do.
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_characters() {
+    const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
+    const PARTIAL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www";
+    for tag in [SECRET, WHOLE, PARTIAL] {
+        for (put, expected) in [
+            (SECRET, Some(Decision::Start)),
+            (WHOLE, Some(Decision::Start)),
+            (PARTIAL, Some(Decision::Start)),
+            ("arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/shop-AbCdEf", None),
+            ("tls/www-prod", None),
+        ] {
+            let (mut account, old) = Account::with_old_in(Store::Acm);
+            account.secrets = [SECRET, WHOLE, PARTIAL]
+                .map(|name| (name.to_owned(), certificates().new.source()))
+                .into();
+            for (key, value) in &mut account.stored_mut(&old).tags {
+                if key == "cert-rotation:source" {
+                    tag.clone_into(value);
+                }
+            }
+            let rig = rig(account).await;
+            let event = json!({
+                "source": "aws.secretsmanager", "detail-type": "AWS API Call via CloudTrail",
+                "detail": {
+                    "eventName": "PutSecretValue", "eventSource": "secretsmanager.amazonaws.com",
+                    "requestParameters": {"secretId": put, "clientRequestToken": "t"},
+                    "responseElements": {"arn": WHOLE},
+                },
+            });
+            let decisions: Vec<Decision> =
+                look(&rig, event).await.certificates.iter().map(|one| one.decision).collect();
+            assert_eq!(decisions.first().copied(), expected, "{tag} {put}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_puts_out_days_to_expiry_of_both_stores() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
@@ -442,6 +507,12 @@ pub(crate) async fn calls() -> Vec<Call> {
         rig.change(|account| account.put_source(&certificates().old.source()));
         look(&rig, all()).await;
         look(&rig, json!({"look": "ASCA0000000000000001"})).await;
+        rig.change(|account| {
+            account.secrets.clear();
+            account.parameters.clear();
+            account.objects.remove(OBJECT);
+        });
+        look(&rig, all()).await;
         calls.extend(rig.calls());
     }
     calls

@@ -142,22 +142,48 @@ async fn what_cloudfront_refuses() {
     check(&unseen, "CertificateNotAccepted", "doesn't exist").await;
 }
 
+/// What an answer of AWS's makes of an update; where a right is missing, the message ends with what is, in words of
+/// ours.
 #[tokio::test(start_paused = true)]
 async fn answers_to_an_update() {
-    for (status, code, message, expected) in [
-        (404, "NoSuchDistribution", "gone", Ok("gone")),
-        (400, "InvalidIfMatchVersion", "stale", Err("TargetChanged")),
-        (400, "InvalidWebACLId", "no such ACL", Err("Refused")),
-        (403, "AccessDenied", "not you", Err("AccessDenied")),
-        (503, "ServiceUnavailable", "later", Err("Unavailable")),
-        (400, "Throttling", "Rate exceeded", Err("Throttled")),
+    const NO_GET_VPC_ORIGIN: &str = "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action";
+    const NO_ACL: &str = "Unable to verify read permissions on Web ACL. Please retry the request";
+    const NO_LOGS: &str = "You don't have permission to access the S3 bucket for CloudFront logs: logs.s3.amazonaws.com If you're using IAM, you need s3:GetBucketAcl and s3:PutBucketAcl permissions to create a distribution or to update log settings for an existing distribution. In addition, the S3 ACL for the bucket must grant you FULL_CONTROL.";
+    const NOT_SEEN: &str = "The certificate does not exist.";
+    const UPDATE: &str = "UpdateDistribution";
+    const OF_TENANT: &str = "UpdateDistributionTenant";
+    const SECTION: &str = "see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
+    for (operation, status, code, message, expected, missing) in [
+        (UPDATE, 404, "NoSuchDistribution", "gone", Ok("gone"), ""),
+        (UPDATE, 400, "InvalidIfMatchVersion", "stale", Err("TargetChanged"), ""),
+        (UPDATE, 400, "InvalidWebACLId", "no such ACL", Err("Refused"), ""),
+        (UPDATE, 403, "AccessDenied", "not you", Err("AccessDenied"), ""),
+        (UPDATE, 503, "ServiceUnavailable", "later", Err("Unavailable"), ""),
+        (UPDATE, 400, "Throttling", "Rate exceeded", Err("Throttled"), ""),
+        (UPDATE, 404, "EntityNotFound", "no such list", Err("Refused"), ""),
+        (UPDATE, 400, "InvalidWebACLId", NO_ACL, Err("Refused"), SECTION),
+        (UPDATE, 403, "AccessDenied", NO_LOGS, Err("AccessDenied"), SECTION),
+        (UPDATE, 403, "AccessDenied", NO_GET_VPC_ORIGIN, Err("AccessDenied"), SECTION),
+        (OF_TENANT, 400, "InvalidArgument", NOT_SEEN, Err("CertificateNotAccepted"), ""),
+        (OF_TENANT, 404, "EntityNotFound", NOT_SEEN, Err("CertificateNotAccepted"), ""),
+        (OF_TENANT, 400, "InvalidArgument", "no such parameter", Err("Refused"), ""),
+        // The tenant is still there.
+        (OF_TENANT, 404, "EntityNotFound", "no such group", Err("Refused"), ""),
+        (OF_TENANT, 412, "PreconditionFailed", "stale", Err("TargetChanged"), ""),
     ] {
         let (rig, state) = imported().await;
-        rig.fail("UpdateDistribution", Kind::Answer(status, code, message));
-        let input = child(&state, &distribution("E1"));
+        rig.fail(operation, Kind::Answer(status, code, message));
+        let target = if operation == UPDATE { distribution("E1") } else { tenant() };
+        let input = child(&state, &target);
         match expected {
-            Ok(status) => assert_eq!(update(&rig, &state, distribution("E1")).await, status),
-            Err(name) => assert_eq!(rig.refuse("update-distribution", &input).await.0, name),
+            Ok(status) => assert_eq!(update(&rig, &state, target).await, status),
+            Err(name) => {
+                let (error, cause) = rig.refuse("update-distribution", &input).await;
+                assert_eq!(error, name, "{cause}");
+                assert!(cause.ends_with(missing), "{cause}");
+                let is_told = cause.contains("What is missing is ");
+                assert_eq!(is_told, !missing.is_empty(), "{cause}");
+            }
         }
     }
 }

@@ -107,13 +107,22 @@ fn list(account: &Account, request: &Request) -> Answer {
 
 fn summary(id: &str, distribution: &Distribution) -> String {
     let config = &distribution.config;
-    let copied: String = ["Aliases", "ViewerCertificate", "Staging", "ConnectionMode"]
-        .iter()
-        .map(|name| element(name, inner(config, name)))
-        .collect();
+    let copied: String = [
+        "Aliases",
+        "DefaultCacheBehavior",
+        "CacheBehaviors",
+        "ViewerCertificate",
+        "Staging",
+        "ConnectionMode",
+    ]
+    .iter()
+    .map(|name| element(name, inner(config, name)))
+    .collect();
+    let origins = inner(config, "Origins").unwrap_or("<Quantity>0</Quantity>");
+    let web_acl = inner(config, "WebACLId").unwrap_or_default();
     let version = inner(config, "HttpVersion").unwrap_or("http2").to_uppercase();
     format!(
-        "<DistributionSummary><Id>{id}</Id><ARN>{}</ARN><Status>{}</Status><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><DomainName>{id}.cloudfront.net</DomainName><Origins><Quantity>0</Quantity></Origins><Comment></Comment><PriceClass>PriceClass_All</PriceClass><Enabled>true</Enabled><WebACLId></WebACLId><HttpVersion>{version}</HttpVersion><IsIPV6Enabled>true</IsIPV6Enabled>{copied}</DistributionSummary>",
+        "<DistributionSummary><Id>{id}</Id><ARN>{}</ARN><Status>{}</Status><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><DomainName>{id}.cloudfront.net</DomainName><Origins>{origins}</Origins><Comment></Comment><PriceClass>PriceClass_All</PriceClass><Enabled>true</Enabled><WebACLId>{web_acl}</WebACLId><HttpVersion>{version}</HttpVersion><IsIPV6Enabled>true</IsIPV6Enabled>{copied}</DistributionSummary>",
         Account::distribution_arn(id),
         status(distribution.reads_until_deployed),
     )

@@ -26,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::account::{Account, now};
 use crate::dice::Dice;
+use crate::rights;
 
 /// One call of the SDK, whatever number of attempts it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,6 +252,7 @@ impl World {
         let service = request.service.as_str();
         let broken = |text: &str| HttpConnectorFuture::ready(Err(ConnectorError::io(text.into())));
         let attempt = self.log(request);
+        rights::note(&self.account, request);
         self.propagate();
         let kind = self.fault_of(request, attempt);
         self.struck |= kind.is_some();
@@ -426,17 +428,18 @@ impl World {
 
 /// A request as its service sees it.
 #[derive(Debug)]
-struct Request {
-    service: String,
-    operation: String,
+pub(crate) struct Request {
+    pub(crate) service: String,
+    pub(crate) region: String,
+    pub(crate) operation: String,
     /// The ARN, id, name or key that it is about.
-    resource: String,
+    pub(crate) resource: String,
     /// The path, without the query.
     path: String,
     /// The query, or the form that is the body of IAM's requests.
     form: Vec<(String, String)>,
-    if_match: Option<String>,
-    if_none_match: Option<String>,
+    pub(crate) if_match: Option<String>,
+    pub(crate) if_none_match: Option<String>,
     body: String,
     invocation: String,
 }
@@ -444,9 +447,12 @@ struct Request {
 impl Request {
     fn of(request: &HttpRequest) -> Self {
         let header = |name: &str| request.headers().get(name).map(str::to_owned);
+        assert!(request.uri().starts_with("https://"), "{}", request.uri());
         let scope = header("authorization").expect("a signed request");
         // Credential=ID/DATE/REGION/SERVICE/aws4_request
-        let service = scope.split('/').nth(3).expect("a service in the credential scope");
+        let mut scope = scope.split('/').skip(2);
+        let region = scope.next().expect("a region in the credential scope");
+        let service = scope.next().expect("a service in the credential scope");
         let body = request.body().bytes().expect("a body in memory").to_vec();
         let body = String::from_utf8(body).expect("UTF-8");
         let (path, query) = request
@@ -458,6 +464,7 @@ impl Request {
         let form = if matches!(service, "iam" | "sns") { body.as_str() } else { query };
         let mut parsed = Self {
             service: service.to_owned(),
+            region: region.to_owned(),
             operation: String::new(),
             resource: String::new(),
             path: decoded(path),
@@ -484,12 +491,12 @@ impl Request {
         parsed
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The body of a JSON request.
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("JSON")
     }
 }

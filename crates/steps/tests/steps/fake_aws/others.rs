@@ -87,8 +87,12 @@ pub(super) fn states(account: &mut Account, request: &Request, at: Timestamp) ->
                 });
                 if let Some((stopped, name, cause)) = &execution.ended {
                     answer["stopDate"] = stopped.as_second().into();
-                    answer["error"] = json!(name);
-                    answer["cause"] = json!(cause);
+                    // Of one that timed out, or was stopped without a word, there is neither.
+                    for (field, text) in [("error", name), ("cause", cause)] {
+                        if !text.is_empty() {
+                            answer[field] = json!(text);
+                        }
+                    }
                 }
                 Answer::json(answer)
             }
@@ -100,15 +104,21 @@ pub(super) fn states(account: &mut Account, request: &Request, at: Timestamp) ->
             assert!(name.len() <= 80, "{name}");
             let arn = format!("{}:{name}", machine.replace(":stateMachine:", ":execution:"));
             let text = input["input"].as_str().expect("an input").to_owned();
-            let answer = || Answer::json(json!({"executionArn": arn, "startDate": at.as_second()}));
+            let answer = |started: Timestamp| {
+                Answer::json(json!({"executionArn": arn, "startDate": started.as_second()}))
+            };
             match account.executions.get(&arn) {
-                // As long as it runs, the same input gives the same execution.
-                Some(there) if there.status == "RUNNING" && there.input == text => answer(),
-                Some(_) => error("ExecutionAlreadyExists", "the name is taken"),
+                // As long as it runs, the same input gives the same execution, and says when that was started.
+                Some(there) if there.status == "RUNNING" && there.input == text => {
+                    answer(there.started)
+                }
+                Some(_) => {
+                    error("ExecutionAlreadyExists", &format!("Execution Already Exists: '{arn}'"))
+                }
                 None => {
                     let execution = Execution { input: text, ..Execution::running(at) };
                     account.executions.insert(arn.clone(), execution);
-                    answer()
+                    answer(at)
                 }
             }
         }

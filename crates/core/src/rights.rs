@@ -1,0 +1,340 @@
+//! Rights that are missing: which ones CloudFront may ask for besides those of the call itself, and which one an
+//! answer of AWS's is about.
+//!
+//! To update a distribution takes `cloudfront:UpdateDistribution`, and for some of what the distribution is
+//! associated with a right on that too (CloudFront Developer Guide, "Set up IAM permissions and roles for
+//! Lambda@Edge", "Permissions required to configure standard logging"; IAM has no list of them). Whether CloudFront
+//! asks again for what an update leaves as it is, no source says. So this is never a reason not to begin.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::listed;
+use crate::ids::TargetId;
+use crate::plan::{Member, Serves};
+
+/// Where it is written which rights these are, and who shall have them.
+const SECTION: &str = "see \"Side permissions of UpdateDistribution\" in docs/deployment.md";
+
+/// What a target may be associated with, as far as CloudFront's lists show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Association {
+    /// A web ACL of AWS WAF or AWS WAF Classic.
+    WebAcl,
+    /// A Lambda@Edge function, in any of its cache behaviors.
+    EdgeFunction,
+    /// A VPC origin.
+    VpcOrigin,
+}
+
+impl Association {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::WebAcl, Self::EdgeFunction, Self::VpcOrigin];
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::WebAcl => "Associated with a web ACL",
+            Self::EdgeFunction => "Associated with Lambda@Edge functions",
+            Self::VpcOrigin => "With a VPC origin",
+        }
+    }
+
+    fn rights(self) -> &'static str {
+        match self {
+            Self::WebAcl => "wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic)",
+            Self::EdgeFunction => {
+                "lambda:GetFunction, lambda:EnableReplication* and lambda:DisableReplication*"
+            }
+            Self::VpcOrigin => "cloudfront:GetVpcOrigin",
+        }
+    }
+
+    /// Which parameter of the stack gives the rights; none if it has them anyway.
+    fn parameter(self) -> Option<&'static str> {
+        match self {
+            Self::EdgeFunction => Some("EdgeFunctions"),
+            Self::WebAcl | Self::VpcOrigin => None,
+        }
+    }
+}
+
+/// A note for each kind of association that targets to be moved have, and one on what cannot be seen.
+pub fn notes(planned: &[Member]) -> Vec<String> {
+    let moved = || planned.iter().filter(|member| member.serves == Serves::Old);
+    let mut notes: Vec<String> = Association::ALL
+        .into_iter()
+        .filter_map(|association| {
+            let targets: Vec<&TargetId> = moved()
+                .filter(|member| member.associations.contains(&association))
+                .map(|member| &member.target)
+                .collect();
+            let granted = match association.parameter() {
+                Some(parameter) => format!("only with its parameter {parameter}"),
+                None => "by default".to_owned(),
+            };
+            (!targets.is_empty()).then(|| {
+                format!(
+                    "{}: {}. CloudFront may ask for {} when it updates them, which the stack has {granted}.",
+                    association.what(),
+                    listed(&targets),
+                    association.rights()
+                )
+            })
+        })
+        .collect();
+    if !notes.is_empty() {
+        notes.push(format!(
+            "Access logs are not in CloudFront's lists: of targets that write them to a bucket it may ask for \
+             s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; {SECTION}."
+        ));
+    }
+    notes
+}
+
+/// Sentences that CloudFront refuses an update with, and what is missing. Those about web ACLs, functions and
+/// buckets were seen by users (aws-sdk-java#2901, terraform#17544, aws-cdk#1474,
+/// serverless-lambda-edge-pre-existing-cloudfront#36, terraform-provider-aws#3622 and #36663, aws-cdk#33297,
+/// aws-samples/aws-lex-web-ui#515).
+const SENTENCES: [(&str, &str); 7] = [
+    (
+        "unable to verify read permissions on web acl",
+        "What is missing is wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target",
+    ),
+    (
+        "web acl is not accessible by the requester",
+        "What is missing is wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target, or the \
+         web ACL itself",
+    ),
+    (
+        "cannot retrieve the specified lambda function",
+        "What is missing is lambda:GetFunction on the Lambda@Edge function, which the parameter EdgeFunctions gives",
+    ),
+    (
+        "lambda:enablereplication",
+        "What is missing is lambda:EnableReplication* on the Lambda@Edge function, which the parameter EdgeFunctions \
+         gives",
+    ),
+    (
+        "lambda:disablereplication",
+        "What is missing is lambda:DisableReplication* on the Lambda@Edge function, which the parameter EdgeFunctions \
+         gives",
+    ),
+    (
+        "you don't have permission to access the s3 bucket for cloudfront logs",
+        "What is missing is s3:GetBucketAcl and s3:PutBucketAcl on the bucket for access logs, which the parameter \
+         LogBuckets gives",
+    ),
+    (
+        "does not enable acl access",
+        "It is no right that is missing: the bucket for access logs has its ACLs switched off. Set its object \
+         ownership to \"Bucket owner preferred\"",
+    ),
+];
+
+/// The rights that only associations of a distribution need.
+const SIDE_RIGHTS: [&str; 6] = [
+    "cloudfront:getvpcorigin",
+    "wafv2:getwebacl",
+    "waf:getwebacl",
+    "s3:getbucketacl",
+    "s3:putbucketacl",
+    "lambda:getfunction",
+];
+
+/// Who says no in a sentence of IAM's (IAM User Guide, "Troubleshoot access denied error messages"), and the cure.
+const DENIERS: [(&str, &str); 7] = [
+    (
+        "service control policy",
+        "a service control policy of the organization does not let this account do it",
+    ),
+    (
+        "resource control policy",
+        "a resource control policy of the organization does not let this account do it",
+    ),
+    ("permissions boundary", "the permissions boundary of the role does not let it through"),
+    ("vpc endpoint policy", "the policy of a VPC endpoint does not let it through"),
+    ("session policy", "the policy of the session does not let it through"),
+    ("resource-based policy", "the policy of the resource itself does not let the role in"),
+    (
+        "identity-based policy",
+        "the role does not have it: deploy the template of this version, and look for what else changes the role",
+    ),
+];
+
+/// What is missing, by the words of an answer, and what to do about it: a sentence. None for words that are not
+/// known, or that are not about rights.
+pub fn missing(words: &str) -> Option<String> {
+    let lower = words.to_ascii_lowercase();
+    if lower.contains("your account must be verified") {
+        let cure = "It is no right that is missing: AWS Support has to verify the account first.";
+        return Some(cure.to_owned());
+    }
+    if let Some((_, cure)) = SENTENCES.iter().find(|(sentence, _)| lower.contains(sentence)) {
+        return Some(format!("{cure}; {SECTION}."));
+    }
+    let (_, rest) = words.split_once("not authorized to perform: ")?;
+    let right = rest.split_whitespace().next()?.trim_end_matches([',', '.']);
+    let denier = DENIERS.iter().find(|(denier, _)| lower.contains(denier));
+    let why = match denier {
+        Some((denier, why)) if *denier != "identity-based policy" => format!(", and {why}."),
+        _ if SIDE_RIGHTS.contains(&right.to_ascii_lowercase().as_str()) => format!("; {SECTION}."),
+        Some((_, why)) => format!(", and {why}."),
+        None => ".".to_owned(),
+    };
+    Some(format!("What is missing is {right}{why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TargetKind;
+
+    fn member(id: &str, serves: Serves, associations: &[Association]) -> Member {
+        Member {
+            target: TargetId { kind: TargetKind::Distribution, id: id.into() },
+            serves,
+            deployed: true,
+            names: Vec::new(),
+            http_version: "http2".into(),
+            staging: false,
+            multi_tenant: false,
+            continuous_deployment_policy: None,
+            dedicated_ip: false,
+            associations: associations.to_vec(),
+        }
+    }
+
+    const ACL: &str = "Associated with a web ACL: distribution E1. CloudFront may ask for wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) when it updates them, which the stack has by default.";
+    const FUNCTION: &str = "Associated with Lambda@Edge functions: distribution E1. CloudFront may ask for lambda:GetFunction, lambda:EnableReplication* and lambda:DisableReplication* when it updates them, which the stack has only with its parameter EdgeFunctions.";
+    const ORIGIN: &str = "With a VPC origin: distribution E1. CloudFront may ask for cloudfront:GetVpcOrigin when it updates them, which the stack has by default.";
+    const LOGS: &str = "Access logs are not in CloudFront's lists: of targets that write them to a bucket it may ask for s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
+
+    #[test]
+    fn each_kind_of_association_is_noted_with_its_targets_and_rights() {
+        use Association::{EdgeFunction, VpcOrigin, WebAcl};
+        for (serves, associations, expected) in [
+            (Serves::Old, &[][..], &[][..]),
+            (Serves::Old, &[WebAcl], &[ACL, LOGS]),
+            (Serves::Old, &[EdgeFunction], &[FUNCTION, LOGS]),
+            (Serves::Old, &[VpcOrigin], &[ORIGIN, LOGS]),
+            (Serves::Old, &[VpcOrigin, EdgeFunction, WebAcl], &[ACL, FUNCTION, ORIGIN, LOGS]),
+            // What is not updated asks for nothing.
+            (Serves::New, &[WebAcl, EdgeFunction, VpcOrigin], &[]),
+        ] {
+            let bare = member("E2", Serves::Old, &[]);
+            assert_eq!(
+                notes(&[member("E1", serves, associations), bare]),
+                expected,
+                "{serves:?} {associations:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn notes_on_ten_thousand_targets_are_short() {
+        let all: Vec<Member> = (0..10_000)
+            .map(|number| member(&format!("E{number:013}"), Serves::Old, &Association::ALL))
+            .collect();
+        let notes = notes(&all);
+        assert_eq!(notes.len(), 4);
+        for note in &notes[..3] {
+            assert!(note.contains("distribution E0000000000009 and 9990 more. "), "{note}");
+        }
+        assert!(notes.iter().map(String::len).sum::<usize>() < 3_000);
+    }
+
+    #[test]
+    fn the_right_that_is_missing_by_awss_words() {
+        const USER: &str =
+            "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: ";
+        for (words, expected) in [
+            (
+                "InvalidWebACLId: Unable to verify read permissions on Web ACL. Please retry the request",
+                Some("wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL"),
+            ),
+            (
+                "InvalidWebACLId: Web ACL is not accessible by the requester.",
+                Some(
+                    "wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target, or the web ACL itself; see",
+                ),
+            ),
+            (
+                "InvalidLambdaFunctionAssociation: Lambda@Edge cannot retrieve the specified Lambda function. Update the IAM policy to add permission: lambda:GetFunction for resource: arn:aws:lambda:us-east-1:111122223333:function:f:2 and try again.",
+                Some("lambda:GetFunction on the Lambda@Edge function"),
+            ),
+            (
+                "InvalidLambdaFunctionAssociation: Lambda@Edge cannot enable replication for the specified Lambda function. Update the IAM policy to add permission: lambda:EnableReplication* for resource: arn:aws:lambda:us-east-1:111122223333:function:f:2 and try again.",
+                Some("lambda:EnableReplication* on the Lambda@Edge function"),
+            ),
+            // Assumed, after the one above.
+            (
+                "InvalidLambdaFunctionAssociation: Update the IAM policy to add permission: lambda:DisableReplication* and try again.",
+                Some("lambda:DisableReplication* on the Lambda@Edge function"),
+            ),
+            (
+                "AccessDenied: You don't have permission to access the S3 bucket for CloudFront logs: logs.s3.amazonaws.com If you're using IAM, you need s3:GetBucketAcl and s3:PutBucketAcl permissions to create a distribution or to update log settings for an existing distribution. In addition, the S3 ACL for the bucket must grant you FULL_CONTROL.",
+                Some(
+                    "s3:GetBucketAcl and s3:PutBucketAcl on the bucket for access logs, which the parameter LogBuckets gives; see",
+                ),
+            ),
+            (
+                "InvalidArgument: The S3 bucket that you specified for CloudFront logs does not enable ACL access: logs.s3.amazonaws.com",
+                Some(
+                    "no right that is missing: the bucket for access logs has its ACLs switched off",
+                ),
+            ),
+            (
+                "AccessDenied: Your account must be verified before you can add new CloudFront resources. To verify your account, please contact AWS Support.",
+                Some("no right that is missing: AWS Support"),
+            ),
+            (
+                &format!(
+                    "AccessDenied: {USER}cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action"
+                ),
+                Some(
+                    "What is missing is cloudfront:GetVpcOrigin; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.",
+                ),
+            ),
+            (
+                &format!(
+                    "AccessDenied: {USER}cloudfront:UpdateDistribution on resource: arn:aws:cloudfront::111122223333:distribution/E1 because no identity-based policy allows the cloudfront:UpdateDistribution action"
+                ),
+                Some(
+                    "What is missing is cloudfront:UpdateDistribution, and the role does not have it: deploy",
+                ),
+            ),
+            (
+                &format!(
+                    "AccessDenied: {USER}cloudfront:UpdateDistribution on resource: arn:aws:cloudfront::111122223333:distribution/E1 with an explicit deny in a service control policy"
+                ),
+                Some(
+                    "What is missing is cloudfront:UpdateDistribution, and a service control policy",
+                ),
+            ),
+            (
+                &format!(
+                    "AccessDeniedException: {USER}wafv2:GetWebACL on resource: arn because no permissions boundary allows the wafv2:GetWebACL action"
+                ),
+                Some(
+                    "What is missing is wafv2:GetWebACL, and the permissions boundary of the role",
+                ),
+            ),
+            (
+                &format!("AccessDeniedException: {USER}acm:ImportCertificate"),
+                Some("What is missing is acm:ImportCertificate."),
+            ),
+            ("AccessDenied: Access Denied", None),
+            ("InvalidWebACLId: Invalid webACL identifier provided", None),
+            ("InvalidViewerCertificate: The specified SSL certificate doesn't exist", None),
+            ("", None),
+            ("is not authorized to perform: ", None),
+        ] {
+            match (missing(words), expected) {
+                (Some(said), Some(expected)) => {
+                    assert!(said.contains(expected) && said.ends_with('.'), "{words}: {said}");
+                }
+                (said, expected) => assert_eq!(said.as_deref(), expected, "{words}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// Decides requests by policies, as AWS does. Reads {documents, requests} from the standard input, where requests name
+// documents by number; writes a result for each request.
+import { readFileSync } from 'node:fs'
+import { runSimulation } from '@cloud-copilot/iam-simulate'
+
+const { account, documents, requests } = JSON.parse(readFileSync(0, 'utf8'))
+const named = (number) => ({ name: `policy-${number}`, policy: documents[number] })
+
+const results = []
+for (const { principal, action, resource, context, identity, resourcePolicy, boundary } of requests) {
+  const asked = JSON.stringify({ principal, action, resource, context })
+  const answer = await runSimulation(
+    {
+      request: { principal, action, resource: { resource, accountId: account }, contextVariables: context },
+      identityPolicies: identity.map(named),
+      resourcePolicy: resourcePolicy === null ? undefined : documents[resourcePolicy],
+      permissionBoundaryPolicies: boundary === null ? undefined : [named(boundary)],
+      serviceControlPolicies: [],
+      resourceControlPolicies: []
+    },
+    {}
+  )
+  // An action, a resource of an action or a policy that AWS does not know.
+  if (answer.resultType !== 'single') throw new Error(`${asked}: ${JSON.stringify(answer.errors ?? answer.resultType)}`)
+  // A key that AWS does not give to this action.
+  const ignored = answer.result.ignoredContextKeys ?? []
+  if (ignored.length > 0) throw new Error(`${asked}: no such keys: ${ignored}`)
+  results.push(answer.overallResult)
+}
+process.stdout.write(JSON.stringify(results))

@@ -1,0 +1,89 @@
+"""Decides calls by policies as AWS does: `@cloud-copilot/iam-simulate`, which knows identity and resource policies,
+boundaries, conditions, service principals and what is peculiar to KMS and to roles, and refuses actions, resources and
+keys that do not exist.
+
+It is under the AGPL and runs as a program of its own, in tests; nothing of it is part of what is deployed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).resolve().parent
+
+Document = dict[str, Any]
+
+# Keys that may have several values, of which a request of ours has one: AWS documents conditions on them without
+# ForAnyValue (EventBridge User Guide, Permissions for event buses), and the evaluator wants it.
+OF_ONE_VALUE = {"events:source"}
+
+
+@dataclass(frozen=True)
+class Question:
+    # The ARN of a role, or the name of a service.
+    principal: str
+    action: str
+    resource: str
+    context: tuple[tuple[str, str], ...] = ()
+    identity: Sequence[Document] = ()
+    resource_policy: Document | None = None
+    boundary: Document | None = None
+
+
+# IAM User Guide, IAM JSON policy elements: Condition operators. With another one the evaluator takes the condition for
+# one that does not hold.
+OPERATOR = re.compile(
+    "(ForAnyValue:|ForAllValues:)?"
+    "(String(Not)?(Equals(IgnoreCase)?|Like)|Arn(Not)?(Equals|Like)|(Numeric|Date)((Not)?Equals|(Less|Greater)Than(Equals)?)"
+    "|Bool|BinaryEquals|(Not)?IpAddress)(IfExists)?|Null"
+)
+
+
+def _as_evaluated(document: Document) -> Document:
+    statements = []
+    for statement in document["Statement"]:
+        conditions: dict[str, dict[str, Any]] = {}
+        for operator, keys in statement.get("Condition", {}).items():
+            assert OPERATOR.fullmatch(operator), f"no operator {operator}: {statement}"
+            for key, value in keys.items():
+                single = key in OF_ONE_VALUE and ":" not in operator
+                conditions.setdefault(f"ForAnyValue:{operator}" if single else operator, {})[key] = value
+        statements.append({**statement, "Condition": conditions} if conditions else statement)
+    return {**document, "Statement": statements}
+
+
+def decided(account: str, questions: Sequence[Question]) -> list[str]:
+    """`Allowed`, `ExplicitlyDenied` or `ImplicitlyDenied`, one for each question."""
+    documents: dict[str, int] = {}
+
+    def number(document: Document | None) -> int | None:
+        if document is None:
+            return None
+        return documents.setdefault(json.dumps(_as_evaluated(document)), len(documents))
+
+    requests = [
+        {
+            "principal": one.principal,
+            "action": one.action,
+            "resource": one.resource,
+            "context": dict(one.context),
+            "identity": [number(document) for document in one.identity],
+            "resourcePolicy": number(one.resource_policy),
+            "boundary": number(one.boundary),
+        }
+        for one in questions
+    ]
+    given = {"account": account, "documents": [json.loads(document) for document in documents], "requests": requests}
+    run = subprocess.run(
+        ["node", str(TESTS / "decide.mjs")], input=json.dumps(given), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    results: list[str] = json.loads(run.stdout)
+    assert len(results) == len(questions)
+    return results
