@@ -67,8 +67,8 @@ def test_links_and_anchors_lead_somewhere(page: Path) -> None:
 
 def test_anchors_are_those_of_github() -> None:
     assert anchor("rotated, with deleted false") == "rotated-with-deleted-false"
-    assert anchor("TIMED_OUT, ABORTED or a name that begins with States.") == (
-        "timed_out-aborted-or-a-name-that-begins-with-states"
+    assert anchor("TIMED_OUT, ABORTED or a name that begins with States. or Lambda.") == (
+        "timed_out-aborted-or-a-name-that-begins-with-states-or-lambda"
     )
     assert anchor("`code` and [a link](elsewhere.md)") == "code-and-a-link"
 

@@ -13,6 +13,8 @@ pub enum Origin {
     Default,
     /// The default in AWS's documentation, since Service Quotas does not know the quota.
     Documented,
+    /// The default in AWS's documentation, since Service Quotas gives no answer.
+    Unanswered,
 }
 
 /// A quota that one more certificate counts against.
@@ -179,6 +181,39 @@ pub fn increase(
     }
 }
 
+/// What to do about a quota that is full while Service Quotas, which would have to be asked for an increase,
+/// gives no answer: wait for it, as long as for an increase.
+pub fn unanswered(
+    quota: &Quota,
+    silence: &str,
+    began: Timestamp,
+    now: Timestamp,
+    deadline: SignedDuration,
+) -> Increase {
+    if now.duration_since(began) <= deadline {
+        return Increase::Wait;
+    }
+    Increase::GiveUp(denied(
+        quota,
+        format!(
+            "no room for one more, and Service Quotas could not be asked for an increase within {} hours: {silence}",
+            deadline.as_hours()
+        ),
+        "look at Service Quotas on the AWS Health Dashboard, or delete certificates that nothing uses, and start the rotation again".into(),
+    ))
+}
+
+/// How many seconds until the quota is looked at again, after waiting for so long: what is granted by itself is
+/// there soon, and what people decide on takes days, while an execution's history has room for 25,000 events.
+/// While Service Quotas gives no answer a look is as many retries, so there are fewer looks.
+pub fn look_again_seconds(waited: SignedDuration, answers: bool) -> u32 {
+    match answers {
+        true if waited < SignedDuration::from_hours(24) => 900,
+        true => 3_600,
+        false => 7_200,
+    }
+}
+
 /// The finding that there is no room and there will be none.
 pub fn denied(quota: &Quota, problem: String, cure: String) -> Finding {
     let subject = format!("quota {} ({} {})", quota.name, quota.service, quota.code);
@@ -201,6 +236,8 @@ mod tests {
             (2_501, 2_500.0, Origin::Default, Room::Enough),
             (3, 2.0, Origin::Documented, Room::Enough),
             (0, 0.0, Origin::Applied, Room::Full { desired: 1.0 }),
+            (2_500, 2_500.0, Origin::Unanswered, Room::Full { desired: 2_751.0 }),
+            (2_501, 2_500.0, Origin::Unanswered, Room::Enough),
         ] {
             assert_eq!(room(used, limit, origin), expected, "{used} of {limit} {origin:?}");
         }
@@ -255,6 +292,38 @@ mod tests {
         ] {
             assert_eq!(check(request, now), expected, "{request:?}");
         }
+    }
+
+    #[test]
+    fn without_an_answer_it_is_waited_for_until_the_deadline() {
+        let check = |now| {
+            let deadline = SignedDuration::from_hours(48);
+            unanswered(&ACM_IMPORTED, "told so", time("10T12:00:00"), time(now), deadline)
+        };
+        assert_eq!(check("12T12:00:00"), Increase::Wait);
+        let Increase::GiveUp(finding) = check("12T12:00:01") else { panic!("it should end") };
+        assert_eq!(finding.ending, Ending::QuotaDenied);
+        let told = finding.to_string();
+        assert!(
+            told.contains("could not be asked for an increase within 48 hours: told so"),
+            "{told}"
+        );
+    }
+
+    /// The longest deadline that the template takes, with every retry of every look.
+    #[test]
+    fn a_history_holds_all_looks() {
+        for answers in [true, false] {
+            let (mut waited, mut events) = (SignedDuration::ZERO, 0);
+            while waited < SignedDuration::from_hours(600) {
+                // CheckQuota, AssumeQuota after its eleven attempts, two Choices and a Wait.
+                events += if answers { 9 } else { 9 + 10 * 3 + 5 };
+                waited += SignedDuration::from_secs(look_again_seconds(waited, answers).into());
+            }
+            assert!(events < 20_000, "{answers}: {events}");
+        }
+        assert_eq!(look_again_seconds(SignedDuration::from_hours(23), true), 900);
+        assert_eq!(look_again_seconds(SignedDuration::from_hours(24), true), 3_600);
     }
 
     #[test]

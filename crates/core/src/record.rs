@@ -140,7 +140,7 @@ pub enum VerificationStatus {
 
 /// What a cause says: of a function's error the message in the JSON that Lambda makes of it. None if it says
 /// nothing.
-pub fn said(cause: &str) -> Option<String> {
+fn said(cause: &str) -> Option<String> {
     let parsed: Option<serde_json::Value> = serde_json::from_str(cause).ok();
     let message = parsed.as_ref().and_then(|json| json.get("errorMessage")?.as_str());
     Some(message.unwrap_or(cause)).filter(|words| !words.trim().is_empty()).map(str::to_owned)

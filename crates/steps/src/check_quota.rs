@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_aws::quotas::{self, RequestOutcome};
 use rotation_aws::{acm, iam};
 use rotation_core::finding::Finding;
@@ -10,7 +11,7 @@ use rotation_core::ids::Store;
 use rotation_core::quota::{
     ACM_CERTIFICATES, ACM_CERTIFICATES_IN_YEAR, ACM_IMPORTED, ACM_IMPORTED_IN_YEAR,
     DEDICATED_IP_CERTIFICATES, IAM_SERVER_CERTIFICATES, Increase, Origin, Quota, Room, denied,
-    increase, room,
+    increase, look_again_seconds, room, unanswered,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,15 +27,33 @@ pub struct Input {
     pub execution: Execution,
     /// The plan.
     pub plan: Plan,
+    /// What the look before has left: its output after waiting, or what it failed with after all its retries.
+    #[serde(default)]
+    pub quota: Before,
+}
+
+/// Of the look before whether it failed, as the state machine's Catch says it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Before {
+    /// The error's name.
+    pub error: Option<String>,
 }
 
 /// What the state machine branches on.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Output {
     /// `sufficient` or `pending`.
     pub status: Status,
     /// A sentence per quota that was looked at.
     pub quotas: Vec<String>,
+    /// When to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u32>,
+    /// For the output of the rotation: what this was decided without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// `status` of the output.
@@ -60,16 +79,55 @@ pub struct Use {
     pub origin: Origin,
 }
 
+/// Service Quotas, as far as it answers. Whether there is room is advice, and the store itself refuses what does not
+/// fit: so a rotation does without the advice when there is none for longer than the state machine retries.
+struct Desk<'a> {
+    context: &'a Context,
+    /// Does no answer count as none, and not as a failure?
+    is_lenient: bool,
+    /// What it said instead of an answer; then it is not asked again.
+    silence: Option<String>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(context: &'a Context, is_lenient: bool) -> Self {
+        Self { context, is_lenient, silence: None }
+    }
+
+    /// An answer, or none. A missing permission is no silence: it would not pass.
+    async fn ask<T>(
+        &mut self,
+        question: impl Future<Output = Result<T, AwsError>>,
+    ) -> Result<Option<T>, StepError> {
+        if self.silence.is_some() {
+            return Ok(None);
+        }
+        match question.await {
+            Err(error)
+                if self.is_lenient
+                    && matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) =>
+            {
+                tracing::warn!(%error, "check-quota: Service Quotas gives no answer");
+                self.silence = Some(error.to_string());
+                Ok(None)
+            }
+            answer => Ok(Some(answer?)),
+        }
+    }
+}
+
 /// Looks at every quota that this import will count against.
 ///
 /// # Errors
-/// `QuotaDenied` when an increase was refused or took too long, and what AWS answers.
+/// `QuotaDenied` when an increase was refused or took too long, and what AWS answers; of Service Quotas itself
+/// `Throttled` and `Unavailable` only the first time.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
-    let Input { execution, plan } = input;
+    let Input { execution, plan, quota: before } = input;
+    let mut desk = Desk::new(context, before.error.is_some());
     let mut status = Status::Sufficient;
     let mut quotas = Vec::new();
     let mut findings: Vec<Finding> = Vec::new();
-    for one in uses(context, &plan).await? {
+    for one in look(&mut desk, &plan).await? {
         let Use { quota, used, limit, origin } = &one;
         let whence = match origin {
             Origin::Applied => "",
@@ -77,10 +135,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
             Origin::Documented => {
                 " (the documented default; Service Quotas does not know this quota)"
             }
+            Origin::Unanswered => " (the documented default; Service Quotas gives no answer)",
         };
         let mut line = format!("{}: {used} of {limit}{whence}", quota.name);
         if let Room::Full { desired } = room(*used, *limit, *origin) {
-            match ask(context, &execution, quota, desired).await? {
+            match increased(&mut desk, &execution, quota, desired).await? {
                 Ok(answer) => {
                     status = Status::Pending;
                     line.push_str(&format!("; {answer}"));
@@ -91,28 +150,50 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         tracing::info!(quota = line, "check-quota");
         quotas.push(line);
     }
-    if findings.is_empty() {
-        Ok(Output { status, quotas })
-    } else {
-        Err(StepError::found(&findings))
+    if !findings.is_empty() {
+        return Err(StepError::found(&findings));
     }
+    let waited = (context.now)().duration_since(execution.start_time);
+    let wait = look_again_seconds(waited, desk.silence.is_none());
+    Ok(Output {
+        status,
+        quotas,
+        wait_seconds: (status == Status::Pending).then_some(wait),
+        note: desk.silence.map(|silence| {
+            format!(
+                "Service Quotas gave no answer, so the documented defaults counted, and the store had the last word on whether there was room for the new certificate. {silence}"
+            )
+        }),
+    })
 }
 
 /// Asks for an increase unless that was done, and says how it stands.
-async fn ask(
-    context: &Context,
+async fn increased(
+    desk: &mut Desk<'_>,
     execution: &Execution,
     quota: &Quota,
     desired: f64,
 ) -> Result<Result<String, Finding>, StepError> {
+    let context = desk.context;
     let client = context.aws.quotas();
-    let latest = quotas::latest_request(client, quota.service, quota.code).await?;
     let deadline = SignedDuration::from_hours(context.settings.quota_deadline_hours);
-    Ok(match increase(quota, latest.as_ref(), execution.start_time, (context.now)(), deadline) {
+    let (began, now) = (execution.start_time, (context.now)());
+    let without = |desk: &Desk<'_>| {
+        let silence = desk.silence.as_deref().unwrap_or_default();
+        Ok(match unanswered(quota, silence, began, now, deadline) {
+            Increase::GiveUp(finding) => Err(finding),
+            _ => Ok("waiting for Service Quotas, to ask for an increase".into()),
+        })
+    };
+    let latest = quotas::latest_request(client, quota.service, quota.code);
+    let Some(latest) = desk.ask(latest).await? else { return without(desk) };
+    Ok(match increase(quota, latest.as_ref(), began, now, deadline) {
         Increase::GiveUp(finding) => Err(finding),
         Increase::Wait => Ok("waiting for the increase that was asked for".into()),
         Increase::Ask => {
-            match quotas::request_increase(client, quota.service, quota.code, desired).await? {
+            let request = quotas::request_increase(client, quota.service, quota.code, desired);
+            let Some(outcome) = desk.ask(request).await? else { return without(desk) };
+            match outcome {
                 RequestOutcome::Requested(id) => {
                     Ok(format!("asked for an increase to {desired} (request {id})"))
                 }
@@ -140,6 +221,11 @@ async fn ask(
 /// # Errors
 /// What AWS answers.
 pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
+    look(&mut Desk::new(context, false), plan).await
+}
+
+async fn look(desk: &mut Desk<'_>, plan: &Plan) -> Result<Vec<Use>, StepError> {
+    let context = desk.context;
     let aws = &context.aws;
     let mut uses = Vec::new();
     if plan.new_certificate.id.is_none() {
@@ -152,7 +238,7 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
                     (ACM_IMPORTED, usage.imported),
                     (ACM_IMPORTED_IN_YEAR, usage.imported_last_year),
                 ] {
-                    uses.push(looked_up(context, quota, used).await?);
+                    uses.push(looked_up(desk, quota, used).await?);
                 }
             }
             Store::Iam => {
@@ -176,19 +262,18 @@ pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError>
         let served =
             plan.new_certificate.id.as_ref().is_some_and(|id| certificates.contains(id.id()));
         if !served {
-            uses.push(
-                looked_up(context, DEDICATED_IP_CERTIFICATES, certificates.len() as u64).await?,
-            );
+            uses.push(looked_up(desk, DEDICATED_IP_CERTIFICATES, certificates.len() as u64).await?);
         }
     }
     Ok(uses)
 }
 
-async fn looked_up(context: &Context, quota: Quota, used: u64) -> Result<Use, StepError> {
-    let value = quotas::value(context.aws.quotas(), quota.service, quota.code).await?;
-    let (limit, origin) = match value {
-        Some((limit, origin)) => (limit, origin),
-        None => (quota.documented, Origin::Documented),
+async fn looked_up(desk: &mut Desk<'_>, quota: Quota, used: u64) -> Result<Use, StepError> {
+    let value = quotas::value(desk.context.aws.quotas(), quota.service, quota.code);
+    let (limit, origin) = match desk.ask(value).await? {
+        Some(Some((limit, origin))) => (limit, origin),
+        Some(None) => (quota.documented, Origin::Documented),
+        None => (quota.documented, Origin::Unanswered),
     };
     Ok(Use { quota, used, limit, origin })
 }

@@ -23,9 +23,11 @@ pub mod store;
 pub mod update_distribution;
 pub mod verify_viewers;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use rotation_aws::Aws;
@@ -256,9 +258,23 @@ pub async fn serve<O: Serialize>(
     let (handle, context) = (&handle, &context);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         context.over_at.store(event.context.deadline as i64, Ordering::Relaxed);
-        logs::told(event.payload, async |event| handle(context, event).await)
+        logs::told(event.payload, async |event| unpanicked(handle(context, event)).await)
     }))
     .await
+}
+
+/// What a step comes to; of a panic `Internal`.
+///
+/// The runtime would fail with the name of a Rust type, which no Retry and no Catch of the state machine knows, and
+/// with the panic's words, which may be a piece of what was read. The log has where it was.
+///
+/// # Errors
+/// What the step fails with.
+pub async fn unpanicked<O>(
+    work: impl Future<Output = Result<O, StepError>>,
+) -> Result<O, StepError> {
+    let panicked = |_| Err(StepError::Internal("the step panicked; its log has the place".into()));
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
 }
 
 #[cfg(test)]

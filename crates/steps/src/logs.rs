@@ -20,7 +20,11 @@ const RUNTIME_ERRORS: &str = "lambda_runtime::layers::panic";
 pub fn begin() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     subscriber(level.unwrap_or(Level::INFO), std::io::stdout).init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    // Not its words: they may be a piece of what was read.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
 }
 
 /// Time, level, fields of the spans and of the event, all at the top level of a line.

@@ -9,7 +9,7 @@ use rotation_core::finding::Ending;
 use rotation_core::ids::TargetId;
 use rotation_core::metrics::Unit;
 use rotation_core::plan::{Outcome, Serves};
-use rotation_core::record::{Record, Way, said, words};
+use rotation_core::record::{Record, Way, words};
 use rotation_core::report::{Counts, NewCertificate, OldCertificate, Output as Rotation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +32,9 @@ pub struct Input {
     pub execution: Execution,
     /// The plan, if it was made.
     pub plan: Option<Plan>,
+    /// What the look at the quotas has left, which may be what it failed with.
+    #[serde(default)]
+    pub quota: Quota,
     /// The new certificate, if it was imported.
     pub new_certificate: Option<Imported>,
     /// Where the targets stand, if they were looked at.
@@ -44,9 +47,21 @@ pub struct Input {
     pub failure: Option<Failure>,
     /// What an earlier attempt to write the report failed with: then it is not tried again.
     pub report_failure: Option<Failure>,
-    /// How often the execution has been redriven by now.
-    #[serde(default)]
-    pub redrive_count: u64,
+}
+
+impl Input {
+    /// What is to be said of this rotation besides.
+    fn notes(&self) -> Vec<String> {
+        let planned = self.plan.iter().flat_map(|plan| &plan.notes);
+        planned.chain(&self.quota.note).cloned().collect()
+    }
+}
+
+/// Of the look at the quotas what is to be said in the end.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Quota {
+    /// What it was decided without.
+    pub note: Option<String>,
 }
 
 /// What a Catch of the state machine puts into the state.
@@ -67,14 +82,16 @@ impl Failure {
     }
 }
 
-/// Why the old certificate counts as not deleted. A function that died, several times over, has said nothing.
+/// Why the old certificate counts as not deleted. A function that died, several times over, has said nothing: what
+/// fails then has a name of AWS's, which unlike a step's has a dot.
 fn not_deleted(failure: &Failure) -> String {
-    said(&failure.cause).unwrap_or_else(|| {
-        format!(
+    if failure.error.contains('.') {
+        return format!(
             "what became of the deletion is not known: the function ended with {}",
             failure.error
-        )
-    })
+        );
+    }
+    failure.words()
 }
 
 /// What the state machine ends with, unless it fails.
@@ -102,17 +119,36 @@ enum End {
 /// execution goes on from the state that failed, and from here it can begin anew with a fresh plan (Step
 /// Functions Developer Guide, "Redriving executions"; a Fail state would only fail again).
 ///
+/// When the report could not be written, this runs once more and asks nobody: then it fails with an ending whatever
+/// the state is, so that executions end under the names of the contract as long as Lambda runs this.
+///
 /// # Errors
 /// Each ending, `Internal` when the state fits none, and what S3 answers.
 pub async fn step(context: &Context, state: Value) -> Result<Output, StepError> {
+    let is_last = !state["reportFailure"].is_null();
+    match Box::pin(report_and_conclude(context, state)).await {
+        Err(error) if is_last && !matches!(error, StepError::Ends { .. }) => Err(StepError::Ends {
+            ending: Ending::RotationIncomplete,
+            cause: format!("The report could not be written: {}: {error}", error.name()),
+        }),
+        result => result,
+    }
+}
+
+async fn report_and_conclude(context: &Context, state: Value) -> Result<Output, StepError> {
     let retries = retries(&state);
-    let input: Input = serde_json::from_value(state)
-        .map_err(|error| StepError::Internal(format!("the state does not parse: {error}")))?;
-    let redrive_count = input.redrive_count;
-    if redrive_count > input.execution.redrive_count {
+    let count = |value: &Value| value["redriveCount"].as_u64().unwrap_or(0);
+    let (redrive_count, planned_at) = (count(&state), count(&state["execution"]));
+    let is_redriven = redrive_count > planned_at;
+    let concluded = serde_json::from_value(state)
+        .map_err(|error| StepError::Internal(format!("the state does not parse: {error}")))
+        .and_then(|input: Input| Ok((conclude(&input)?, input)));
+    // One that was stopped and went on to its goal has nothing to begin anew.
+    let is_done = matches!(&concluded, Ok((End::Succeeded(_), Input { report_failure: None, .. })));
+    if is_redriven && !is_done {
         return Ok(Output { again: true, redrive_count, output: None });
     }
-    let end = conclude(&input)?;
+    let (end, input) = concluded?;
     let end = match &input.report_failure {
         Some(failure) => without_report(end, failure),
         None => {
@@ -236,7 +272,7 @@ fn report(input: &Input, end: &End, targets: Vec<TargetReport>, ended_at: Timest
             concurrency: plan.concurrency,
             verify_viewers: plan.verify_viewers,
             roll_back: plan.roll_back,
-            notes: plan.notes.clone(),
+            notes: input.notes(),
             location: location(plan),
         }),
         risk: audit::risk(&targets, old_not_after, ended_at),
@@ -354,7 +390,7 @@ fn conclude(input: &Input) -> Result<End, StepError> {
         },
         targets: counts,
         plan: location,
-        notes: plan.notes,
+        notes: input.notes(),
     })))
 }
 

@@ -1,10 +1,15 @@
 //! An interpreter of the Amazon States Language, as far as this project's state machine goes, in virtual
 //! time: the fourth one that reads the definition, and the only one that is fast and redrives.
 //!
-//! After <https://states-language.net/spec.html> and the Step Functions Developer Guide. It panics on what
-//! it does not know, so that nothing in the definition is passed over in silence.
+//! After <https://states-language.net/spec.html>, the Step Functions Developer Guide, and what was recorded of
+//! the real one, which has the last word; docs/local-aws.md says of each rule which it is, and `asl_rules` has
+//! its cases. It panics on what it does not know, so that nothing in the definition is passed over in silence.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -25,7 +30,25 @@ impl Failure {
     pub(crate) fn new(error: &str, cause: impl Into<String>) -> Self {
         Self { error: error.into(), cause: cause.into() }
     }
+
+    /// The execution ran out of its TimeoutSeconds: DescribeExecution has neither error nor cause of it.
+    pub(crate) fn timed_out() -> Self {
+        Self::new("", "")
+    }
+
+    /// How the execution stands that ended with it.
+    pub(crate) fn status(&self) -> &'static str {
+        if *self == Self::timed_out() { "TIMED_OUT" } else { "FAILED" }
+    }
+
+    fn runtime(cause: impl Into<String>) -> Self {
+        Self::new(RUNTIME, cause)
+    }
 }
+
+/// What no Catch takes, not even by its name.
+const RUNTIME: &str = "States.Runtime";
+const TOO_LARGE: &str = "States.DataLimitExceeded";
 
 /// What a state machine calls.
 pub(crate) trait World {
@@ -42,9 +65,13 @@ pub(crate) struct Execution<'a, W> {
     definition: &'a Value,
     world: &'a W,
     context: Value,
-    /// Where to go on, and with what.
-    at: (String, Value),
+    /// Where it is, and where a redrive goes on.
+    at: Rc<RefCell<Place>>,
+    /// Invocations: a function that was called comes to its end, whatever becomes of the state that called it.
+    invocations: RefCell<FuturesUnordered<Pin<Box<dyn Future<Output = ()> + 'a>>>>,
     dice: Cell<Dice>,
+    /// When it is stopped, from its start or from a redrive on.
+    pub(crate) limit: Duration,
     /// The longest history of it and of its children, in events.
     pub(crate) events: Cell<usize>,
     /// All of its children's events.
@@ -58,7 +85,29 @@ pub(crate) struct Execution<'a, W> {
     pub(crate) payloads: RefCell<Vec<String>>,
 }
 
-const PAYLOAD: usize = 262_144;
+/// The state that an execution, or an iteration of a Map, is in.
+struct Place {
+    state: String,
+    input: Value,
+    /// Of a Map how far it is.
+    map: Option<Tour>,
+}
+
+/// A Map under way.
+struct Tour {
+    items: Vec<Value>,
+    done: BTreeMap<usize, Value>,
+    begun: BTreeMap<usize, Rc<RefCell<Place>>>,
+}
+
+impl Place {
+    fn new(state: &Value, input: Value) -> Rc<RefCell<Self>> {
+        let state = state.as_str().expect("StartAt").to_owned();
+        Rc::new(RefCell::new(Self { state, input, map: None }))
+    }
+}
+
+pub(crate) const PAYLOAD: usize = 262_144;
 
 impl<'a, W: World> Execution<'a, W> {
     pub(crate) fn new(
@@ -76,7 +125,9 @@ impl<'a, W: World> Execution<'a, W> {
             context: json!({"Execution": {
                 "Id": id, "Name": name, "Input": input, "StartTime": start, "RedriveCount": 0,
             }}),
-            at: (definition["StartAt"].as_str().expect("StartAt").to_owned(), input),
+            at: Place::new(&definition["StartAt"], input),
+            invocations: RefCell::default(),
+            limit: limit_of(definition),
             dice: Cell::new(Dice(seed.wrapping_mul(2).wrapping_add(1))),
             events: Cell::new(0),
             events_of_children: Cell::new(0),
@@ -93,46 +144,76 @@ impl<'a, W: World> Execution<'a, W> {
 
     /// Runs to an end.
     pub(crate) async fn run(&mut self) -> Result<Value, Failure> {
-        let (name, input) = self.at.clone();
         let mut events = 2;
-        let ended = self.states(self.definition, &name, input, &self.context, &mut events).await;
+        let states = self.states(self.definition, &self.at, &self.context, &mut events);
+        let ended = self.beside_invocations(tokio::time::timeout(self.limit, states)).await;
+        // What was called and is not waited for any more.
+        let all_others = async { while self.next_invocation().await {} };
+        all_others.await;
         self.events.set(self.events.get().max(events));
-        ended.map_err(|(failure, at)| {
-            self.at = at;
-            failure
-        })
+        ended.unwrap_or_else(|_| Err(Failure::timed_out()))
     }
 
-    /// Goes on at the state that failed, with its input.
+    /// Goes on at the state that did not come to its end, with its input and with retries counted from the start.
+    /// Of a Map it runs the iterations that failed or were stopped from where they were, and those that were not
+    /// begun; those that succeeded have.
     pub(crate) async fn redrive(&mut self) -> Result<Value, Failure> {
         let count = self.context["Execution"]["RedriveCount"].as_u64().expect("a count");
         self.context["Execution"]["RedriveCount"] = (count + 1).into();
         self.run().await
     }
 
-    /// From a state to an end; of a failure also where it was.
+    /// The state that it is in, or that it ended in.
+    pub(crate) fn state_at(&self) -> String {
+        self.at.borrow().state.clone()
+    }
+
+    async fn beside_invocations<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        std::future::poll_fn(|context| {
+            loop {
+                if let Poll::Ready(done) = work.as_mut().poll(context) {
+                    return Poll::Ready(done);
+                }
+                match self.invocations.borrow_mut().poll_next_unpin(context) {
+                    // One has come to its end, and what waits for it goes on.
+                    Poll::Ready(Some(())) => {}
+                    Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for an invocation to come to its end; is there none?
+    async fn next_invocation(&self) -> bool {
+        std::future::poll_fn(|context| self.invocations.borrow_mut().poll_next_unpin(context))
+            .await
+            .is_some()
+    }
+
+    /// From a state to an end.
     async fn states(
         &self,
         machine: &Value,
-        start: &str,
-        input: Value,
+        place: &RefCell<Place>,
         context: &Value,
         events: &mut usize,
-    ) -> Result<Value, (Failure, (String, Value))> {
-        let (mut name, mut input) = (start.to_owned(), input);
+    ) -> Result<Value, Failure> {
         loop {
+            let (name, input) = {
+                let place = place.borrow();
+                (place.state.clone(), place.input.clone())
+            };
             let state = &machine["States"][&name];
             assert!(state.is_object(), "no state {name}");
             let mut context = context.clone();
             context["State"] =
                 json!({"Name": name, "EnteredTime": self.world.now().to_string(), "RetryCount": 0});
-            let failed = |failure| (failure, (name.clone(), input.clone()));
-            self.weigh(&input).map_err(failed)?;
-            let done = self.state(&name, state, &input, &mut context, events).await;
             let (output, next) =
-                done.map_err(|failure| (failure, (name.clone(), input.clone())))?;
+                self.state(&name, state, &input, &mut context, place, events).await?;
             match next {
-                Some(next) => (name, input) = (next, output),
+                Some(next) => *place.borrow_mut() = Place { state: next, input: output, map: None },
                 None => return Ok(output),
             }
         }
@@ -145,6 +226,7 @@ impl<'a, W: World> Execution<'a, W> {
         state: &Value,
         input: &Value,
         context: &mut Value,
+        place: &RefCell<Place>,
         events: &mut usize,
     ) -> Result<(Value, Option<String>), Failure> {
         let kind = state["Type"].as_str().expect("a type");
@@ -154,29 +236,36 @@ impl<'a, W: World> Execution<'a, W> {
         let next = || state["Next"].as_str().map(str::to_owned);
         match kind {
             "Pass" => {
-                let result = template(&state["Parameters"], input, context);
-                Ok((merged(input, &state["ResultPath"], state.get("ResultPath"), result), next()))
+                let result = template(&state["Parameters"], input, context)?;
+                let output = merged(input, &state["ResultPath"], state.get("ResultPath"), result);
+                self.weigh(name, &output)?;
+                Ok((output, next()))
             }
             "Choice" => {
                 let rules = state["Choices"].as_array().expect("choices").iter();
-                let chosen = rules.clone().find(|rule| holds(rule, input));
-                let next = chosen.map_or(&state["Default"], |rule| &rule["Next"]);
-                match next.as_str() {
-                    Some(next) => Ok((input.clone(), Some(next.to_owned()))),
-                    None => Err(Failure::new("States.Runtime", "no choice matched")),
+                let mut next = &state["Default"];
+                for rule in rules {
+                    if holds(rule, input)? {
+                        next = &rule["Next"];
+                        break;
+                    }
                 }
+                let next = next.as_str().expect("a Default for what no rule takes");
+                Ok((input.clone(), Some(next.to_owned())))
             }
             "Wait" => {
                 let seconds = match state["SecondsPath"].as_str() {
-                    Some(path) => look_up(path, input, context).as_u64(),
-                    None => state["Seconds"].as_u64(),
+                    Some(path) => look_up(path, input, context)?,
+                    None => state["Seconds"].clone(),
                 };
-                self.pass(seconds.expect("seconds") as f64).await;
+                let refused =
+                    || Failure::runtime(format!("{name}: {seconds} is no number of seconds"));
+                self.pass(seconds.as_u64().ok_or_else(refused)? as f64).await;
                 Ok((input.clone(), next()))
             }
             "Succeed" => {
                 let path = state["InputPath"].as_str().unwrap_or("$");
-                Ok((look_up(path, input, context), None))
+                Ok((look_up(path, input, context)?, None))
             }
             "Fail" => Err(Failure::new(
                 state["Error"].as_str().expect("an error"),
@@ -185,14 +274,20 @@ impl<'a, W: World> Execution<'a, W> {
             "Task" | "Map" => {
                 let result = match kind {
                     "Task" => self.task(state, input, context, events).await,
-                    _ => self.map(state, input, context, events).await,
+                    _ => self.map(name, state, input, context, place, events).await,
                 };
                 match result {
                     Ok(result) => {
                         let path = &state["ResultPath"];
                         let output = merged(input, path, state.get("ResultPath"), result);
-                        self.weigh(&output)?;
+                        self.weigh(name, &output)?;
                         Ok((output, next()))
+                    }
+                    Err(failure) if failure.error == RUNTIME => Err(failure),
+                    // Only of the result of a Task it is known that States.ALL catches it.
+                    Err(failure) if kind == "Map" && failure.error == TOO_LARGE => {
+                        place.borrow_mut().map = None;
+                        Err(failure)
                     }
                     Err(failure) => self.catch(state, input, failure),
                 }
@@ -217,15 +312,15 @@ impl<'a, W: World> Execution<'a, W> {
         loop {
             *events += 3;
             context["State"]["RetryCount"] = counts.iter().sum::<u64>().into();
-            let event = template(&state["Parameters"], input, context);
-            self.weigh(&event)?;
-            let failure = match tokio::time::timeout(limit, self.world.invoke(&step, event)).await {
-                Ok(Ok(result)) => {
-                    self.weigh(&result)?;
-                    return Ok(result);
-                }
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::new("States.Timeout", ""),
+            let event = template(&state["Parameters"], input, context)?;
+            self.weigh(resource, &event)?;
+            let failure = match self.invoke(step.clone(), event, limit).await {
+                // What ResultPath drops counts too.
+                Ok(result) => match self.weigh(resource, &result) {
+                    Ok(()) => return Ok(result),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
             };
             let retrier = retriers.iter().position(|retrier| matches(retrier, &failure.error));
             let Some(index) = retrier else { return Err(failure) };
@@ -234,59 +329,82 @@ impl<'a, W: World> Execution<'a, W> {
             if counts[index] >= retrier["MaxAttempts"].as_u64().unwrap_or(3) {
                 return Err(failure);
             }
-            let number = |name: &str, default: f64| retrier[name].as_f64().unwrap_or(default);
-            let backoff = number("BackoffRate", 2.0).powf(counts[index] as f64);
-            let pause =
-                (number("IntervalSeconds", 1.0) * backoff).min(number("MaxDelaySeconds", f64::MAX));
-            assert_eq!(retrier["JitterStrategy"], "FULL");
+            let chance = match retrier["JitterStrategy"].as_str().unwrap_or("NONE") {
+                "FULL" => self.chance(),
+                "NONE" => 1.0,
+                other => panic!("no jitter {other}"),
+            };
+            let pause = longest_pause(retrier, counts[index]) * chance;
             counts[index] += 1;
             self.transitions.update(|count| count + 1);
-            self.pass(pause * self.chance()).await;
+            self.pass(pause).await;
         }
+    }
+
+    /// Calls a function, which has as long as its Task has, and waits for it as long as this is waited for.
+    async fn invoke(&self, step: String, event: Value, limit: Duration) -> Result<Value, Failure> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let world = self.world;
+        let invocation = async move {
+            let done = tokio::time::timeout(limit, world.invoke(&step, event)).await;
+            // Whoever asked may be gone.
+            drop(tell.send(done.unwrap_or_else(|_| Err(Failure::new("States.Timeout", "")))));
+        };
+        self.invocations.borrow_mut().push(Box::pin(invocation));
+        told.await.expect("what was called comes to an end")
     }
 
     async fn map(
         &self,
+        name: &str,
         state: &Value,
         input: &Value,
         context: &Value,
+        place: &RefCell<Place>,
         events: &mut usize,
     ) -> Result<Value, Failure> {
         let machine = &state["ItemProcessor"];
         let is_distributed = machine["ProcessorConfig"]["Mode"] == "DISTRIBUTED";
-        let items = match state.get("ItemReader") {
-            Some(reader) => {
-                assert!(is_distributed);
-                let place = template(&reader["Parameters"], input, context);
-                let text = |name: &str| place[name].as_str().expect("a place").to_owned();
-                let read = self.world.object(&text("Bucket"), &text("Key"));
-                read.ok_or_else(|| Failure::new("States.ItemReaderFailed", "no such object"))?
-            }
-            None => look_up(state["ItemsPath"].as_str().expect("ItemsPath"), input, context),
+        if place.borrow().map.is_none() {
+            let items = self.items(state, input, context)?;
+            let tour = Tour { items, done: BTreeMap::new(), begun: BTreeMap::new() };
+            place.borrow_mut().map = Some(tour);
+        }
+        let tour = |work: &mut dyn FnMut(&mut Tour)| {
+            work(place.borrow_mut().map.as_mut().expect("a Map under way"));
         };
-        let items = items.as_array().expect("an array of items").clone();
         let limit = match state["MaxConcurrency"].as_u64() {
             None | Some(0) => usize::MAX,
             Some(limit) => limit as usize,
         };
-        let start = machine["StartAt"].as_str().expect("StartAt");
         let iteration = async |index: usize, item: Value| {
             let mut context = context.clone();
             context["Map"] = json!({"Item": {"Index": index, "Value": item}});
-            let given = match state.get("ItemSelector") {
-                Some(selector) => template(selector, input, &context),
-                None => item,
-            };
             let mut own = 2;
+            let mut at = None;
+            tour(&mut |tour| at = tour.begun.get(&index).cloned());
+            let at = match (at, state.get("ItemSelector")) {
+                (Some(at), _) => at,
+                (None, Some(selector)) => match template(selector, input, &context) {
+                    Ok(given) => Place::new(&machine["StartAt"], given),
+                    Err(failure) => return (index, own, Err(failure)),
+                },
+                (None, None) => Place::new(&machine["StartAt"], item),
+            };
+            tour(&mut |tour| drop(tour.begun.insert(index, Rc::clone(&at))));
             if is_distributed {
                 self.transitions.update(|count| count + 1);
             }
-            let done = self.states(machine, start, given, &context, &mut own).await;
-            (index, own, done.map_err(|(failure, _)| failure))
+            let done = self.states(machine, &at, &context, &mut own).await;
+            (index, own, done)
         };
-        let mut waiting = items.into_iter().enumerate();
+        let mut waiting = Vec::new();
+        tour(&mut |tour| {
+            let items = tour.items.iter().cloned().enumerate();
+            waiting = items.filter(|(index, _)| !tour.done.contains_key(index)).collect();
+        });
+        let mut waiting = waiting.into_iter();
         let mut running = FuturesUnordered::new();
-        let mut results = std::collections::BTreeMap::new();
         loop {
             while running.len() < limit {
                 let Some((index, item)) = waiting.next() else { break };
@@ -301,20 +419,43 @@ impl<'a, W: World> Execution<'a, W> {
                 *events += own + 2;
             }
             match result {
-                Ok(result) => drop(results.insert(index, result)),
+                Ok(result) => tour(&mut |tour| drop(tour.done.insert(index, result.clone()))),
                 Err(_) if is_distributed => {
                     return Err(Failure::new(
                         "States.ExceedToleratedFailureThreshold",
-                        "a child failed",
+                        "The specified tolerated failure threshold was exceeded",
                     ));
                 }
                 Err(failure) => return Err(failure),
             }
         }
         *events += 4;
-        let results = Value::Array(results.into_values().collect());
-        self.weigh(&results)?;
+        let mut results = Vec::new();
+        tour(&mut |tour| results = std::mem::take(&mut tour.done).into_values().collect());
+        let results = Value::Array(results);
+        self.weigh(name, &results)?;
         Ok(results)
+    }
+
+    fn items(&self, state: &Value, input: &Value, context: &Value) -> Result<Vec<Value>, Failure> {
+        let Some(reader) = state.get("ItemReader") else {
+            let path = state["ItemsPath"].as_str().expect("ItemsPath");
+            return match look_up(path, input, context)? {
+                Value::Array(items) => Ok(items),
+                other => Err(Failure::runtime(format!(
+                    "Map state input must be an array but was: {other}"
+                ))),
+            };
+        };
+        assert_eq!(state["ItemProcessor"]["ProcessorConfig"]["Mode"], "DISTRIBUTED");
+        let place = template(&reader["Parameters"], input, context)?;
+        let text = |name: &str| place[name].as_str().expect("a place").to_owned();
+        let unread = |cause: &str| Err(Failure::new("States.ItemReaderFailed", cause));
+        match self.world.object(&text("Bucket"), &text("Key")) {
+            Some(Value::Array(items)) => Ok(items),
+            Some(_) => unread("Attempting to map over non-iterable node."),
+            None => unread("The specified key does not exist."),
+        }
     }
 
     fn catch(
@@ -350,16 +491,33 @@ impl<'a, W: World> Execution<'a, W> {
         (number % 1_000) as f64 / 1_000.0
     }
 
-    fn weigh(&self, payload: &Value) -> Result<(), Failure> {
+    fn weigh(&self, what: &str, payload: &Value) -> Result<(), Failure> {
         let text = payload.to_string();
         self.largest.set(self.largest.get().max(text.len()));
         let is_too_large = text.len() > PAYLOAD;
         self.payloads.borrow_mut().push(text);
         if is_too_large {
-            return Err(Failure::new("States.DataLimitExceeded", "a payload is too large"));
+            return Err(Failure::new(
+                TOO_LARGE,
+                format!(
+                    "The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit."
+                ),
+            ));
         }
         Ok(())
     }
+}
+
+/// How long an execution may last.
+pub(crate) fn limit_of(definition: &Value) -> Duration {
+    definition["TimeoutSeconds"].as_u64().map_or(Duration::MAX, Duration::from_secs)
+}
+
+/// How long a Retry pauses at most before it tries again, after so many times.
+pub(crate) fn longest_pause(retrier: &Value, count: u64) -> f64 {
+    let number = |name: &str, default: f64| retrier[name].as_f64().unwrap_or(default);
+    let backoff = number("BackoffRate", 2.0).powf(count as f64);
+    (number("IntervalSeconds", 1.0) * backoff).min(number("MaxDelaySeconds", f64::MAX))
 }
 
 /// Refuses fields that the interpreter would pass over.
@@ -413,21 +571,23 @@ fn known(name: &str, kind: &str, state: &Value) {
 /// Does a Retry or Catch speak of this error?
 fn matches(handler: &Value, error: &str) -> bool {
     let names = handler["ErrorEquals"].as_array().expect("ErrorEquals");
-    names.iter().any(|name| {
-        name == error
-            || name == "States.ALL"
-                && !["States.DataLimitExceeded", "States.Runtime"].contains(&error)
-    })
+    assert!(!names.contains(&json!("States.TaskFailed")), "States.TaskFailed is not known here");
+    error != RUNTIME && names.iter().any(|name| name == error || name == "States.ALL")
 }
 
-fn holds(rule: &Value, input: &Value) -> bool {
+fn holds(rule: &Value, input: &Value) -> Result<bool, Failure> {
     if let Some(rules) = rule["And"].as_array() {
-        return rules.iter().all(|rule| holds(rule, input));
+        for rule in rules {
+            if !holds(rule, input)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
     }
-    let value = look_up(rule["Variable"].as_str().expect("a variable"), input, &Value::Null);
+    let value = look_up(rule["Variable"].as_str().expect("a variable"), input, &Value::Null)?;
     let rule = rule.as_object().expect("a rule");
     let tests = rule.iter().filter(|(name, _)| !["Variable", "Next"].contains(&name.as_str()));
-    tests.fold(true, |all, (name, wanted)| {
+    Ok(tests.fold(true, |all, (name, wanted)| {
         all && match name.as_str() {
             "StringEquals" | "BooleanEquals" => value == *wanted,
             "NumericLessThan" => {
@@ -435,52 +595,57 @@ fn holds(rule: &Value, input: &Value) -> bool {
             }
             other => panic!("no {other} here"),
         }
-    })
+    }))
 }
 
 /// A reference path: into the context object with `$$`.
-fn look_up(path: &str, input: &Value, context: &Value) -> Value {
+fn look_up(path: &str, input: &Value, context: &Value) -> Result<Value, Failure> {
     let (root, rest) = match path.strip_prefix("$$") {
         Some(rest) => (context, rest),
         None => (input, path.strip_prefix('$').expect("a path")),
     };
-    rest.split('.').filter(|part| !part.is_empty()).fold(root.clone(), |value, part| {
-        value.get(part).cloned().unwrap_or_else(|| panic!("{path}: no {part} in {value}"))
-    })
+    let mut parts = rest.split('.').filter(|part| !part.is_empty());
+    let found = parts.try_fold(root, |value, part| value.get(part));
+    found
+        .cloned()
+        .ok_or_else(|| Failure::runtime(format!("{path} could not be found in the input")))
 }
 
 /// Parameters and ItemSelector: fields that end with `.$` are paths or intrinsic functions.
-fn template(template: &Value, input: &Value, context: &Value) -> Value {
+fn template(template: &Value, input: &Value, context: &Value) -> Result<Value, Failure> {
     match template {
-        Value::Null => input.clone(),
+        Value::Null => Ok(input.clone()),
         Value::Object(fields) => {
             let mut made = Map::new();
             for (name, value) in fields {
-                match name.strip_suffix(".$") {
+                let (name, value) = match name.strip_suffix(".$") {
                     Some(name) => {
-                        let value = computed(value.as_str().expect("a path"), input, context);
-                        made.insert(name.to_owned(), value);
+                        (name, computed(value.as_str().expect("a path"), input, context)?)
                     }
-                    None => drop(made.insert(name.clone(), self::template(value, input, context))),
-                }
+                    None => (name.as_str(), self::template(value, input, context)?),
+                };
+                made.insert(name.to_owned(), value);
             }
-            Value::Object(made)
+            Ok(Value::Object(made))
         }
-        other => other.clone(),
+        other => Ok(other.clone()),
     }
 }
 
-fn computed(text: &str, input: &Value, context: &Value) -> Value {
+fn computed(text: &str, input: &Value, context: &Value) -> Result<Value, Failure> {
     let Some(arguments) =
         text.strip_prefix("States.MathAdd(").and_then(|rest| rest.strip_suffix(')'))
     else {
         return look_up(text, input, context);
     };
-    let sum = arguments.split(',').map(str::trim).map(|argument| match argument.parse::<i64>() {
-        Ok(number) => number,
-        Err(_) => look_up(argument, input, context).as_i64().expect("a number"),
-    });
-    sum.sum::<i64>().into()
+    let mut sum = 0;
+    for argument in arguments.split(',').map(str::trim) {
+        sum += match argument.parse::<i64>() {
+            Ok(number) => number,
+            Err(_) => look_up(argument, input, context)?.as_i64().expect("a number"),
+        };
+    }
+    Ok(sum.into())
 }
 
 /// The input with a result put into it. Without a ResultPath the result is all, with null nothing of it.
@@ -507,155 +672,4 @@ fn kebab(name: &str) -> String {
         kebab.push(letter.to_ascii_lowercase());
     }
     kebab
-}
-
-/// The rules that rotations depend on, on machines of a few lines.
-mod rules {
-    use super::*;
-
-    /// Fails as often as the event says, and notes when it was called.
-    #[derive(Default)]
-    struct Bench {
-        calls: RefCell<Vec<(String, f64)>>,
-        running: Cell<usize>,
-        most: Cell<usize>,
-        began: RefCell<Option<tokio::time::Instant>>,
-    }
-
-    impl World for Bench {
-        async fn invoke(&self, step: &str, event: Value) -> Result<Value, Failure> {
-            let now = tokio::time::Instant::now();
-            let began = *self.began.borrow_mut().get_or_insert(now);
-            self.calls
-                .borrow_mut()
-                .push((step.to_owned(), now.duration_since(began).as_secs_f64()));
-            self.running.set(self.running.get() + 1);
-            self.most.set(self.most.get().max(self.running.get()));
-            #[expect(clippy::disallowed_methods, reason = "a function that takes its time")]
-            tokio::time::sleep(Duration::from_secs(event["seconds"].as_u64().unwrap_or(1))).await;
-            self.running.set(self.running.get() - 1);
-            let left = event["failures"].as_u64().unwrap_or(0);
-            if event["retries"].as_u64().unwrap_or(0) < left {
-                return Err(Failure::new(event["error"].as_str().unwrap_or("Throttled"), "busy"));
-            }
-            Ok(json!({"done": true}))
-        }
-
-        fn object(&self, _: &str, _: &str) -> Option<Value> {
-            Some(json!([{"failures": 0}, {"failures": 9, "error": "Refused"}, {"failures": 0}]))
-        }
-
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-    }
-
-    fn task(catch: Value) -> Value {
-        json!({"Type": "Task", "Resource": "${DoItFunction}", "TimeoutSeconds": 60,
-            "Parameters": {"failures.$": "$.failures", "error.$": "$.error", "seconds.$": "$.seconds",
-                "retries.$": "$$.State.RetryCount"},
-            "ResultPath": "$.result",
-            "Retry": [
-                {"ErrorEquals": ["Throttled"], "IntervalSeconds": 10, "BackoffRate": 2,
-                    "MaxDelaySeconds": 30, "MaxAttempts": 3, "JitterStrategy": "FULL"},
-                {"ErrorEquals": ["States.Timeout"], "MaxAttempts": 1, "JitterStrategy": "FULL"}],
-            "Catch": catch, "End": true})
-    }
-
-    fn machine(task: Value) -> Value {
-        let pass = json!({"Type": "Pass", "ResultPath": "$.caught", "Parameters": {"at": 1}, "Next": "Well"});
-        json!({"StartAt": "DoIt", "States": {
-            "DoIt": task, "Caught": pass, "Well": {"Type": "Succeed"}}})
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn retries_wait_longer_each_time_and_then_it_fails_or_is_caught() {
-        let all =
-            json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "Caught"}]);
-        let check = async |failures: u64,
-                           error: &str,
-                           seconds: u64,
-                           catch: &Value,
-                           calls: usize,
-                           end: &str| {
-            let (world, machine) = (Bench::default(), machine(task(catch.clone())));
-            let input = json!({"failures": failures, "error": error, "seconds": seconds});
-            let mut execution = Execution::new(&machine, &world, "x", input, 7);
-            let ended = match execution.run().await {
-                Ok(output) if output["failure"].is_null() => "done".to_owned(),
-                Ok(output) => format!("caught {}", output["failure"]["Error"].as_str().unwrap()),
-                Err(failure) => failure.error,
-            };
-            assert_eq!(ended, end);
-            let made = world.calls.borrow().clone();
-            assert_eq!(made.len(), calls);
-            for (number, pair) in made.windows(2).enumerate() {
-                let pause = pair[1].1 - pair[0].1 - seconds.min(60) as f64;
-                let most = [10.0, 20.0, 30.0][number];
-                assert!((0.0..=most).contains(&pause), "{pause} of {most}");
-            }
-            // Redriven it goes on where it failed, with retries counted from the start.
-            if ended == error {
-                assert_eq!(execution.redrive().await.unwrap_err().error, error);
-                assert_eq!(world.calls.borrow().len(), 2 * calls);
-            }
-        };
-        let none = json!([]);
-        check(0, "Throttled", 1, &none, 1, "done").await;
-        check(3, "Throttled", 1, &none, 4, "done").await;
-        check(9, "Throttled", 1, &none, 4, "Throttled").await;
-        check(9, "Throttled", 1, &all, 4, "caught Throttled").await;
-        check(9, "Refused", 1, &none, 1, "Refused").await;
-        check(9, "Refused", 1, &all, 1, "caught Refused").await;
-        check(0, "", 61, &all, 2, "caught States.Timeout").await;
-        // States.ALL is not all.
-        check(9, "States.Runtime", 1, &all, 1, "States.Runtime").await;
-        check(9, "States.DataLimitExceeded", 1, &all, 1, "States.DataLimitExceeded").await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn maps_keep_to_their_concurrency_and_fail_with_an_iteration() {
-        let check = async |map: Value, most: usize, end: Result<(), &str>| {
-            let child = json!({"StartAt": "DoIt", "States": {"DoIt": {
-                "Type": "Task", "Resource": "${DoItFunction}", "TimeoutSeconds": 9, "End": true}}});
-            let mut state = map;
-            state["Type"] = "Map".into();
-            state["End"] = true.into();
-            let mode = if state["ItemReader"].is_null() { "INLINE" } else { "DISTRIBUTED" };
-            state["ItemProcessor"] = child;
-            state["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": mode});
-            let machine = json!({"StartAt": "Each", "States": {"Each": state}});
-            let world = Bench::default();
-            let input = json!({"items": [{}, {}, {}, {}, {}], "bad": [{}, {"failures": 9, "error": "Refused"}]});
-            let ended = Execution::new(&machine, &world, "x", input, 7).run().await;
-            assert_eq!(
-                ended.map(drop).map_err(|failure| failure.error),
-                end.map_err(str::to_owned)
-            );
-            assert_eq!(world.most.get(), most);
-        };
-        check(json!({"ItemsPath": "$.items", "MaxConcurrency": 1}), 1, Ok(())).await;
-        check(json!({"ItemsPath": "$.items", "MaxConcurrency": 3}), 3, Ok(())).await;
-        check(json!({"ItemsPath": "$.items"}), 5, Ok(())).await;
-        check(json!({"ItemsPath": "$.bad", "MaxConcurrency": 1}), 1, Err("Refused")).await;
-        let reader = json!({"Parameters": {"Bucket": "b", "Key": "k"}});
-        let threshold = Err("States.ExceedToleratedFailureThreshold");
-        check(json!({"ItemReader": reader, "MaxConcurrency": 2}), 2, threshold).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_payload_may_be_256_kib_and_no_more() {
-        let machine = machine(task(json!([])));
-        let check = async |size: usize, end: Result<(), &str>| {
-            let input = json!({"failures": 0, "error": "", "seconds": 1, "x": "y".repeat(size)});
-            let world = Bench::default();
-            let ended = Execution::new(&machine, &world, "x", input, 7).run().await;
-            assert_eq!(
-                ended.map(drop).map_err(|failure| failure.error),
-                end.map_err(str::to_owned)
-            );
-        };
-        check(PAYLOAD - 100, Ok(())).await;
-        check(PAYLOAD, Err("States.DataLimitExceeded")).await;
-    }
 }

@@ -201,3 +201,90 @@ async fn more_full_quotas_than_requests_may_be_open() {
     assert_eq!(rig.succeed("check-quota", &state).await["status"], "pending");
     assert_eq!(rig.account().quota_requests.len(), 3);
 }
+
+/// The state in which AssumeQuota runs: after the retries of CheckQuota.
+fn in_vain(state: &Value) -> Value {
+    let mut state = state.clone();
+    state["quota"] = json!({"Error": "Unavailable", "Cause": "told so"});
+    state
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_service_quotas_the_documented_defaults_count() {
+    for (operation, kind, name) in [
+        ("GetServiceQuota", Kind::ErrorBefore, "Unavailable"),
+        ("GetServiceQuota", Kind::Throttled, "Throttled"),
+        ("GetAWSDefaultServiceQuota", Kind::Timeout, "Unavailable"),
+    ] {
+        // Its own value would be lower.
+        let (rig, state) = planned(&acm(ACM_CERTIFICATES, None, Some(2.0))).await;
+        rig.fail(operation, kind);
+        assert_eq!(rig.refuse("check-quota", &state).await.0, name);
+        rig.fake.with(|world| world.calls.clear());
+        let output = rig.succeed("check-quota", &in_vain(&state)).await;
+        assert_eq!(output["status"], "sufficient");
+        let all = output["quotas"].as_array().unwrap();
+        assert_eq!(
+            (all.len(), rig.count(operation)),
+            (4, 1),
+            "it is asked once more, and that is all"
+        );
+        assert!(
+            all[3]
+                .as_str()
+                .unwrap()
+                .contains("(the documented default; Service Quotas gives no answer)")
+        );
+        let note = output["note"].as_str().unwrap();
+        assert!(
+            note.contains("Service Quotas gave no answer") && note.contains(operation),
+            "{note}"
+        );
+
+        // And when it answers after all, nothing is assumed.
+        rig.fake.with(|world| world.fault = None);
+        let output = rig.succeed("check-quota", &in_vain(&state)).await;
+        assert_eq!((&output["status"], &output["note"]), (&json!("pending"), &Value::Null));
+    }
+    // A missing permission would not pass, and what others say counts as before.
+    for (operation, kind, name) in [
+        ("GetServiceQuota", Kind::AccessDenied, "AccessDenied"),
+        ("ListCertificates", Kind::ErrorBefore, "Unavailable"),
+    ] {
+        let (rig, state) = planned(&acm(ACM_CERTIFICATES, None, None)).await;
+        rig.fail(operation, kind);
+        assert_eq!(rig.refuse("check-quota", &in_vain(&state)).await.0, name);
+    }
+}
+
+/// Full by the store's own word, or by the documented default, and nobody to ask for more.
+#[tokio::test(start_paused = true)]
+async fn without_service_quotas_what_is_full_is_waited_for() {
+    let (mut iam, _) = Account::with_old_in(Store::Iam);
+    iam.iam_room = 1;
+    for operation in
+        ["ListRequestedServiceQuotaChangeHistoryByQuota", "RequestServiceQuotaIncrease"]
+    {
+        let (rig, mut state) = planned(&iam).await;
+        rig.fail(operation, Kind::ErrorBefore);
+        assert_eq!(rig.refuse("check-quota", &state).await.0, "Unavailable");
+        let output = rig.succeed("check-quota", &in_vain(&state)).await;
+        assert_eq!((&output["status"], &output["waitSeconds"]), (&json!("pending"), &json!(7_200)));
+        assert!(output["quotas"].to_string().contains("waiting for Service Quotas"), "{output}");
+
+        // What AssumeQuota has left is no failure: the next look asks as if nothing had been.
+        rig.fake.with(|world| world.fault = None);
+        let mut later = state.clone();
+        later["quota"] = output;
+        let output = rig.succeed("check-quota", &later).await;
+        assert!(output["quotas"].to_string().contains("asked for an increase"), "{output}");
+        assert_eq!((&output["waitSeconds"], &output["note"]), (&json!(900), &Value::Null));
+
+        rig.change(|account| account.quota_requests.clear());
+        rig.fail(operation, Kind::ErrorBefore);
+        state["execution"]["startTime"] = json!(now() - SignedDuration::from_hours(49));
+        let (name, cause) = rig.refuse("check-quota", &in_vain(&state)).await;
+        assert_eq!(name, "QuotaDenied");
+        assert!(cause.contains("could not be asked for an increase within 48 hours"), "{cause}");
+    }
+}

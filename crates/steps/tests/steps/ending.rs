@@ -344,3 +344,50 @@ async fn a_state_that_fits_no_ending() {
         assert_eq!(rig.refuse("report-rotation", &state).await.0, "Internal");
     }
 }
+
+/// The last step once more, when its report could not be written: it fails under an ending whatever it is given, and
+/// asks nobody.
+#[tokio::test(start_paused = true)]
+async fn without_a_report_there_is_an_ending_all_the_same() {
+    let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
+    let planned = rig.planned(json!({})).await;
+    let mut no_plan = planned.clone();
+    no_plan["plan"] = json!({"outcome": "unheard of"});
+    rig.fake.with(|world| world.calls.clear());
+    for (state, told) in [
+        (planned, "a rotation ended without a review"),
+        (start(json!({})), "a rotation ended without a plan or an error"),
+        (no_plan, "the state does not parse"),
+        (json!({}), "the state does not parse"),
+    ] {
+        let mut state = state;
+        assert_eq!(rig.refuse("report-rotation", &state).await.0, "Internal");
+        state["reportFailure"] = json!({"Error": "Internal", "Cause": "told so"});
+        let (name, cause) = rig.refuse("report-rotation", &state).await;
+        assert_eq!(name, "RotationIncomplete");
+        assert!(
+            cause.contains("The report could not be written") && cause.contains(told),
+            "{cause}"
+        );
+        // Redriven it begins anew.
+        state["redriveCount"] = 1.into();
+        assert_eq!(rig.succeed("report-rotation", &state).await["again"], true);
+    }
+    assert_eq!(rig.calls(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_without_service_quotas_is_in_the_output() {
+    let (rig, mut state) = moved(Account::with_old_in(Store::Acm).0).await;
+    state["quota"] = json!({"status": "sufficient", "quotas": [], "note": "told so"});
+    state["review"] = rig.succeed("review-targets", &state).await;
+    let reported = report(&rig, &state).await;
+    assert_eq!(reported["output"]["notes"], json!(["told so"]));
+    assert_eq!(reported["plan"]["notes"], json!(["told so"]));
+    // It was redriven in the middle of its way, and has reached its goal.
+    state["redriveCount"] = 1.into();
+    assert_eq!(rig.succeed("report-rotation", &state).await["again"], false);
+    // It failed, and begins anew.
+    state["review"]["next"] = "incomplete".into();
+    assert_eq!(rig.succeed("report-rotation", &state).await["again"], true);
+}

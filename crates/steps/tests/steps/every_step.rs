@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lambda_runtime::Diagnostic;
 use lambda_runtime::tracing::subscriber;
 use rotation_steps::error::StepError;
+use rotation_steps::unpanicked;
 use serde_json::Value;
 
 use crate::account::assert_same;
@@ -34,6 +35,35 @@ pub(crate) fn assert_no_key(text: &str) {
 /// and what a step has made, is the same.
 fn same(step: &str, output: &Value) -> Value {
     if step == "check-quota" { output["status"].clone() } else { output.clone() }
+}
+
+/// A panic is a name that the state machine knows, without the panic's words.
+#[tokio::test]
+async fn a_step_that_panics_is_internal() {
+    let key = &certificates().new.key;
+    let panics = async || -> Result<(), StepError> { panic!("of {key}") };
+    let error = unpanicked(panics()).await.unwrap_err();
+    assert_eq!(error.name(), "Internal");
+    assert_no_key(&format!("{error} {error:?}"));
+    assert!(unpanicked(async { Ok(()) }).await.is_ok());
+    let refused = async || -> Result<(), StepError> { Err(StepError::Unfinished(1)) };
+    assert_eq!(unpanicked(refused()).await.unwrap_err().name(), "Unfinished");
+}
+
+/// The context object of TestState has no RedriveCount.
+#[tokio::test(start_paused = true)]
+async fn steps_do_without_the_number_of_redrives() {
+    let (account, request) = scenarios().into_iter().next().unwrap();
+    let rig = Rig::new(account).await;
+    let mut state = crate::rig::start(request.clone());
+    state["execution"].as_object_mut().unwrap().remove("redriveCount");
+    let execution = serde_json::json!({"Id": "arn", "Input": state["request"], "Name": "x"});
+    let event = serde_json::json!({"state": state, "retries": 0, "execution": execution});
+    let plan = rig.event("plan-rotation", event).await.unwrap();
+    assert_eq!(plan["outcome"], "rotate");
+    state["failure"] = serde_json::json!({"Error": "QuotaDenied", "Cause": "told so"});
+    let event = serde_json::json!({"state": state, "retries": 0, "execution": execution});
+    assert_eq!(rig.event("report-rotation", event).await.unwrap_err().name(), "QuotaDenied");
 }
 
 #[tokio::test(start_paused = true)]

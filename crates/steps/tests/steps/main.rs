@@ -4,6 +4,7 @@
 
 mod account;
 mod asl;
+mod asl_rules;
 mod certificates;
 mod dice;
 mod driver;

@@ -6,14 +6,15 @@
 
 #![expect(clippy::print_stdout, reason = "how many rotations, and how they ended")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
 use crate::account::{Account, OddEdge};
 use crate::certificates::certificates;
-use crate::driver::{Driver, Ran};
+use crate::driver::{Ailment, Driver, Ran, Trouble};
 use crate::every_step::is_read;
 use crate::fake_aws::{At, Call, Fault, Kind};
 use crate::invariants::{Stakes, check};
@@ -144,16 +145,31 @@ fn ending(ran: &Ran) -> &str {
     }
 }
 
+/// What is wrong with a rotation's world.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    Nothing,
+    Call(Fault),
+    Lambda(Trouble),
+}
+
 /// One rotation under a fault; then what is left of it, by a redrive or by a new execution.
-async fn survive(scene: &Scene, fault: Option<Fault>, seed: u64, when: &str) -> String {
+async fn survive(scene: &Scene, wrong: Wrong, seed: u64, when: &str) -> String {
     let driver = Driver::new(scene.account.clone()).await;
     let stakes = Stakes::of(&scene.account, &scene.old);
+    let (fault, trouble) = match wrong {
+        Wrong::Nothing => (None, None),
+        Wrong::Call(fault) => (Some(fault), None),
+        Wrong::Lambda(trouble) => (None, Some(trouble)),
+    };
+    driver.trouble.set(trouble);
     let (ran, mut execution) = driver.begin(&scene.request, fault, seed).await;
     check(&scene.account, &stakes, &scene.request, &ran, when);
     let ended = ending(&ran).to_owned();
-    if fault.is_some_and(|fault| !matches!(fault.at, At::Chance(_))) {
+    if trouble.is_some() || fault.is_some_and(|fault| !matches!(fault.at, At::Chance(_))) {
         assert!(ran.struck, "{when}: the fault met no call");
     }
+    driver.trouble.set(None);
     if ran.result.is_err() {
         let before = ran.after.clone();
         driver.rig.change(|account| {
@@ -182,7 +198,7 @@ async fn every_scene_ends_as_it_should() {
     for scene in scenes() {
         for seed in [2, 3] {
             assert_eq!(
-                survive(&scene, None, seed, scene.name).await,
+                survive(&scene, Wrong::Nothing, seed, scene.name).await,
                 scene.ending,
                 "{}",
                 scene.name
@@ -305,7 +321,8 @@ async fn break_each_call(name: &str) {
         }
         for (index, fault) in ways(number, call).into_iter().enumerate() {
             let when = format!("{name}: {fault:?} of {} of {}", call.operation, call.resource);
-            let ended = survive(scene, Some(fault), (number + index) as u64, &when).await;
+            let seed = (number + index) as u64;
+            let ended = survive(scene, Wrong::Call(fault), seed, &when).await;
             if passes(&fault) {
                 assert_eq!(ended, scene.ending, "{when}");
             }
@@ -339,6 +356,167 @@ break_each_call_of! {
     each_call_of_a_rotation_that_stops: "a stop",
 }
 
+/// In which ways Lambda may be out of order, and whether the rotation ends all the same as it would.
+const AILMENTS: [(Ailment, bool); 7] = [
+    (Ailment::Out(600, "Lambda.TooManyRequestsException"), true),
+    (Ailment::Out(AN_HOUR, "Lambda.ServiceException"), false),
+    (Ailment::Out(FOR_EVER, "Lambda.SdkClientException"), false),
+    (Ailment::Dies { times: 1, after: false }, true),
+    (Ailment::Dies { times: 5, after: true }, true),
+    (Ailment::Dies { times: usize::MAX, after: false }, false),
+    (Ailment::Dies { times: usize::MAX, after: true }, false),
+];
+
+/// Lambda is out of order from each invocation of a scene on, or lets a process die.
+async fn break_lambda_at_each_invocation(name: &str) {
+    let scenes = scenes();
+    let scene = scenes.iter().find(|scene| scene.name == name).unwrap();
+    let driver = Driver::new(scene.account.clone()).await;
+    let undisturbed = driver.rotate(&scene.request, None, 2).await;
+    let (mut rotations, mut endings) = (0, BTreeMap::new());
+    let mut seen = BTreeSet::new();
+    for (from, (step, target)) in undisturbed.order.iter().enumerate() {
+        // A target's second look is like its first, and the fifth target like the third.
+        if !seen.insert((step, target)) || target.as_str() > "F1" && target != "F2" {
+            continue;
+        }
+        for (index, (kind, goes_on)) in AILMENTS.into_iter().enumerate() {
+            let when = format!("{name}: {kind:?} from invocation {from} on, {step} of {target}");
+            let trouble = Wrong::Lambda(Trouble { from, kind });
+            // Every ailment is followed by redrives and by new executions.
+            let seed = (from + from / 2 + index) as u64;
+            let ended = survive(scene, trouble, seed, &when).await;
+            if goes_on {
+                assert_eq!(ended, scene.ending, "{when}");
+            }
+            rotations += 1;
+            *endings.entry(ended).or_insert(0) += 1;
+        }
+    }
+    println!("{name}: {rotations} rotations: {endings:?}");
+    assert!(rotations >= 70);
+}
+
+macro_rules! break_lambda_in {
+    ($($test:ident: $scene:literal,)*) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            break_lambda_at_each_invocation($scene).await;
+        }
+    )*};
+}
+
+break_lambda_in! {
+    lambda_is_out_of_order_in_a_rotation_with_a_tenant: "one after the other, a tenant too",
+    lambda_is_out_of_order_in_a_rotation_of_several_at_once: "three at once",
+    lambda_is_out_of_order_in_a_rotation_that_needs_a_quota: "a quota first",
+    lambda_is_out_of_order_in_a_rollback: "a rollback",
+    lambda_is_out_of_order_in_a_rollback_of_several_at_once: "a rollback of several at once",
+    lambda_is_out_of_order_in_a_rotation_that_stops: "a stop",
+}
+
+/// A Map that fails stops its lanes, and not the functions that work for them: an update that is under way then
+/// goes through, and is seen and put back.
+#[tokio::test(start_paused = true)]
+async fn what_is_called_while_a_map_fails_is_seen() {
+    let request = json!({"concurrency": 3});
+    let scene = Scene::new("lanes", Store::Acm, request, |account, _| more_targets(account, 10));
+    let stakes = Stakes::of(&scene.account, &scene.old);
+    let run = async |trouble, seed| {
+        let mut driver = Driver::new(scene.account.clone()).await;
+        // A step that moves a target takes half of the target's time, between its look and its write.
+        driver.rig.context.settings.poll_seconds = 5;
+        driver.rig.fake.with(|world| {
+            world.slow = Some(("GetDistributionConfig", Duration::from_secs(18)));
+            world.propagation = Some(10);
+        });
+        driver.trouble.set(trouble);
+        driver.rotate(&scene.request, None, seed).await
+    };
+    let undisturbed = run(None, 1).await;
+    assert_eq!(ending(&undisturbed), "rotated");
+    let recorded = |(_, (step, _)): &(usize, &(String, String))| step == "record-target";
+    let records: Vec<_> = undisturbed.order.iter().enumerate().filter(recorded).collect();
+    let mut failed = 0;
+    for (from, (_, target)) in &records[1..4] {
+        for seed in 0..10 {
+            let kind = Ailment::Dies { times: 6, after: false };
+            let ran = run(Some(Trouble { from: *from, kind }), seed).await;
+            let when = format!("what became of {target} is not recorded, seed {seed}");
+            check(&scene.account, &stakes, &scene.request, &ran, &when);
+            let is_failed = |text: &String| text.contains("tolerated failure threshold");
+            failed += usize::from(ran.texts.iter().any(is_failed));
+        }
+    }
+    assert_eq!(failed, 30);
+}
+
+/// Service Quotas gives no answer for longer than the retries: the documented defaults count, and the output says so.
+/// Where they are full it is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_does_without_service_quotas() {
+    let outage =
+        |operation, kind| Fault { at: At::Operation(operation), kind, attempts: usize::MAX };
+    for (operation, kind) in [
+        ("GetServiceQuota", Kind::ErrorBefore),
+        ("GetServiceQuota", Kind::Throttled),
+        ("GetAWSDefaultServiceQuota", Kind::Timeout),
+    ] {
+        let when = format!("{kind:?} of {operation}");
+        let scene = Scene::new("room", Store::Acm, json!({}), |_, _| {});
+        let driver = Driver::new(scene.account.clone()).await;
+        let stakes = Stakes::of(&scene.account, &scene.old);
+        let ran = driver.rotate(&scene.request, Some(outage(operation, kind)), 2).await;
+        check(&scene.account, &stakes, &scene.request, &ran, &when);
+        let output = ran.result.as_ref().unwrap();
+        assert_eq!(output["outcome"], "rotated", "{when}");
+        assert!(output["notes"].to_string().contains("Service Quotas gave no answer"), "{output}");
+    }
+    // There is no room, and nobody to ask for more until the deadline, with all its looks in the history.
+    let scene =
+        Scene::new("full", Store::Iam, json!({"newCertificate": "ssm:/tls/www"}), |account, _| {
+            account.iam_room = 1;
+        });
+    let driver = Driver::new(scene.account.clone()).await;
+    let stakes = Stakes::of(&scene.account, &scene.old);
+    let fault = outage("RequestServiceQuotaIncrease", Kind::Throttled);
+    let ran = driver.rotate(&scene.request, Some(fault), 2).await;
+    check(&scene.account, &stakes, &scene.request, &ran, "full");
+    assert_eq!(ending(&ran), "QuotaDenied");
+    assert!(ran.result.unwrap_err().cause.contains("could not be asked"));
+}
+
+/// Whoever stops an execution, or a limit that it runs into: redriven it goes on in the middle, and what was done is
+/// not done again.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_was_stopped_at_any_moment_goes_on() {
+    let scenes = scenes();
+    let mut stopped = BTreeSet::new();
+    for name in ["a quota first", "three at once", "one after the other, a tenant too"] {
+        let scene = scenes.iter().find(|scene| scene.name == name).unwrap();
+        for limit in (7..1_400).step_by(31) {
+            let driver = Driver::new(scene.account.clone()).await;
+            let stakes = Stakes::of(&scene.account, &scene.old);
+            driver.stop.set(Some(Duration::from_secs(limit)));
+            let (mut ran, mut execution) = driver.begin(&scene.request, None, 2).await;
+            let when = format!("{name}, stopped after {limit} seconds");
+            check(&scene.account, &stakes, &scene.request, &ran, &when);
+            if ran.result.as_ref().is_err_and(|failure| failure.status() == "TIMED_OUT") {
+                stopped.insert(ran.ended_in.clone());
+                let left = ran.after.clone();
+                ran = driver.redrive(&mut execution).await;
+                let when = format!("{when} in {}", ran.ended_in);
+                check(&left, &stakes, &scene.request, &ran, &when);
+            }
+            assert_eq!(ending(&ran), scene.ending, "{when}: {:?}", ran.result);
+        }
+    }
+    // What takes no time is never stopped in.
+    for name in ["RotateTargets", "WaitForQuota"] {
+        assert!(stopped.contains(name), "{stopped:?}");
+    }
+}
+
 /// Any call may fail at any time, in any way. `ROTATION_SEEDS=FROM..TO` runs others, or more.
 #[tokio::test(start_paused = true)]
 async fn faults_at_random() {
@@ -352,7 +530,7 @@ async fn faults_at_random() {
         let per_mille = 10 + seed * 37 % 320;
         let fault = Fault { at: At::Chance(per_mille), kind: Kind::Timeout, attempts: usize::MAX };
         let when = format!("seed {seed}, {per_mille} in a thousand, {}", scene.name);
-        let ended = survive(scene, Some(fault), seed, &when).await;
+        let ended = survive(scene, Wrong::Call(fault), seed, &when).await;
         *endings.entry(ended).or_insert(0) += 1;
     }
     println!("seeds {seeds}: {endings:?}");

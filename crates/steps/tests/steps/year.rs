@@ -202,7 +202,7 @@ impl<'a> Year<'a> {
     }
 
     fn end(&mut self, name: String, result: Result<Value, Failure>) {
-        let status = if result.is_ok() { "SUCCEEDED" } else { "FAILED" };
+        let status = result.as_ref().err().map_or("SUCCEEDED", Failure::status);
         self.driver.mark(&name, status, Some(&result));
         if result.is_err() {
             let arn = format!("{}:{name}", MACHINE.replace(":stateMachine:", ":execution:"));

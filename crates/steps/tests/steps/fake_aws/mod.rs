@@ -143,6 +143,8 @@ pub(crate) struct World {
     outage: Option<(String, String, Timestamp)>,
     /// How long each answer takes.
     pub(crate) latency: Duration,
+    /// An operation whose answers take longer.
+    pub(crate) slow: Option<(&'static str, Duration)>,
     /// What CloudFront gives an account.
     pub(crate) rates: Vec<Rate>,
     pub(crate) dice: Dice,
@@ -195,6 +197,7 @@ impl Default for World {
             killed: Arc::default(),
             outage: None,
             latency: Duration::ZERO,
+            slow: None,
             rates: Vec::new(),
             dice: Dice(1),
         }
@@ -235,7 +238,10 @@ impl HttpClient for FakeAws {
 impl HttpConnector for FakeAws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let request = Request::of(&request);
-        let (answer, latency) = self.with(|world| (world.receive(&request), world.latency));
+        let (answer, latency) = self.with(|world| {
+            let slow = world.slow.filter(|(operation, _)| request.operation == *operation);
+            (world.receive(&request), slow.map_or(world.latency, |(_, latency)| latency))
+        });
         if latency.is_zero() {
             return answer;
         }
