@@ -154,8 +154,10 @@ fn part_of_folder(part: &str) -> String {
     }
 }
 
-/// A source's name, less the last part of it.
+/// A source's name, which may have been given as an ARN, less the last part of it.
 fn named(name: &str) -> String {
+    let marks = [":secret:", ":parameter"];
+    let name = marks.iter().find_map(|mark| Some(name.split_once(mark)?.1)).unwrap_or(name);
     match name.rsplit_once('/') {
         Some((path, _)) => format!("{path}/NAME"),
         None => name.to_owned(),
