@@ -68,7 +68,7 @@ def ask_states(stage: Stage) -> list[StateAnswer]:
         elif not entered:
             answers.append(StateAnswer(name, "as it was entered", "", "not asked: no execution entered it.", None))
         if state["Type"] == "Task":
-            expected = next((one["Next"] for one in state.get("Catch", [])), f"fails with {_ERROR}")
+            expected = _caught(state) or f"fails with {_ERROR}"
             mock = {"errorOutput": {"error": _ERROR, "cause": "asked by the acceptance run"}}
             given = entered[0].input if entered else "{}"
             answers.append(asked.about(name, state, f"with the error {_ERROR}", expected, given, mock))
@@ -79,6 +79,12 @@ def ask_states(stage: Stage) -> list[StateAnswer]:
 
 def _end(state: Any) -> str:
     return f"fails with {state['Error']}" if state["Type"] == "Fail" and "Error" in state else "the end"
+
+
+def _caught(state: Any) -> str | None:
+    """Where a failure leads that is not retried: the first Catch that takes it."""
+    takes = {_ERROR, "States.ALL", "States.TaskFailed"}
+    return next((one["Next"] for one in state.get("Catch", []) if takes & set(one["ErrorEquals"])), None)
 
 
 def _leads_anywhere(state: Any) -> bool:
