@@ -49,6 +49,8 @@ _READ: Final = ("etag", "location", "x-amzn-errortype")
 _ID: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\bE[A-Z0-9]{11,14}\b|\bASCA[A-Z0-9]{12,}\b"
     r"|\b[a-z]{2,3}_[A-Za-z0-9]{20,}\b|\bd[a-z0-9]{10,15}(?=\.cloudfront\.net)|(?<=:)[0-9]{12}(?=:)"
+    # In ARNs, and in ACM's words.
+    r"|(?<=\baccount )[0-9]{12}\b"
 )
 _STAND_IN: Final = re.compile(r"\[(?:certificate \d+|private key)\]")
 _IN_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
