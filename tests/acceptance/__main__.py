@@ -25,7 +25,7 @@ from . import page, questions, states
 from .account import ROOT, Account, Failed, words
 from .names import Run
 from .page import Played, Record
-from .preflight import Pair, Refused, caller, faults, is_public, open_session, read_pair
+from .preflight import Pair, Refused, caller, exit_code, faults, is_public, open_session, read_pair
 from .recorder import Recorder
 from .removal import find, remove_all
 from .scenes import SCENES, LeftOut, Stage, deploy, make, names_for
@@ -87,17 +87,14 @@ def main(arguments: list[str] | None = None) -> int:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is not signal.SIG_IGN:
             signal.signal(ending, signal.default_int_handler)
-    try:
+
+    def act() -> int:
         with local() if options.local else contextlib.nullcontext() as given:
             for name, value in (given or {}).items():
                 setattr(options, name, value)
             return play(options, Teller())
-    except Refused as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
+
+    return exit_code(act, "Interrupted.")
 
 
 @contextlib.contextmanager

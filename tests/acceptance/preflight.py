@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +32,18 @@ _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIF
 
 class Refused(Exception):
     """The suite cannot run so; the text is for the person who started it."""
+
+
+def exit_code(act: Callable[[], int], interrupted: str) -> int:
+    """What `act` returns; 2 with its words if it is refused, and 130 if it is interrupted."""
+    try:
+        return act()
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{interrupted}", file=sys.stderr)
+        return 130
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,16 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
 _Found = Iterator[tuple[str, Run, Callable[[], bool]]]
 
 
+def _at_once(delete: Callable[..., object], **of: Any) -> Callable[[], bool]:
+    """What is gone with one call."""
+
+    def step() -> bool:
+        delete(**of)
+        return True
+
+    return step
+
+
 def _tenants(account: Account) -> _Found:
     cloudfront = account.client("cloudfront")
     for one in pages(cloudfront, "list_distribution_tenants", "DistributionTenantList"):
@@ -319,41 +329,27 @@ def _web_acls(account: Account) -> _Found:
 
 def _acm_certificates(account: Account) -> _Found:
     acm = account.client("acm")
-
-    def step(arn: str) -> bool:
-        acm.delete_certificate(CertificateArn=arn)
-        return True
-
     listed = pages(acm, "list_certificates", "CertificateSummaryList", Includes={"keyTypes": list(_KEY_TYPES)})
     for arn in [one["CertificateArn"] for one in listed]:
         if run := of_run(None, acm.list_tags_for_certificate(CertificateArn=arn).get("Tags", [])):
-            yield arn, run, lambda arn=arn: step(arn)
+            yield arn, run, _at_once(acm.delete_certificate, CertificateArn=arn)
 
 
 def _iam_certificates(account: Account) -> _Found:
     iam = account.client("iam")
-
-    def step(name: str) -> bool:
-        iam.delete_server_certificate(ServerCertificateName=name)
-        return True
-
     listed = pages(iam, "list_server_certificates", "ServerCertificateMetadataList", PathPrefix="/cloudfront/")
     for name in [one["ServerCertificateName"] for one in listed]:
         # A rotation gives its import a name of its own, and the tags of the old certificate.
         if run := of_run(None, iam.list_server_certificate_tags(ServerCertificateName=name).get("Tags", [])):
-            yield name, run, lambda name=name: step(name)
+            yield name, run, _at_once(iam.delete_server_certificate, ServerCertificateName=name)
 
 
 def _secrets(account: Account) -> _Found:
     client = account.client("secretsmanager")
-
-    def step(name: str) -> bool:
-        client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-        return True
-
     for one in pages(client, "list_secrets", "SecretList", Filters=[{"Key": "name", "Values": [PREFIX]}]):
         if run := of_run(one["Name"], one.get("Tags", [])):
-            yield one["Name"], run, lambda name=one["Name"]: step(name)
+            step = _at_once(client.delete_secret, SecretId=one["Name"], ForceDeleteWithoutRecovery=True)
+            yield one["Name"], run, step
 
 
 def _buckets(account: Account) -> _Found:
@@ -376,18 +372,13 @@ def _buckets(account: Account) -> _Found:
 
 def _log_groups(account: Account) -> _Found:
     logs = account.client("logs")
-
-    def step(name: str) -> bool:
-        logs.delete_log_group(logGroupName=name)
-        return True
-
     for folder in _LOGS:
         for one in pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=folder + PREFIX):
             path, arn = one["logGroupName"], one["arn"].removesuffix(":*")
             if Run.parse(name := path.removeprefix(folder)):
                 tags = logs.list_tags_for_resource(resourceArn=arn)["tags"].items()
                 if run := of_run(name, [{"Key": key, "Value": value} for key, value in tags]):
-                    yield path, run, lambda path=path: step(path)
+                    yield path, run, _at_once(logs.delete_log_group, logGroupName=path)
 
 
 _KINDS: Final[dict[str, Callable[[Account], _Found]]] = {

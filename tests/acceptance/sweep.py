@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from .account import Account
 from .names import Run
-from .preflight import Refused, caller, open_session
+from .preflight import Refused, caller, exit_code, open_session
 from .removal import find, remove_all
 
 
@@ -88,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
     options = parser.parse_args(arguments)
-    try:
+
+    def act() -> int:
         wanted = due(options, dt.datetime.now(dt.UTC))
         session = open_session(os.environ.get("AWS_REGION"))
         who = caller(session)
@@ -96,12 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Only the names of things are its own: no run is made here.
         account = Account(session, Run.new(dt.datetime.now(dt.UTC)), options.poll_seconds)
         return sweep(account, wanted, lambda: options.yes or asked())
-    except Refused as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted: sweep again, and it goes on where this stopped.", file=sys.stderr)
-        return 130
+
+    return exit_code(act, "Interrupted: sweep again, and it goes on where this stopped.")
 
 
 if __name__ == "__main__":
