@@ -307,7 +307,7 @@ def test_somebody_edits_at_the_same_time(account: Account) -> None:
         {"code": "InvalidViewerCertificate", "message": "doesn't exist yet", "times": 3},
         {
             "code": "IllegalUpdate",
-            "message": "Only one viewer certificate change may be in progress at a time",
+            "message": "Only one viewer certificate change may be in progress at a time.",
             "times": 3,
         },
     ],

@@ -213,7 +213,7 @@ fn update(account: &mut Account, request: &Request) -> Answer {
         return error(
             400,
             "IllegalUpdate",
-            "Only one viewer certificate change may be in progress at a time",
+            "Only one viewer certificate change may be in progress at a time.",
         );
     }
     if config.contains("<WebACLId>gone</WebACLId>") {
