@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Account, until
 from local_aws.pki import Leaf
 from local_aws.platform import ROOT
-from test_automation import aged, executions
+from rotations.account import Account, until
+from rotations.test_automation import aged, executions
 
 EXAMPLE_ARN = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 NAMES = ("www.example.com", "*.example.com")
