@@ -108,8 +108,10 @@ def test_blocks_of_shell_json_and_yaml_parse(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_tags_exist(page: Path) -> None:
     """Those that a certificate is found by, and those that set a field of the input."""
-    known = set(re.findall(r'"cert-rotation:([a-z-]+)";', (ROOT / "crates/core/src/tags.rs").read_text()))
-    settings = (ROOT / "crates/core/src/managed.rs").read_text().partition("const SETTINGS")[2].partition("];")[0]
+    known = set(re.findall(r'"cert-rotation:([a-z-]+)";', (ROOT / "crates/core/src/request/tags.rs").read_text()))
+    settings = (
+        (ROOT / "crates/core/src/request/managed.rs").read_text().partition("const SETTINGS")[2].partition("];")[0]
+    )
     known |= set(re.findall(r'\("([a-z-]+)",', settings))
     assert {"source", "dry-run"} <= known
     assert set(re.findall(r"cert-rotation:([a-z-]+)", page.read_text())) - known == set()
