@@ -258,7 +258,7 @@ def test_the_architecture_says_how_long_is_retried():
         [(_, retry)] = [one for one in policy(errors) if states is None or one[0] == states]
         own = sorted(error for error in errors if not error.startswith(RESERVED))
         named = [f"`{error}`" for error in own]
-        named += ["Lambda is out of order"] if errors >= LAMBDA_IS_OUT else []
+        named += ["Lambda unavailable"] if errors >= LAMBDA_IS_OUT else []
         named += ["a process died"] if errors >= DIED else []
         where = ", ".join(f"`{name}`" for name in sorted(states)) if states else "everywhere else"
         durations = " | ".join(map(spoken, patience(retry)))
