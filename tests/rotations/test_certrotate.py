@@ -22,12 +22,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from syrupy.assertion import SnapshotAssertion
 
-from conftest import Account, until
 from local_aws.faults import CONTROL, Proxy
 from local_aws.pki import Leaf
 from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, wait_until_it_answers
-from test_automation import aged
-from test_commands import blocks
+from rotations.account import Account, until
+from rotations.test_automation import aged
+from rotations.test_commands import blocks
 
 NAMES = ("www.example.com", "*.example.com")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 # Installed and built things have Markdown of their own.
 PAGES = [
     page
     for page in sorted(ROOT.rglob("*.md"))
-    if not {"node_modules", "target", ".local", ".git"} & set(page.relative_to(ROOT).parts)
+    if not {"node_modules", "target", ".local", ".git", ".pytest_cache"} & set(page.relative_to(ROOT).parts)
 ]
 TEMPLATES = [path for path in sorted(EXAMPLES.glob("*.yaml")) if "\nResources:" in path.read_text()]
 FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)

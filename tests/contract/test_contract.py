@@ -17,7 +17,7 @@ from typing import Any
 from awscli.customizations.cloudformation.yamlhelper import yaml_dump, yaml_parse
 from cfnlint.decode import cfn_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = ROOT / "statemachine/rotation.asl.json"
 TEMPLATE = ROOT / "infra/template.yaml"
 STEPS = ROOT / "crates/steps/src"

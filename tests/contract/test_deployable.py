@@ -16,10 +16,10 @@ import policy_sentry
 import pytest
 from ministack.services import eventbridge
 
-from policies import Question, decided
-from translated import ACCOUNT, STACK, TEMPLATE, Translated, composed, parse, translate
+from contract.policies import Question, decided
+from contract.translated import ACCOUNT, STACK, TEMPLATE, Translated, composed, parse, translate
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/deployment.md").read_text()
 
 # Every condition of the template holds.

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Account, until
 from local_aws.pki import Leaf
 from local_aws.platform import ROOT
-from test_automation import aged, executions
+from rotations.account import Account, until
+from rotations.test_automation import aged, executions
 
 EXAMPLE_ARN = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 NAMES = ("www.example.com", "*.example.com")
@@ -98,7 +98,8 @@ def test_the_aws_cli_from_the_first_secret_to_automation(account: Account, termi
     terminal.file(account.leaf(*NAMES, days=190), "fullchain.pem", "key.pem")
     terminal.file(account.leaf(*NAMES, days=199), "next.pem", "next-key.pem")
     store, plan, rotate, read, tag, look, put = (
-        block.replace(EXAMPLE_ARN, old) for block in blocks("docs/aws-cli.md", "**1. Store", "To automate a certificate")
+        block.replace(EXAMPLE_ARN, old)
+        for block in blocks("docs/aws-cli.md", "**1. Store", "To automate a certificate")
     )
     terminal.paste(store)
     assert terminal.paste(plan).split() == ["SUCCEEDED", "None"]
