@@ -51,10 +51,10 @@ certrotate: ## Build the operator's tool to target/debug/certrotate [RELEASE=1: 
 	cargo build --locked --package rotation-cli $(if $(RELEASE),--release)
 
 demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
-	PYTHONPATH=tests $(VENV)/bin/python tests/demo.py --store $(STORE) --distributions $(DISTRIBUTIONS)
+	PYTHONPATH=tests $(VENV)/bin/python -m scripts.demo --store $(STORE) --distributions $(DISTRIBUTIONS)
 
 pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
-	PYTHONPATH=tests $(VENV)/bin/python tests/pictures.py
+	PYTHONPATH=tests $(VENV)/bin/python -m scripts.pictures
 
 contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench, behaviour and noticing
 
@@ -74,7 +74,7 @@ scale: package ## Rotate 100, 1,000 and 10,000 distributions; what that takes an
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.scale $(SCALE) --write
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.cost
 
-behaviour: package contenders ## The table of docs/performance.md and the README: what becomes of a rotation when things go wrong
+behaviour: package contenders ## Compare how rotations handle failures, here and with other tools; writes docs/performance.md
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour
 
 noticing: package contenders ## Measure how late Deployed is noticed, by this system and by others, in real time: a quarter of an hour
@@ -91,13 +91,13 @@ calls: ## Write down anew what each step calls
 	cp $(CALLED) $(CALLS)
 
 contract: tools ## State machine, template, code and pages agree; the template can be deployed; the local AWS does what AWS does
-	$(PYTEST) tests/test_contract.py tests/test_rights.py tests/test_policies.py tests/test_deployable.py tests/test_documentation.py tests/test_local_edge.py tests/local_aws tests/bench
+	$(PYTEST) tests/contract tests/local_aws tests/bench tests/acceptance
 
 rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
-	$(PYTEST) tests --ignore tests/test_contract.py --ignore tests/test_rights.py --ignore tests/test_policies.py --ignore tests/test_deployable.py --ignore tests/test_documentation.py --ignore tests/test_local_edge.py --ignore tests/test_report_page.py --ignore tests/local_aws --ignore tests/bench
+	$(PYTEST) tests/rotations
 
 pages: tools ## The report in a real browser, at three widths; needs chromium
-	$(PYTEST) tests/test_report_page.py
+	$(PYTEST) tests/pages
 
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core
 	cargo fmt --all --check

@@ -1,5 +1,5 @@
 //! Who calls what, on what, as far as a policy can tell: `calls.txt` has every call of every test here, and
-//! tests/test_rights.py decides each by the policies of the template.
+//! tests/contract/test_rights.py decides each by the policies of the template.
 //!
 //! What a policy cannot tell apart is one line: names, ids and times are written as NAME, ID and the like.
 

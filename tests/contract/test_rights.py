@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from policies import Document, Question, decided
-from translated import ACCOUNT, REGION, Translated, translate
+from contract.policies import Document, Question, decided
+from contract.translated import ACCOUNT, REGION, Translated, translate
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CALLS = ROOT / "crates/steps/tests/steps/calls.txt"
 DEFINITION = json.loads((ROOT / "statemachine/rotation.asl.json").read_text())
 

@@ -22,12 +22,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from syrupy.assertion import SnapshotAssertion
 
-from conftest import Account, until
 from local_aws.faults import CONTROL, Proxy
 from local_aws.pki import Leaf
 from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, wait_until_it_answers
-from test_automation import aged
-from test_commands import blocks
+from rotations.account import Account, until
+from rotations.test_automation import aged
+from rotations.test_commands import blocks
 
 NAMES = ("www.example.com", "*.example.com")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -453,8 +453,8 @@ def test_the_commands_of_the_readme(tool: Tool):
     leaf = account.leaf(*NAMES, days=199)
     (tool.directory / "fullchain.pem").write_text(leaf.certificate_pem + leaf.chain_pem)
     (tool.directory / "key.pem").write_text(leaf.key_pem)
-    [block] = blocks("README.md", "## In the terminal", "![A rotation in the terminal]")
-    install, *commands = block.replace("tls/www", f"unwatched/readme-{account.number}").splitlines()
+    rotate, automate = blocks("README.md", "## Rotate", "## Compared")
+    install, *commands = (rotate + automate).replace("tls/www", f"unwatched/readme-{account.number}").splitlines()
     assert install == "make certrotate RELEASE=1 && install target/release/certrotate ~/.local/bin/"
     asked, environment = [], tool.environment | {"OLD": old}
     environment["PATH"] = f"{CERTROTATE.parent}:{environment['PATH']}"

@@ -17,7 +17,7 @@ from typing import Any
 from awscli.customizations.cloudformation.yamlhelper import yaml_dump, yaml_parse
 from cfnlint.decode import cfn_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = ROOT / "statemachine/rotation.asl.json"
 TEMPLATE = ROOT / "infra/template.yaml"
 STEPS = ROOT / "crates/steps/src"
@@ -258,7 +258,7 @@ def test_the_architecture_says_how_long_is_retried():
         [(_, retry)] = [one for one in policy(errors) if states is None or one[0] == states]
         own = sorted(error for error in errors if not error.startswith(RESERVED))
         named = [f"`{error}`" for error in own]
-        named += ["Lambda is out of order"] if errors >= LAMBDA_IS_OUT else []
+        named += ["Lambda unavailable"] if errors >= LAMBDA_IS_OUT else []
         named += ["a process died"] if errors >= DIED else []
         where = ", ".join(f"`{name}`" for name in sorted(states)) if states else "everywhere else"
         durations = " | ".join(map(spoken, patience(retry)))

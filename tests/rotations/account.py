@@ -1,13 +1,11 @@
-"""One local AWS with the deployed stack for all whole-rotation tests; each test gets an empty account on it."""
+"""What the tests of whole rotations ask of an account on the local AWS, and do to it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from local_aws.pki import Leaf
 from local_aws.platform import Execution, LocalAws, as_json, ticks
@@ -160,19 +158,3 @@ def request(new: str | None, old: str | None, **fields: Any) -> Any:
     """An input, without the fields that are None."""
     given = {"newCertificate": new, "oldCertificate": old} | fields
     return {name: value for name, value in given.items() if value is not None}
-
-
-@pytest.fixture(scope="session")
-def local_aws() -> Iterator[LocalAws]:
-    # A wait of 30 seconds takes 0.06, the quarter of an hour between two looks at a quota 1.8 seconds.
-    with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
-        aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
-        # Nothing looks by itself while tests count what is started.
-        aws.deploy(SourceBucket=SOURCE_BUCKET, LookSchedule="cron(0 0 1 1 ? 2199)")
-        yield aws
-
-
-@pytest.fixture
-def account(local_aws: LocalAws) -> Account:
-    local_aws.control("POST", "reset")
-    return Account(local_aws)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / ".local" / "report-pages"
 AXE = ROOT / "tests/node_modules/axe-core/axe.min.js"
 COUNTS = (1, 25, 1000)

@@ -16,9 +16,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from conftest import KEYS, Account
 from local_aws.pki import Leaf, key_pem
 from local_aws.platform import LocalAws, as_json
+from rotations.account import KEYS, Account
 
 # Where keys may hide in a text: long words, and lists of numbers, as a debugging print of a buffer has them.
 HIDEOUT = re.compile(r"[\w+/=-]{30,}|(?:\d{1,3}, ?){12,}")

@@ -19,12 +19,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ResponseStreamingError
 
-from conftest import IMPORTS, KEYS, SOURCE_BUCKET, Account
 from local_aws.pki import Leaf
 from local_aws.platform import REGION, Execution, LocalAws, as_bundle
 from local_aws.viewer import Viewer
-from test_rotations import rotated
-from test_secrets import left_behind, search
+from rotations.account import IMPORTS, KEYS, SOURCE_BUCKET, Account
+from rotations.test_rotations import rotated
+from rotations.test_secrets import left_behind, search
 
 FAULTS: dict[str, dict[str, Any]] = {
     "AWS's own fault": {"error": {"code": "InternalError", "status": 500}},

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from demo import SECRET, seed
 from local_aws.platform import CERTROTATE, ROOT, LocalAws
+from scripts.demo import SECRET, seed
 
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS, LINES = 104, 36

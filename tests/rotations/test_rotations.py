@@ -31,9 +31,9 @@ from typing import Any
 
 import pytest
 
-from conftest import IMPORTS, SOURCE_BUCKET, WRITES, Account, until
 from local_aws.pki import key_pem
 from local_aws.platform import Execution, LocalAws, as_bundle, as_json
+from rotations.account import IMPORTS, SOURCE_BUCKET, WRITES, Account, until
 
 
 def counts(total: int, **others: int) -> dict[str, int]:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 # Installed and built things have Markdown of their own.
 PAGES = [
     page
     for page in sorted(ROOT.rglob("*.md"))
-    if not {"node_modules", "target", ".local", ".git"} & set(page.relative_to(ROOT).parts)
+    if not {"node_modules", "target", ".local", ".git", ".pytest_cache"} & set(page.relative_to(ROOT).parts)
 ]
 TEMPLATES = [path for path in sorted(EXAMPLES.glob("*.yaml")) if "\nResources:" in path.read_text()]
 FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
@@ -119,7 +119,7 @@ def test_tags_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_parameters_of_the_template_exist(page: Path) -> None:
-    """Those set on the command line for the rotation's stack, and those in the README's table."""
+    """Those set on the command line for the rotation's stack, and those in the table of docs/deployment.md."""
     template = (ROOT / "infra/template.yaml").read_text()
     known = set(
         re.findall(r"^  (\w+):$", template.partition("\nParameters:")[2].partition("\nRules:")[0], re.MULTILINE)
@@ -129,9 +129,9 @@ def test_parameters_of_the_template_exist(page: Path) -> None:
         if re.search(r"--stack(-set)?-name certificate-rotation\b", command):
             _, _, overrides = command.partition("--parameter-overrides")
             said |= set(re.findall(r"\b([A-Z]\w+)=", overrides)) | set(re.findall(r"ParameterKey=(\w+)", command))
-    if page == ROOT / "README.md":
+    if page == ROOT / "docs/deployment.md":
         table = page.read_text().partition("| parameter | default | meaning |")[2].partition("\n\n")[0]
         said |= set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     assert said - known == set()
-    if page == ROOT / "README.md":
+    if page == ROOT / "docs/deployment.md":
         assert known - said == set()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from policies import Document, Question, decided
+from contract.policies import Document, Question, decided
 
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"

@@ -21,8 +21,8 @@ from typing import Any
 import boto3
 import pytest
 
-from conftest import WRITES, Account
 from local_aws.platform import REGION, Execution, LocalAws, free_port, wait_until_it_answers
+from rotations.account import WRITES, Account
 
 
 @dataclass

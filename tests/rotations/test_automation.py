@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from conftest import SOURCE_BUCKET, WRITES, Account, until
 from local_aws.pki import Leaf
 from local_aws.platform import STACK, Execution, LocalAws, as_json
+from rotations.account import SOURCE_BUCKET, WRITES, Account, until
 
 ACCOUNT = "000000000000"
 

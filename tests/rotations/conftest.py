@@ -1,0 +1,26 @@
+"""One local AWS with the deployed stack for all whole-rotation tests; each test gets an empty account on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local_aws.platform import LocalAws
+from rotations.account import SOURCE_BUCKET, Account
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[LocalAws]:
+    # A wait of 30 seconds takes 0.06, the quarter of an hour between two looks at a quota 1.8 seconds.
+    with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
+        aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
+        # Nothing looks by itself while tests count what is started.
+        aws.deploy(SourceBucket=SOURCE_BUCKET, LookSchedule="cron(0 0 1 1 ? 2199)")
+        yield aws
+
+
+@pytest.fixture
+def account(local_aws: LocalAws) -> Account:
+    local_aws.control("POST", "reset")
+    return Account(local_aws)
