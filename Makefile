@@ -74,7 +74,7 @@ scale: package ## Rotate 100, 1,000 and 10,000 distributions; what that takes an
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.scale $(SCALE) --write
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.cost
 
-behaviour: package contenders ## The table of docs/performance.md and the README: what becomes of a rotation when things go wrong
+behaviour: package contenders ## Compare how rotations handle failures, here and with other tools; writes docs/performance.md
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour
 
 noticing: package contenders ## Measure how late Deployed is noticed, by this system and by others, in real time: a quarter of an hour

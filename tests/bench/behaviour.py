@@ -1,8 +1,8 @@
-"""How this system and others behave when things are not as they should be: one table, from runs on the local AWS.
+"""How this system and others handle failures: one table, from runs on the local AWS.
 
-`make behaviour` writes it into docs/performance.md and the README. Three distributions with one alias each, one of
-these at a time: all is well; the new certificate covers one alias of three; each configuration is edited by somebody
-else once, between read and write; every second update is throttled.
+`make behaviour` writes it into docs/performance.md. Three distributions with one alias each, and one fault at a time:
+none; the new certificate covers one alias of three; another client edits each configuration once, between read and
+write; every second update is throttled.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from bench.page import PAGE, README, table, write
+from bench.page import table, write
 from bench.side_by_side import AT_ONCE, CONTENDERS, Ran, Scene, in_parallel, scene
 from local_aws.platform import LocalAws
 
@@ -21,12 +21,12 @@ PROPAGATION = 10.0
 COUNT = 3
 HEAD = (
     "",
-    "all is well",
-    "most in progress at once",
+    "no fault",
+    "maximum in progress",
     "new certificate covers one alias of three",
-    "each configuration edited once meanwhile",
+    "each configuration edited once during the rotation",
     "every second update throttled",
-    "old certificate gone",
+    "old certificate deleted",
     "certificates left",
 )
 
@@ -100,7 +100,7 @@ def main() -> None:
         return
     # Side by side in time too: the waiters of others look every 60 seconds.
     rows = in_parallel("bench.behaviour", *(("--contender", name) for name in CONTENDERS if name != AT_ONCE))
-    write("behaviour", table(HEAD, rows), PAGE, README)
+    write("behaviour", table(HEAD, rows))
 
 
 if __name__ == "__main__":

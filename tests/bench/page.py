@@ -1,4 +1,4 @@
-"""docs/performance.md and the README, into which the benches write their tables."""
+"""docs/performance.md, into which the benches write their tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from local_aws.platform import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
-README = ROOT / "README.md"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -35,10 +34,9 @@ def read(name: str, page: Path = PAGE) -> str:
     return page.read_text().split(f"<!-- {name} -->\n")[1]
 
 
-def write(name: str, text: str, *pages: Path) -> None:
-    """Prints it, and puts it between the two marks of this name, in docs/performance.md unless told otherwise."""
+def write(name: str, text: str, page: Path = PAGE) -> None:
+    """Prints it, and writes it between the two marks of this name."""
     print(text)
-    for page in pages or (PAGE,):
-        mark = f"<!-- {name} -->\n"
-        before, _, after = page.read_text().split(mark)
-        page.write_text(before + mark + text + mark + after)
+    mark = f"<!-- {name} -->\n"
+    before, _, after = page.read_text().split(mark)
+    page.write_text(before + mark + text + mark + after)

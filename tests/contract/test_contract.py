@@ -258,7 +258,7 @@ def test_the_architecture_says_how_long_is_retried():
         [(_, retry)] = [one for one in policy(errors) if states is None or one[0] == states]
         own = sorted(error for error in errors if not error.startswith(RESERVED))
         named = [f"`{error}`" for error in own]
-        named += ["Lambda is out of order"] if errors >= LAMBDA_IS_OUT else []
+        named += ["Lambda unavailable"] if errors >= LAMBDA_IS_OUT else []
         named += ["a process died"] if errors >= DIED else []
         where = ", ".join(f"`{name}`" for name in sorted(states)) if states else "everywhere else"
         durations = " | ".join(map(spoken, patience(retry)))
@@ -361,7 +361,7 @@ def test_the_state_machine_and_the_steps_know_the_same_errors():
     handled = {error for handler in handlers for error in handler["ErrorEquals"]}
     told_apart = {error for error in handled if not error.startswith(RESERVED)}
     assert not {error for _, retry in retries() for error in retry["ErrorEquals"]} & NOT_RETRIED
-    assert told_apart | NOT_RETRIED == names_in(STEPS / "error.rs")
+    assert told_apart | NOT_RETRIED == names_in(STEPS / "lambda/error.rs")
 
 
 def test_executions_end_with_the_names_of_the_contract():
@@ -382,9 +382,9 @@ def test_the_runbook_has_a_heading_for_every_ending_step_error_alarm_and_notice(
     alarms = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
     assert section("Endings") == ENDINGS
     assert section("Alarms") == alarms
-    assert section("Notices") == names_in(ROOT / "crates/core/src/notice.rs")
+    assert section("Notices") == names_in(ROOT / "crates/core/src/automation/notice.rs")
     named = {name for heading in section("Step errors") for name in heading.split(", ")}
-    assert {name for name in named if not name.startswith(RESERVED)} == names_in(STEPS / "error.rs")
+    assert {name for name in named if not name.startswith(RESERVED)} == names_in(STEPS / "lambda/error.rs")
     # Alarms lead there by themselves.
     for name in alarms:
         assert f"See docs/runbook.md, {name}." in str(RESOURCES[name]["Properties"]["AlarmDescription"]), name
@@ -433,7 +433,7 @@ def test_every_parameter_has_a_default_and_is_used():
 def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
     # Variable and field: the doc comment of each field of Settings begins with its variable.
     documented = re.compile(r"/// `(\w+)`(?: and `(\w+)`)?:[^\n]*(?:\n\s*///[^\n]*)*\n\s*pub (\w+):")
-    found = documented.findall((STEPS / "lib.rs").read_text())
+    found = documented.findall((STEPS / "lambda/context.rs").read_text())
     settings = {variable: field for *variables, field in found for variable in variables if variable}
     # Not for the template: trust in further roots comes from outside.
     assert settings.pop("SSL_CERT_FILE")
@@ -443,7 +443,11 @@ def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
         given = set(function(name).get("Environment", {}).get("Variables", {}))
         code = module(name)
         # Modules that read settings for those who use them.
-        code += "".join(module(used) for used in ("claim", "notify") if f"use crate::{used}::" in code)
+        code += "".join(
+            (STEPS / f"account/{used}.rs").read_text()
+            for used in ("claim", "notify")
+            if f"use crate::account::{used}::" in code
+        )
         code += "settings.stack" if "measure_stack(" in code else ""
         assert given == {variable for variable, field in settings.items() if f"settings.{field}" in code}, name
 

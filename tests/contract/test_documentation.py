@@ -65,6 +65,13 @@ def test_links_and_anchors_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_that_pages_name_exist(page: Path) -> None:
+    """As paths of the repository, in backticks; a pattern or an example of a name is none."""
+    said = set(re.findall(r"`((?:crates|docs|fuzz|infra|statemachine|tests)/[\w./-]*)`", prose(page)))
+    assert sorted(path for path in said if not (ROOT / path).exists()) == []
+
+
 def test_anchors_are_those_of_github() -> None:
     assert anchor("rotated, with deleted false") == "rotated-with-deleted-false"
     assert anchor("TIMED_OUT, ABORTED or a name that begins with States. or Lambda.") == (
@@ -108,8 +115,10 @@ def test_blocks_of_shell_json_and_yaml_parse(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_tags_exist(page: Path) -> None:
     """Those that a certificate is found by, and those that set a field of the input."""
-    known = set(re.findall(r'"cert-rotation:([a-z-]+)";', (ROOT / "crates/core/src/tags.rs").read_text()))
-    settings = (ROOT / "crates/core/src/managed.rs").read_text().partition("const SETTINGS")[2].partition("];")[0]
+    known = set(re.findall(r'"cert-rotation:([a-z-]+)";', (ROOT / "crates/core/src/request/tags.rs").read_text()))
+    settings = (
+        (ROOT / "crates/core/src/request/managed.rs").read_text().partition("const SETTINGS")[2].partition("];")[0]
+    )
     known |= set(re.findall(r'\("([a-z-]+)",', settings))
     assert {"source", "dry-run"} <= known
     assert set(re.findall(r"cert-rotation:([a-z-]+)", page.read_text())) - known == set()
@@ -117,7 +126,7 @@ def test_tags_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_parameters_of_the_template_exist(page: Path) -> None:
-    """Those set on the command line for the rotation's stack, and those in the README's table."""
+    """Those set on the command line for the rotation's stack, and those in the table of docs/deployment.md."""
     template = (ROOT / "infra/template.yaml").read_text()
     known = set(
         re.findall(r"^  (\w+):$", template.partition("\nParameters:")[2].partition("\nRules:")[0], re.MULTILINE)
@@ -127,9 +136,9 @@ def test_parameters_of_the_template_exist(page: Path) -> None:
         if re.search(r"--stack(-set)?-name certificate-rotation\b", command):
             _, _, overrides = command.partition("--parameter-overrides")
             said |= set(re.findall(r"\b([A-Z]\w+)=", overrides)) | set(re.findall(r"ParameterKey=(\w+)", command))
-    if page == ROOT / "README.md":
+    if page == ROOT / "docs/deployment.md":
         table = page.read_text().partition("| parameter | default | meaning |")[2].partition("\n\n")[0]
         said |= set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     assert said - known == set()
-    if page == ROOT / "README.md":
+    if page == ROOT / "docs/deployment.md":
         assert known - said == set()

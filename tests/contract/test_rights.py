@@ -569,7 +569,7 @@ def test_every_call_is_allowed(aws: Translated, calls: list[Call]) -> None:
 
 
 def test_an_increase_of_each_quota_that_is_watched_is_among_the_calls() -> None:
-    watched = set(re.findall(r'code: "(L-\w+)"', (ROOT / "crates/core/src/quota.rs").read_text()))
+    watched = set(re.findall(r'code: "(L-\w+)"', (ROOT / "crates/core/src/plan/quota.rs").read_text()))
     assert set(re.findall(r"RequestServiceQuotaIncrease \S+/(L-\w+)", CALLS.read_text())) == watched
 
 

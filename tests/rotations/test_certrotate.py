@@ -453,8 +453,8 @@ def test_the_commands_of_the_readme(tool: Tool):
     leaf = account.leaf(*NAMES, days=199)
     (tool.directory / "fullchain.pem").write_text(leaf.certificate_pem + leaf.chain_pem)
     (tool.directory / "key.pem").write_text(leaf.key_pem)
-    [block] = blocks("README.md", "## In the terminal", "![A rotation in the terminal]")
-    install, *commands = block.replace("tls/www", f"unwatched/readme-{account.number}").splitlines()
+    rotate, automate = blocks("README.md", "## Rotate", "## Compared")
+    install, *commands = (rotate + automate).replace("tls/www", f"unwatched/readme-{account.number}").splitlines()
     assert install == "make certrotate RELEASE=1 && install target/release/certrotate ~/.local/bin/"
     asked, environment = [], tool.environment | {"OLD": old}
     environment["PATH"] = f"{CERTROTATE.parent}:{environment['PATH']}"

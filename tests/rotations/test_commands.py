@@ -1,4 +1,4 @@
-"""The commands of the README and of the page about adopting, copied and pasted as a newcomer would.
+"""The commands of the pages about the AWS CLI and about adopting, copied and pasted as a newcomer would.
 
 Everything but the deployment itself, which the fixture makes with the same commands. The AWS CLI here is version 1, the
 one on PyPI: it takes blobs as they are, and does not know the option that tells version 2 to do so.
@@ -92,13 +92,14 @@ def decisions(printed: str) -> dict[str, str]:
     return {certificate["id"]: certificate["decision"] for certificate in looked["certificates"]}
 
 
-def test_the_readme_from_the_first_secret_to_what_runs_by_itself(account: Account, terminal: Terminal):
+def test_the_aws_cli_from_the_first_secret_to_automation(account: Account, terminal: Terminal):
     old = account.stored("acm", aged(account, 20))
     targets = account.targets(old)
     terminal.file(account.leaf(*NAMES, days=190), "fullchain.pem", "key.pem")
     terminal.file(account.leaf(*NAMES, days=199), "next.pem", "next-key.pem")
     store, plan, rotate, read, tag, look, put = (
-        block.replace(EXAMPLE_ARN, old) for block in blocks("README.md", "**2. Store", "What starts it, which tags")
+        block.replace(EXAMPLE_ARN, old)
+        for block in blocks("docs/aws-cli.md", "**1. Store", "To automate a certificate")
     )
     terminal.paste(store)
     assert terminal.paste(plan).split() == ["SUCCEEDED", "None"]

@@ -1,5 +1,7 @@
 //! Distributions and distribution tenants.
 
+pub mod config_document;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,11 +20,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
-use rotation_core::rights::Association;
+use rotation_core::plan::rights::Association;
 use serde::{Deserialize, Serialize};
 
-use crate::config_document::ConfigDocument;
-pub use crate::config_document::ViewerCertificateRef;
+use crate::cloudfront::config_document::ConfigDocument;
+pub use crate::cloudfront::config_document::ViewerCertificateRef;
 use crate::error::{AwsError, Context};
 
 /// `Status` of a distribution or tenant.

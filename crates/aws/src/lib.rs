@@ -1,17 +1,15 @@
 //! What talks to AWS: free functions over the SDK's clients. The SDK's types stop here.
 
-pub mod acm;
 pub mod cloudfront;
-pub mod config_document;
 pub mod error;
-pub mod iam;
 pub mod notices;
 pub mod quotas;
 pub mod s3;
 pub mod source;
 #[cfg(feature = "terminal")]
 pub mod stack;
-pub mod states;
+pub mod step_functions;
+pub mod store;
 mod whole_xml;
 
 use std::sync::OnceLock;

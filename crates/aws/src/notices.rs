@@ -1,7 +1,7 @@
 //! Notices on their way: to people by SNS, to machines by EventBridge.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use rotation_core::trigger::{EVENT_SOURCE, NOTICE};
+use rotation_core::automation::trigger::{EVENT_SOURCE, NOTICE};
 use serde_json::Value;
 
 use crate::error::{AwsError, Context};

@@ -4,7 +4,7 @@ use aws_sdk_servicequotas::Client;
 use aws_sdk_servicequotas::config::retry::RetryConfig;
 use aws_sdk_servicequotas::types::{RequestStatus, RequestedServiceQuotaChange};
 use jiff::Timestamp;
-use rotation_core::quota::{Answer, IncreaseRequest, Origin};
+use rotation_core::plan::quota::{Answer, IncreaseRequest, Origin};
 
 use crate::error::{AwsError, Context, ErrorKind};
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
-use rotation_core::bundle::MAX_SOURCE_BYTES;
+use rotation_core::certificate::bundle::MAX_SOURCE_BYTES;
 use rotation_core::request::SourceRef;
 use zeroize::Zeroizing;
 

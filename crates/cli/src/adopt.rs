@@ -1,8 +1,8 @@
 //! `certrotate adopt`: makes a certificate a managed one.
 
+use rotation_aws::store;
 use rotation_core::request::old_ref;
-use rotation_core::tags::{DRY_RUN, SOURCE, Tag};
-use rotation_steps::store;
+use rotation_core::request::tags::{DRY_RUN, SOURCE, Tag};
 use serde::Serialize;
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use dialoguer::Password;
 use p12_keystore::Pkcs12Archive;
 use pem::{EncodeConfig, LineEnding, Pem};
-use rotation_core::bundle::{self, Bundle, MAX_SOURCE_BYTES};
+use rotation_core::certificate::bundle::{self, Bundle, MAX_SOURCE_BYTES};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;

@@ -1,12 +1,12 @@
 //! `certrotate check`: is this certificate fit for CloudFront?
 
 use jiff::Timestamp;
-use rotation_core::bundle::Bundle;
 use rotation_core::certificate::Certificate;
+use rotation_core::certificate::TrustRoots;
+use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::fitness;
 use rotation_core::finding::{Ending, Finding};
 use rotation_core::ids::Store;
-use rotation_core::new_certificate;
-use rotation_core::trust::TrustRoots;
 use rotation_steps::Settings;
 use serde::Serialize;
 
@@ -68,8 +68,7 @@ pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
 /// Everything there is to say of a bundle without asking anybody.
 pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Checked, Failure> {
     let leaf = &bundle.leaf;
-    let mut findings =
-        new_certificate::fit(bundle, store(args.store), &roots(&account::settings()?)?, now);
+    let mut findings = fitness::fit(bundle, store(args.store), &roots(&account::settings()?)?, now);
     findings.extend(args.aliases.iter().filter(|alias| !leaf.covers(alias)).map(|alias| {
         Finding::new(
             Ending::AliasNotCovered,
@@ -88,7 +87,7 @@ pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Che
         fingerprint: leaf.fingerprint().to_string(),
         not_before: leaf.not_before(),
         not_after: leaf.not_after(),
-        days_left: rotation_core::watch::days_left(leaf, now),
+        days_left: rotation_core::automation::decision::days_left(leaf, now),
         chain: std::iter::once(leaf).chain(&bundle.intermediates).map(link).collect(),
         findings,
     })

@@ -1,6 +1,6 @@
 //! Which execution is meant, and where its folder is.
 
-use rotation_aws::states::{self, Execution};
+use rotation_aws::step_functions::{self, Execution};
 use rotation_steps::Context;
 use rotation_steps::payload::{self, Folder};
 
@@ -23,7 +23,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
         Some(given) if given.starts_with("arn:") => Ok(given.to_owned()),
         Some(name) => Ok(arn(machine, name)),
         None => {
-            let latest = states::latest(context.aws.states(), machine).await?;
+            let latest = step_functions::latest(context.aws.states(), machine).await?;
             latest.ok_or_else(|| {
                 Failure::WillNotDo(
                     "There was no rotation yet: start one with `certrotate start`.".into(),
@@ -35,7 +35,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
 
 /// What Step Functions knows of it.
 pub(crate) async fn find(context: &Context, arn: &str) -> Result<Execution, Failure> {
-    states::find(context.aws.states(), arn).await?.ok_or_else(|| {
+    step_functions::find(context.aws.states(), arn).await?.ok_or_else(|| {
         Failure::WillNotDo(format!(
             "There is no rotation {}. Step Functions forgets executions 90 days after their end; their reports \
              stay in the bucket {}.",

@@ -2,7 +2,7 @@
 
 use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_core::finding::Finding;
-use rotation_steps::error::StepError;
+use rotation_steps::lambda::error::StepError;
 
 /// A failure: one line, with the cure in it.
 #[derive(Debug, thiserror::Error)]

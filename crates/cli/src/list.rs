@@ -1,11 +1,12 @@
 //! `certrotate list`: the third-party certificates of the account, and what serves them.
 
 use jiff::Timestamp;
+use rotation_aws::store;
+use rotation_core::automation::decision::days_left;
 use rotation_core::ids::TargetId;
-use rotation_core::tags;
-use rotation_core::watch::days_left;
-use rotation_steps::reading::Reading;
-use rotation_steps::{fleet, store};
+use rotation_core::request::tags;
+use rotation_steps::account::fleet;
+use rotation_steps::account::reading::Reading;
 use serde::Serialize;
 
 use crate::account;

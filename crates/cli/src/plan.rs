@@ -3,11 +3,11 @@
 
 use jiff::SignedDuration;
 use rotation_core::certificate::covers;
-use rotation_core::estimate::{Estimate, estimate};
 use rotation_core::finding::Finding;
 use rotation_core::ids::{Store, TargetId};
+use rotation_core::plan::estimate::{Estimate, estimate};
+use rotation_core::plan::quota::{Room, room};
 use rotation_core::plan::{Outcome, Serves};
-use rotation_core::quota::{Room, room};
 use rotation_steps::check_quota::uses;
 use rotation_steps::payload::{Execution, NewCertificate, OldCertificate};
 use rotation_steps::plan_rotation::{Input, Look, rehearse};

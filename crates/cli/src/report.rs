@@ -1,8 +1,8 @@
 //! `certrotate report`: what became of a rotation.
 
 use rotation_aws::s3;
-use rotation_core::audit::{CameTo, Level, Report as Written, TargetReport};
-use rotation_core::record::{Record, words};
+use rotation_core::report::{CameTo, Level, Report as Written, TargetReport};
+use rotation_core::target::record::{Record, words};
 
 use crate::account;
 use crate::args::{Global, Report};
@@ -78,7 +78,7 @@ fn text(report: &Written) -> String {
     ];
     lines.extend(report.cause.clone());
     if let Some(certificates) = &report.certificates {
-        let shown = |one: &rotation_core::audit::Certificate| {
+        let shown = |one: &rotation_core::report::Certificate| {
             let id = one.id.as_deref().unwrap_or("–");
             let until =
                 one.not_after.map_or_else(String::new, |at| format!(", until {}", moment(at)));

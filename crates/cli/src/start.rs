@@ -1,7 +1,7 @@
 //! `certrotate start`: starts an execution, and watches it.
 
 use rotation_aws::error::ErrorKind;
-use rotation_aws::states::{self, Execution};
+use rotation_aws::step_functions::{self, Execution};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -42,12 +42,12 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     let arn = execution::arn(machine, &name);
     // Step Functions answers the same whether it starts an execution or one of this name and input runs already.
     // Who may start one and not look is not told which.
-    let before = match states::find(context.aws.states(), &arn).await {
+    let before = match step_functions::find(context.aws.states(), &arn).await {
         Err(error) if error.kind == ErrorKind::AccessDenied => None,
         found => found?,
     };
     let running = before.as_ref().filter(|before| before.running);
-    if !states::start(context.aws.states(), machine, &name, &input).await? {
+    if !step_functions::start(context.aws.states(), machine, &name, &input).await? {
         return Err(Failure::WillNotDo(taken(&name, &input, running)));
     }
     let said = match running {

@@ -13,9 +13,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use rotation_aws::cloudfront::{self, Status};
 use rotation_aws::s3;
-use rotation_aws::states::{self, Execution};
+use rotation_aws::step_functions::{self, Execution};
 use rotation_core::ids::TargetId;
-use rotation_core::record::{Record, Way, words};
+use rotation_core::target::record::{Record, Way, words};
 use rotation_steps::Context;
 use rotation_steps::payload::{Folder, Plan, Target, file};
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,7 @@ impl Known {
         let execution = find(context, arn).await?;
         let folder = execution::folder(context, arn, &execution);
         let state = match execution.running {
-            true => states::current_state(context.aws.states(), arn).await?,
+            true => step_functions::current_state(context.aws.states(), arn).await?,
             false => None,
         };
         self.read(context, &folder).await?;

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rotation_core::bundle;
+use rotation_core::certificate::bundle;
 use rotation_core::certificate::{Certificate, covers};
 
 /// A certificate for 100 names, three intermediate ones and the root, the blocks of the text in reverse order.

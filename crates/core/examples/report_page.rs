@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use rotation_core::audit::{
-    Certificate, Certificates, Planned, Report, Rotation, TargetReport, page, risk,
-};
 use rotation_core::ids::{TargetId, TargetKind};
 use rotation_core::plan::Serves;
-use rotation_core::record::{
+use rotation_core::report::{
+    Certificate, Certificates, Planned, Report, Rotation, TargetReport, page, risk,
+};
+use rotation_core::target::record::{
     Deployment, DeploymentStatus, Failure, Record, Update, UpdateStatus, Verification,
     VerificationStatus, Way,
 };

@@ -1,5 +1,13 @@
 //! One X.509 certificate: the fields that decide a rotation, read once.
 
+pub mod bundle;
+pub mod fitness;
+mod key;
+mod trust;
+
+pub use key::PrivateKey;
+pub use trust::{RootsError, TrustError, TrustRoots};
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -366,7 +374,7 @@ impl Certificate {
 
     /// Whether the names and, if both have one, the key identifiers say that `other` issued this
     /// one. Authorities issue several certificates of one name, so the name alone will not do; the
-    /// signature is judged later, by [`crate::trust`].
+    /// signature is judged later, by [`crate::certificate`].
     pub(crate) fn is_issued_by(&self, other: &Self) -> bool {
         let same_key = match (&self.authority_key_id, &other.subject_key_id) {
             (Some(wanted), Some(id)) => wanted == id,

@@ -1,5 +1,10 @@
 //! Which targets a rotation has, and whether each of them can be rotated.
 
+pub mod claim;
+pub mod estimate;
+pub mod quota;
+pub mod rights;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::covers;
 use crate::finding::{Ending, Finding, listed};
 use crate::ids::{Store, TargetId, TargetKind};
-use crate::rights::Association;
+use crate::plan::rights::Association;
 
 /// Which of the two certificates something serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

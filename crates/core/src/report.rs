@@ -1,388 +1,893 @@
-//! What a rotation comes to: the counts, the contract's output, the closing words of a failed one.
+//! The report of a rotation, for somebody who was not there: what was asked, what was planned, what became
+//! of each target and when, what was deleted on what evidence, and what viewers may have noticed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use askama::Template;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::ending::Output;
 use crate::finding::listed;
 use crate::ids::TargetId;
 use crate::plan::Serves;
-use crate::record::Record;
+use crate::target::record::{DeploymentStatus, Record, UpdateStatus, VerificationStatus, Way};
 
-/// `targets` of the output: where the targets of the plan stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Counts {
-    /// All targets of the plan; the sum of the others.
-    pub total: usize,
-    /// Moved from the old certificate to the new one.
-    pub updated: usize,
-    /// On the new certificate already when the plan was made.
-    pub already_current: usize,
-    /// Taken over by somebody else meanwhile, and left alone.
-    pub drifted: usize,
-    /// Deleted by somebody else meanwhile.
-    pub gone: usize,
-    /// Not moved, or not deployed in time.
-    pub failed: usize,
-}
-
-/// A target that failed, as the note in the rotation's folder has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Halt {
-    /// Which one.
-    pub target: TargetId,
-    /// The step error's name.
-    pub error: String,
-    /// Its message.
-    pub cause: String,
-}
-
-/// Where the targets stand after a fresh look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Review {
-    /// The counts of the output.
-    pub counts: Counts,
-    /// Targets that failed or were not begun, and still serve the old certificate.
-    pub left: Vec<TargetId>,
-}
-
-/// Compares what was planned (and what each target served then) with what is `seen` now.
-/// A target that is not seen is gone; one of `halted` has failed whatever it serves.
-pub fn review(
-    planned: &[(TargetId, Serves)],
-    seen: &BTreeMap<TargetId, Serves>,
-    halted: &BTreeSet<TargetId>,
-) -> Review {
-    let mut counts = Counts { total: planned.len(), ..Counts::default() };
-    let mut left = Vec::new();
-    for (target, before) in planned {
-        let count = match (before, seen.get(target)) {
-            _ if halted.contains(target) => &mut counts.failed,
-            (_, None) => &mut counts.gone,
-            (Serves::New, Some(Serves::New)) => &mut counts.already_current,
-            (_, Some(Serves::New)) => &mut counts.updated,
-            (Serves::Old, Some(Serves::Old)) => &mut counts.failed,
-            (_, Some(_)) => &mut counts.drifted,
-        };
-        *count += 1;
-        if seen.get(target) == Some(&Serves::Old) {
-            left.push(target.clone());
-        }
-    }
-    Review { counts, left }
-}
-
-/// The targets that a rollback puts back: those that were on the old certificate when the plan was made
-/// and are on the new one now, each with whether it is `Deployed`.
-///
-/// Those that are still deploying come first: each of them holds up a lane until it has arrived, so that
-/// there are never more under way than there are lanes. Then those that failed, since viewers may have met
-/// something there.
-pub fn to_put_back(
-    planned: &[(TargetId, Serves)],
-    seen: &BTreeMap<TargetId, (Serves, bool)>,
-    halted: &BTreeSet<TargetId>,
-) -> Vec<TargetId> {
-    let mut moved: Vec<(bool, bool, TargetId)> = planned
-        .iter()
-        .filter(|(_, before)| *before == Serves::Old)
-        .filter_map(|(target, _)| match seen.get(target) {
-            Some((Serves::New, deployed)) => {
-                Some((*deployed, !halted.contains(target), target.clone()))
-            }
-            _ => None,
-        })
-        .collect();
-    moved.sort();
-    moved.into_iter().map(|(_, _, target)| target).collect()
-}
-
-/// Where a target of a rollback stands, by a fresh look and by what its move back came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PutBack {
-    /// Which one.
-    pub target: TargetId,
-    /// What it serves, and whether that is `Deployed`; none if it is gone.
-    pub seen: Option<(Serves, bool)>,
-    /// The record of this round; none if it was not written.
-    pub record: Option<Record>,
-}
-
-/// Those that are not back yet: on the new certificate still, not `Deployed`, or not verified. A target
-/// with a third certificate, or none, is nobody's to move.
-pub fn not_back(round: &[PutBack]) -> Vec<&PutBack> {
-    round
-        .iter()
-        .filter(|one| match one.seen {
-            None | Some((Serves::Other, _)) => false,
-            Some((Serves::New, _)) => true,
-            Some((Serves::Old, deployed)) => {
-                !deployed || one.record.as_ref().is_none_or(|record| record.failure.is_some())
-            }
-        })
-        .collect()
-}
-
-/// How many targets a closing message names.
-const SHOWN: usize = 20;
-
-/// Who failed with what, a line each.
-fn failures(halts: &[Halt]) -> String {
-    let mut text = String::new();
-    for halt in halts.iter().take(SHOWN) {
-        text.push_str(&format!("\n{} failed with {}: {}", halt.target, halt.error, halt.cause));
-    }
-    if halts.len() > SHOWN {
-        text.push_str(&format!("\n… and {} more failed", halts.len() - SHOWN));
-    }
-    text
-}
-
-/// The cause of a rotation that ends as `RotationIncomplete` without a rollback: who failed with what,
-/// who stands where, and what to do next. `why_not` says why nothing was moved back.
-pub fn incomplete(counts: &Counts, halts: &[Halt], left: &[TargetId], why_not: &str) -> String {
-    let moved = counts.updated + counts.already_current;
-    let mut text = format!("{moved} of {} targets serve the new certificate.", counts.total);
-    text.push_str(&failures(halts));
-    if !left.is_empty() {
-        text.push_str(&format!("\nStill on the old certificate: {}.", listed(left)));
-    }
-    text.push_str(&format!(
-        "\n{why_not} Both certificates are in their stores and nothing was deleted. Cure what the \
-         targets failed with, then start a rotation with the same input: it goes on with what is left."
-    ));
-    text
-}
-
-/// The cause of a rotation that ends as `RolledBack`.
-pub fn rolled_back(put_back: usize, already_current: usize, halts: &[Halt]) -> String {
-    let mut text = match put_back {
-        0 => "No target had been moved; all serve what they served before.".to_owned(),
-        1 => "The one target that had been moved serves the old certificate again.".to_owned(),
-        many => format!("All {many} targets that had been moved serve the old certificate again."),
-    };
-    if already_current > 0 {
-        text.push_str(&format!(
-            " {already_current} served the new certificate before this rotation began and were left."
-        ));
-    }
-    text.push_str(&failures(halts));
-    text.push_str(
-        "\nBoth certificates are in their stores and nothing was deleted. Cure what failed, then start \
-         a rotation with the same input.",
-    );
-    text
-}
-
-/// The cause of a rotation that ends as `RotationIncomplete` because its rollback could not finish:
-/// exactly which target stands where.
-pub fn not_rolled_back(put_back: usize, left: &[&PutBack], halts: &[Halt]) -> String {
-    const NAMED: usize = 100;
-    let mut text = format!(
-        "The rollback could not finish: {put_back} of {} targets serve the old certificate again.",
-        put_back + left.len()
-    );
-    for one in left.iter().take(NAMED) {
-        let stands = match one.seen {
-            Some((Serves::New, true)) => "serves the new certificate",
-            Some((Serves::New, false)) => "serves the new certificate and is not Deployed",
-            Some((Serves::Old, false)) => "has the old certificate and is not Deployed",
-            _ => "has the old certificate and could not be verified",
-        };
-        let why = match one.record.as_ref().and_then(|record| record.failure.as_ref()) {
-            Some(failure) => format!(": {}: {}", failure.error, failure.cause),
-            None => ".".to_owned(),
-        };
-        text.push_str(&format!("\n{} {stands}{why}", one.target));
-    }
-    if left.len() > NAMED {
-        text.push_str(&format!("\n… and {} more", left.len() - NAMED));
-    }
-    text.push_str("\nWhat made the rotation fail:");
-    text.push_str(&failures(halts));
-    text.push_str(
-        "\nBoth certificates are in their stores and nothing was deleted. Cure what keeps those targets, \
-         then put them back by hand, or start a rotation with the same input to go on to the new \
-         certificate.",
-    );
-    // Step Functions takes at most 32,768 characters.
-    text.chars().take(30_000).collect()
-}
-
-/// The output of a rotation that did not fail.
+/// `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Output {
-    /// `rotated`, `nothingToDo` or `planned`.
-    pub outcome: String,
-    /// The certificate that was replaced.
-    pub old_certificate: OldCertificate,
-    /// The certificate that replaces it.
-    pub new_certificate: NewCertificate,
-    /// Where the targets stand; of a dry run, where they stood.
-    pub targets: Counts,
-    /// Where the plan lies, `s3://bucket/key`.
-    pub plan: String,
-    /// What else is worth knowing, a sentence each.
-    pub notes: Vec<String>,
+pub struct Report {
+    /// Did it reach its goal?
+    pub succeeded: bool,
+    /// The output of the execution, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
+    /// One of the contract's names, if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What went wrong and what to do, if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Which execution.
+    pub rotation: Rotation,
+    /// The input of the execution.
+    pub request: Value,
+    /// Both certificates, as far as they were read.
+    pub certificates: Option<Certificates>,
+    /// The plan, if one was made.
+    pub plan: Option<Planned>,
+    /// Each target of the plan.
+    pub targets: Vec<TargetReport>,
+    /// How often steps outside the targets were retried, by state.
+    pub retries: BTreeMap<String, u64>,
+    /// What became of the old certificate, if it came to that.
+    pub deletion: Option<Deletion>,
+    /// What viewers may have noticed.
+    pub risk: Risk,
 }
 
-/// `oldCertificate` of the output. Fingerprint and expiry are null when it was deleted by an earlier
-/// rotation and nothing is left to read.
+/// The execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OldCertificate {
-    /// ACM ARN or IAM server-certificate id.
+pub struct Rotation {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
     pub id: String,
-    /// `sha256:` and the hex digest of the leaf's DER.
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When this was written.
+    pub ended_at: Timestamp,
+    /// How often it had been redriven.
+    pub redrives: u64,
+}
+
+/// The two certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificates {
+    /// The one that was to be replaced.
+    pub old: Certificate,
+    /// The one that was to replace it.
+    pub new: Certificate,
+}
+
+/// A certificate of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// ACM ARN or IAM id; none before the import.
+    pub id: Option<String>,
+    /// `sha256:` and the hex digest of the leaf's DER; none when an earlier rotation deleted it.
     pub fingerprint: Option<String>,
     /// End of its validity.
     pub not_after: Option<Timestamp>,
-    /// Is it gone from its store?
-    pub deleted: bool,
-    /// Why not, if it was to be deleted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
-/// `newCertificate` of the output.
+/// The plan in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct NewCertificate {
-    /// ACM ARN or IAM server-certificate id; null when it is in no store yet.
-    pub id: Option<String>,
-    /// `sha256:` and the hex digest of the leaf's DER.
-    pub fingerprint: String,
-    /// End of its validity.
-    pub not_after: Timestamp,
-    /// Was it imported by this rotation? False when it lay in the store already.
-    pub imported: bool,
+pub struct Planned {
+    /// How many targets.
+    pub total: usize,
+    /// How many of them were to be moved.
+    pub to_move: usize,
+    /// How many at once.
+    pub concurrency: u64,
+    /// Were viewers' handshakes to be made?
+    pub verify_viewers: bool,
+    /// What was to happen after a failure: put back, or stop.
+    pub roll_back: bool,
+    /// What was worth knowing beforehand.
+    pub notes: Vec<String>,
+    /// Where all of it lies, `s3://bucket/key`.
+    pub location: String,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetReport {
+    /// Which one.
+    pub target: TargetId,
+    /// The names that viewers know it by.
+    pub names: Vec<String>,
+    /// What it served when the plan was made.
+    pub planned: Serves,
+    /// What it served at the last look; none when it was gone, or nobody looked.
+    pub serves: Option<Serves>,
+    /// What became of it on its way to the new certificate.
+    pub forward: Option<Record>,
+    /// What became of it on its way back.
+    pub back: Option<Record>,
+}
+
+/// What became of a target, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum CameTo {
+    /// It serves the new certificate.
+    Moved,
+    /// Its move failed, and it was not put back.
+    Failed,
+    /// It serves the old certificate again.
+    PutBack,
+    /// Putting it back failed.
+    NotPutBack,
+    /// Somebody else had given it a third certificate.
+    Drifted,
+    /// Somebody else had deleted it.
+    Gone,
+    /// It was left as it was.
+    NotBegun,
+}
+
+impl CameTo {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Failed => "failed",
+            Self::PutBack => "put back",
+            Self::NotPutBack => "not put back",
+            Self::Drifted => "drifted",
+            Self::Gone => "gone",
+            Self::NotBegun => "not begun",
+        }
+    }
+}
+
+impl CameTo {
+    /// The same as a sign, for those who do not see colours.
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Moved => "✓",
+            Self::Failed | Self::NotPutBack => "✗",
+            Self::PutBack => "↩",
+            Self::Drifted | Self::Gone => "!",
+            Self::NotBegun => "·",
+        }
+    }
+}
+
+impl TargetReport {
+    /// What became of it.
+    pub fn came_to(&self) -> CameTo {
+        if let Some(back) = &self.back {
+            return if back.failure.is_some() { CameTo::NotPutBack } else { CameTo::PutBack };
+        }
+        let Some(forward) = &self.forward else { return CameTo::NotBegun };
+        let deployment = forward.deployment.as_ref().map(|one| one.status);
+        match (forward.update.as_ref().map(|one| one.status), deployment) {
+            _ if forward.failure.is_some() => CameTo::Failed,
+            (Some(UpdateStatus::Drifted), _) | (_, Some(DeploymentStatus::Drifted)) => {
+                CameTo::Drifted
+            }
+            (Some(UpdateStatus::Gone), _) | (_, Some(DeploymentStatus::Gone)) => CameTo::Gone,
+            (Some(UpdateStatus::Moving), _) => CameTo::Moved,
+            (Some(UpdateStatus::NotBegun) | None, _) => CameTo::NotBegun,
+        }
+    }
+
+    /// Its moves, in order.
+    pub fn moves(&self) -> impl Iterator<Item = &Record> {
+        self.forward.iter().chain(&self.back)
+    }
+
+    /// What its viewers met from one moment to another, as parts of a whole that follow each other.
+    pub fn timeline(&self, from: Timestamp, to: Timestamp) -> Vec<Part> {
+        let whole = to.duration_since(from).as_secs_f64().max(1.0);
+        let at =
+            |time: Timestamp| (time.duration_since(from).as_secs_f64() / whole).clamp(0.0, 1.0);
+        let mut parts = Vec::new();
+        let mut reached = 0.0;
+        let mut until = |end: f64, meets: Meets| {
+            if end > reached {
+                parts.push(Part { meets, share: end - reached });
+                reached = end;
+            }
+        };
+        let mut meets = match self.planned {
+            Serves::Old => Meets::Old,
+            Serves::New => Meets::New,
+            Serves::Other => Meets::Another,
+        };
+        for record in self.moves() {
+            let Some(update) =
+                record.update.as_ref().filter(|one| one.status == UpdateStatus::Moving)
+            else {
+                continue;
+            };
+            until(at(update.since), meets);
+            let deployed =
+                record.deployment.as_ref().filter(|one| one.status == DeploymentStatus::Deployed);
+            let Some(deployed) = deployed else {
+                meets = Meets::Both;
+                continue;
+            };
+            until(at(deployed.at), Meets::Both);
+            meets = if record.way == Way::Forward { Meets::New } else { Meets::Old };
+            if let Some(verified) = &record.verification {
+                until(
+                    at(verified.at),
+                    if meets == Meets::New { Meets::NewVerifying } else { Meets::OldVerifying },
+                );
+            }
+        }
+        until(1.0, meets);
+        parts
+    }
+}
+
+/// A stretch of time in a target's timeline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// What viewers met.
+    pub meets: Meets,
+    /// How much of the whole it is, 0 to 1.
+    pub share: f64,
+}
+
+/// Which certificate viewers met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meets {
+    /// The old one.
+    Old,
+    /// One or the other: the change is on its way to the edges.
+    Both,
+    /// The new one, at all edges, while handshakes are made.
+    NewVerifying,
+    /// The new one.
+    New,
+    /// The old one again, while handshakes are made.
+    OldVerifying,
+    /// A third one.
+    Another,
+}
+
+impl Meets {
+    /// The class of its colour in the page.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::Both => "both",
+            Self::NewVerifying => "new verifying",
+            Self::New => "new",
+            Self::OldVerifying => "old verifying",
+            Self::Another => "another",
+        }
+    }
+}
+
+/// The deletion of the old certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// Is it gone?
+    pub deleted: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// What was seen just before.
+    pub evidence: Option<Evidence>,
+}
+
+/// What a deletion was decided on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// How many distributions were looked at: all of the account.
+    pub distributions: usize,
+    /// How many tenants with one of the two certificates.
+    pub tenants: usize,
+    /// Those that serve the old certificate.
+    pub serving: Vec<String>,
+    /// Targets that are not `Deployed`.
+    pub deploying: Vec<String>,
+    /// Of ACM's `InUseBy`.
+    pub in_use_by: Vec<String>,
+}
+
+/// What viewers may have noticed, all in all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Risk {
+    /// How bad.
+    pub level: Level,
+    /// Why, a sentence each.
+    pub statements: Vec<String>,
+}
+
+/// `level` of a [`Risk`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Level {
+    /// Nothing, as far as handshakes can show.
+    None,
+    /// Nothing is known of it, but not everything was looked at.
+    NotVerified,
+    /// Something.
+    Possible,
+}
+
+/// Judges what viewers may have noticed. `old_not_after` tells whether the old certificate has run out
+/// where it is still served.
+pub fn risk(
+    targets: &[TargetReport],
+    old_not_after: Option<Timestamp>,
+    ended_at: Timestamp,
+) -> Risk {
+    let mut said: Vec<(Level, String)> = Vec::new();
+    let mut say = |level: Level, statement: String| said.push((level, statement));
+    let (mut verified, mut skipped, mut unverified) = (0, Vec::new(), Vec::new());
+    for TargetReport { target, names, serves, forward, back, .. } in targets {
+        let last = back.as_ref().or(forward.as_ref());
+        let names = if names.is_empty() { "no name".to_owned() } else { listed(names) };
+        for (record, way) in [(forward, "its way forward"), (back, "its way back")] {
+            let Some(Record { failure: Some(failure), update, .. }) = record else { continue };
+            let since = update.as_ref().map(|update| format!(" since {}", update.since));
+            let since = since.unwrap_or_default();
+            match failure.error.as_str() {
+                "WrongCertificateServed" => say(
+                    Level::Possible,
+                    format!(
+                        "Viewers of {target} ({names}) met a certificate on {way}{since} that was not the right one: {}",
+                        failure.cause
+                    ),
+                ),
+                "EdgeUnreachable" => say(
+                    Level::Possible,
+                    format!(
+                        "An edge of {target} ({names}) could not be shaken hands with on {way}{since}: {}",
+                        failure.cause
+                    ),
+                ),
+                "DeploymentStalled" => say(
+                    Level::NotVerified,
+                    format!(
+                        "{target} ({names}) was not Deployed in time on {way}{since}; its viewers met the old or the new certificate, both valid."
+                    ),
+                ),
+                _ => {}
+            }
+        }
+        if *serves == Some(Serves::Old) && old_not_after.is_some_and(|end| end <= ended_at) {
+            say(
+                Level::Possible,
+                format!("{target} ({names}) still serves the old certificate, which has expired."),
+            );
+        }
+        let Some(record) = last else { continue };
+        let moving = UpdateStatus::Moving;
+        if record.update.as_ref().is_none_or(|update| update.status != moving)
+            || record.failure.is_some()
+        {
+            continue;
+        }
+        match &record.verification {
+            Some(one) if one.status == VerificationStatus::Verified => {
+                verified += one.handshakes;
+            }
+            Some(one) => skipped.push(format!("{target}: {}", one.notes.join(" "))),
+            None if is_deployed(record) => unverified.push(target.clone()),
+            None => {}
+        }
+    }
+    if !unverified.is_empty() {
+        say(
+            Level::NotVerified,
+            format!(
+                "No handshake was made with {}, since verifyViewers is false.",
+                listed(&unverified)
+            ),
+        );
+    }
+    if !skipped.is_empty() {
+        let all_alike = format!("Not looked at, since no viewer could: {}", listed(&skipped));
+        say(Level::None, all_alike);
+    }
+    if verified > 0 {
+        say(
+            Level::None,
+            format!(
+                "{verified} handshakes, with every name of the targets that were moved, met the right certificate with a chain to a trusted root."
+            ),
+        );
+    }
+    let level = said.iter().map(|(level, _)| *level).max().unwrap_or(Level::None);
+    let mut statements: Vec<String> = said.into_iter().map(|(_, statement)| statement).collect();
+    if level == Level::None {
+        statements.push("At every moment each target had one of the two certificates, both valid, both for its names, both in their stores.".to_owned());
+    }
+    Risk { level, statements }
+}
+
+fn is_deployed(record: &Record) -> bool {
+    record.deployment.as_ref().is_some_and(|one| one.status == DeploymentStatus::Deployed)
+}
+
+/// An input as a report may have it: one with a certificate or a key in it is refused, and shall not be
+/// passed on either.
+pub fn shown(request: &Value) -> Value {
+    match request.to_string().contains("-----BEGIN") {
+        true => "It held a certificate or a key, and is not shown.".into(),
+        false => request.clone(),
+    }
+}
+
+/// The report as a page: whole in itself, nothing from elsewhere. Its one script sorts and filters the table
+/// of targets; without it everything is there as well.
+///
+/// # Errors
+/// When the template cannot be filled, which is a defect.
+pub fn page(report: &Report) -> Result<String, askama::Error> {
+    // From the first update to the end.
+    let moves = report.targets.iter().flat_map(TargetReport::moves);
+    let first = moves.filter_map(|record| Some(record.update.as_ref()?.since)).min();
+    let from = first.unwrap_or(report.rotation.started_at);
+    Page { report, from, to: report.rotation.ended_at }.render()
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    report: &'a Report,
+    /// Where all timelines begin.
+    from: Timestamp,
+    /// And where they end.
+    to: Timestamp,
+}
+
+impl Page<'_> {
+    fn headline(&self) -> &str {
+        match (&self.report.output, &self.report.error) {
+            (Some(output), _) => match output.outcome.as_str() {
+                "rotated" => "The certificate was rotated",
+                "planned" => "A plan was made, and nothing was changed",
+                _ => "There was nothing to do",
+            },
+            (None, Some(error)) => match error.as_str() {
+                "RolledBack" => "A target failed, and everything was put back",
+                "RotationIncomplete" => "The rotation is not complete",
+                _ => "The rotation was not begun",
+            },
+            (None, None) => "The rotation came to no end",
+        }
+    }
+
+    fn risk(&self) -> &str {
+        match self.report.risk.level {
+            Level::None => "none",
+            Level::NotVerified => "not all was verified",
+            Level::Possible => "possible",
+        }
+    }
+
+    fn request(&self) -> String {
+        serde_json::to_string_pretty(&shown(&self.report.request)).unwrap_or_default()
+    }
+
+    fn retries(&self, target: &TargetReport) -> u64 {
+        target.moves().map(Record::retries).sum()
+    }
+
+    /// What a cell says of a value that may be missing.
+    fn or_dash(&self, value: &Option<impl std::fmt::Display>) -> String {
+        value.as_ref().map_or_else(|| "–".to_owned(), |value| value.to_string())
+    }
+
+    /// A time, to the second, in UTC.
+    fn time(&self, at: &Timestamp) -> String {
+        at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// What a target served when the plan was made, and at the last look.
+    fn served(&self, target: &TargetReport) -> String {
+        let name = |serves| match serves {
+            Serves::Old => "old",
+            Serves::New => "new",
+            Serves::Other => "another",
+        };
+        match (target.serves, &target.forward) {
+            (Some(now), _) => format!("{} → {}", name(target.planned), name(now)),
+            (None, Some(_)) => format!("{} → gone", name(target.planned)),
+            // Nobody looked again.
+            (None, None) => name(target.planned).to_owned(),
+        }
+    }
+
+    /// What a move's update came to.
+    fn updated(&self, record: &Record) -> String {
+        record.update.as_ref().map_or_else(dash, |update| match update.status {
+            UpdateStatus::Moving => self.time(&update.since),
+            UpdateStatus::Drifted => "left alone: a third certificate".into(),
+            UpdateStatus::Gone => "gone".into(),
+            UpdateStatus::NotBegun => "not begun".into(),
+        })
+    }
+
+    /// What its deployment came to.
+    fn deployed(&self, record: &Record) -> String {
+        record.deployment.as_ref().map_or_else(dash, |deployment| match deployment.status {
+            DeploymentStatus::Deployed => self.time(&deployment.at),
+            DeploymentStatus::InProgress => format!("in progress at {}", self.time(&deployment.at)),
+            DeploymentStatus::Gone => "gone".into(),
+            DeploymentStatus::Drifted => "a third certificate".into(),
+        })
+    }
+
+    /// What its viewers' handshakes came to.
+    fn verified(&self, record: &Record) -> String {
+        record.verification.as_ref().map_or_else(dash, |verification| match verification.status {
+            VerificationStatus::Verified => self.time(&verification.at),
+            VerificationStatus::Skipped => "skipped".into(),
+        })
+    }
+
+    /// The timeline of a target: class and width in percent of each part.
+    fn parts(&self, target: &TargetReport) -> Vec<(&'static str, String)> {
+        let parts = target.timeline(self.from, self.to).into_iter();
+        parts.map(|part| (part.meets.class(), format!("{:.2}", part.share * 100.0))).collect()
+    }
+
+    /// The class of what a target came to.
+    fn class(&self, target: &TargetReport) -> &'static str {
+        match target.came_to() {
+            CameTo::Moved => "good",
+            CameTo::Failed | CameTo::NotPutBack => "bad",
+            CameTo::PutBack | CameTo::Drifted | CameTo::Gone => "warn",
+            CameTo::NotBegun => "soft",
+        }
+    }
+
+    /// What the targets came to, each once, in the order of severity.
+    fn came_to(&self) -> Vec<&'static str> {
+        let all = [
+            CameTo::Failed,
+            CameTo::NotPutBack,
+            CameTo::PutBack,
+            CameTo::Drifted,
+            CameTo::Gone,
+            CameTo::NotBegun,
+            CameTo::Moved,
+        ];
+        let is_there =
+            |one: &CameTo| self.report.targets.iter().any(|target| target.came_to() == *one);
+        all.into_iter().filter(is_there).map(CameTo::words).collect()
+    }
+}
+
+fn dash() -> String {
+    "–".to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use quick_xml::Reader;
+    use quick_xml::events::Event;
+    use serde_json::json;
+
     use super::*;
     use crate::ids::TargetKind;
+    use crate::target::record::{Deployment, Failure, Update, Verification, Way};
 
-    fn target(id: &str) -> TargetId {
-        TargetId { kind: TargetKind::Distribution, id: id.into() }
+    fn at(minute: i64) -> Timestamp {
+        let noon: Timestamp = "2026-11-23T12:00:00Z".parse().expect("time");
+        noon + jiff::SignedDuration::from_mins(minute)
     }
 
-    #[test]
-    fn each_target_is_counted_once_by_what_it_serves_now() {
-        use Serves::{New, Old, Other};
-        let planned: Vec<(TargetId, Serves)> = [
-            ("E1", Old),
-            ("E2", New),
-            ("E3", Old),
-            ("E4", Old),
-            ("E5", Old),
-            ("E6", Old),
-            ("E7", New),
-        ]
-        .map(|(id, serves)| (target(id), serves))
-        .to_vec();
-        let seen = [("E1", New), ("E2", New), ("E3", Other), ("E5", Old), ("E6", New), ("E7", Old)]
-            .map(|(id, serves)| (target(id), serves))
-            .into();
-        let review = review(&planned, &seen, &[target("E6")].into());
-        assert_eq!(
-            review.counts,
-            Counts { total: 7, updated: 1, already_current: 1, drifted: 2, gone: 1, failed: 2 }
-        );
-        assert_eq!(review.left, [target("E5"), target("E7")]);
+    fn record(id: &str, way: Way, failure: Option<(&str, &str)>) -> Record {
+        let verified = failure.is_none();
+        Record {
+            target: TargetId { kind: TargetKind::Distribution, id: id.into() },
+            way,
+            round: u64::from(way == Way::Back),
+            from: "arn:old".into(),
+            to: "arn:new".into(),
+            update: Some(Update { status: UpdateStatus::Moving, since: at(1), retries: 1 }),
+            deployment: Some(Deployment {
+                status: DeploymentStatus::Deployed,
+                at: at(5),
+                looks: 8,
+                retries: 2,
+            }),
+            verification: verified.then(|| Verification {
+                status: VerificationStatus::Verified,
+                at: at(6),
+                names: 1,
+                handshakes: 2,
+                notes: vec!["IPv6 was not tried.".into()],
+                retries: 4,
+            }),
+            failure: failure
+                .map(|(error, cause)| Failure { error: error.into(), cause: cause.into() }),
+            at: at(6),
+        }
     }
 
-    #[test]
-    fn what_this_rotation_moved_is_put_back_and_nothing_else() {
-        use Serves::{New, Old, Other};
-        let planned: Vec<(TargetId, Serves)> =
-            [("E1", Old), ("E2", New), ("E3", Old), ("E4", Old), ("E5", Old), ("E6", Old)]
-                .map(|(id, serves)| (target(id), serves))
-                .to_vec();
-        let check = |halted: &str, deploying: &str, expected: [&str; 2]| {
-            let seen = [("E1", New), ("E2", New), ("E3", Other), ("E4", Old), ("E6", New)]
-                .map(|(id, serves)| (target(id), (serves, id != deploying)))
-                .into();
-            let moved = to_put_back(&planned, &seen, &[target(halted)].into());
-            assert_eq!(moved, expected.map(target));
+    fn target(
+        id: &str,
+        serves: Serves,
+        forward: Option<Record>,
+        back: Option<Record>,
+    ) -> TargetReport {
+        TargetReport {
+            target: TargetId { kind: TargetKind::Distribution, id: id.into() },
+            names: vec![format!("{}.example.com", id.to_lowercase())],
+            planned: Serves::Old,
+            serves: Some(serves),
+            forward,
+            back,
+        }
+    }
+
+    fn report(targets: Vec<TargetReport>) -> Report {
+        let certificate = |name: &str, end: &str| Certificate {
+            id: Some(format!("arn:aws:acm:us-east-1:111122223333:certificate/{name}")),
+            fingerprint: Some(format!("sha256:{}", "ab".repeat(32))),
+            not_after: Some(end.parse().expect("time")),
         };
-        check("E6", "", ["E6", "E1"]);
-        check("E4", "", ["E1", "E6"]);
-        check("E1", "E6", ["E6", "E1"]);
+        Report {
+            succeeded: false,
+            output: None,
+            error: Some("RolledBack".into()),
+            cause: Some("All targets <serve> the old certificate again.".into()),
+            rotation: Rotation {
+                name: "autumn".into(),
+                id: "arn:aws:states:us-east-1:111122223333:execution:rotation:autumn".into(),
+                started_at: at(0),
+                ended_at: at(90),
+                redrives: 0,
+            },
+            request: json!({"newCertificate": "tls/www<script>alert(1)</script>"}),
+            certificates: Some(Certificates {
+                old: certificate("old", "2026-12-15T00:00:00Z"),
+                new: certificate("new", "2027-06-15T00:00:00Z"),
+            }),
+            plan: Some(Planned {
+                total: targets.len(),
+                to_move: targets.len(),
+                concurrency: 3,
+                verify_viewers: true,
+                roll_back: true,
+                notes: vec!["A note & more.".into()],
+                location: "s3://bucket/rotations/autumn/20261123T120000Z/plan.json".into(),
+            }),
+            risk: risk(&targets, None, at(90)),
+            targets,
+            retries: [("PlanRotation".to_owned(), 2)].into(),
+            deletion: None,
+        }
     }
 
-    fn put_back(id: &str, seen: Option<(Serves, bool)>, failure: Option<&str>) -> PutBack {
-        let failure = failure
-            .map(|error| crate::record::Failure { error: error.into(), cause: "told so".into() });
-        let record = Record {
-            target: target(id),
-            way: crate::record::Way::Back,
-            round: 1,
-            from: "new".into(),
-            to: "old".into(),
-            update: None,
-            deployment: None,
-            verification: None,
-            failure,
-            at: Timestamp::UNIX_EPOCH,
-        };
-        PutBack { target: target(id), seen, record: Some(record) }
-    }
-
-    #[test]
-    fn a_target_is_back_when_it_is_deployed_and_verified() {
-        use Serves::{New, Old, Other};
-        let unrecorded = |id| PutBack { record: None, ..put_back(id, Some((Old, true)), None) };
-        let round = [
-            put_back("E1", Some((Old, true)), None),
-            put_back("E2", Some((Old, true)), Some("WrongCertificateServed")),
-            put_back("E3", Some((Old, false)), None),
-            put_back("E4", Some((New, true)), Some("Throttled")),
-            put_back("E5", Some((New, false)), None),
-            put_back("E6", Some((Other, true)), None),
-            put_back("E7", None, None),
-            unrecorded("E8"),
-        ];
-        let left = not_back(&round);
-        let ids: Vec<&str> = left.iter().map(|one| one.target.id.as_str()).collect();
-        assert_eq!(ids, ["E2", "E3", "E4", "E5", "E8"]);
-        let halt = Halt { target: target("E2"), error: "Refused".into(), cause: "no".into() };
-        let text = not_rolled_back(1, &left, &[halt]);
-        for words in [
-            "1 of 6 targets serve the old certificate again",
-            "E2 has the old certificate and could not be verified: WrongCertificateServed: told so",
-            "E3 has the old certificate and is not Deployed.",
-            "E4 serves the new certificate: Throttled: told so",
-            "E5 serves the new certificate and is not Deployed.",
-            "distribution E2 failed with Refused: no",
-        ] {
-            assert!(text.contains(words), "{words}: {text}");
+    /// Every tag is closed, and nothing is loaded from anywhere or run.
+    fn assert_sound(html: &str) {
+        let mut reader = Reader::from_str(html.trim_start_matches("<!DOCTYPE html>"));
+        reader.config_mut().check_end_names = true;
+        let (mut depth, mut scripts) = (0, 0);
+        loop {
+            match reader.read_event().expect("well-formed") {
+                Event::Start(tag) => {
+                    let name = tag.name().as_ref().to_owned();
+                    assert!(!["link", "img", "iframe"].contains(&name.as_str()), "{name}");
+                    scripts += usize::from(name == "script");
+                    depth += 1;
+                }
+                Event::End(_) => depth -= 1,
+                Event::Eof => break,
+                _ => {}
+            }
+        }
+        // The one that sorts and filters; what comes from outside cannot add another.
+        assert_eq!((depth, scripts), (0, 1));
+        for outside in ["src=", "href=", "url(", "@import"] {
+            assert!(!html.contains(outside), "{outside}");
         }
     }
 
     #[test]
-    fn the_closing_words_name_who_failed_who_is_left_and_what_to_do() {
-        let halt =
-            Halt { target: target("E2"), error: "Refused".into(), cause: "InvalidWebACLId".into() };
-        let counts = Counts { total: 3, updated: 1, failed: 2, ..Counts::default() };
-        let left = [target("E2"), target("E3")];
-        let text =
-            incomplete(&counts, std::slice::from_ref(&halt), &left, "Nothing was moved back.");
-        assert!(text.starts_with("1 of 3 targets serve the new certificate."));
-        assert!(text.contains("distribution E2 failed with Refused: InvalidWebACLId"));
-        assert!(text.contains("Still on the old certificate: distribution E2, distribution E3."));
-        assert!(text.contains("Nothing was moved back."));
-        assert!(text.contains("start a rotation with the same input"));
-
-        let text = rolled_back(2, 1, &[halt]);
-        assert!(
-            text.starts_with("All 2 targets that had been moved serve the old certificate again.")
+    fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
+        let stalled = record("E2", Way::Forward, Some(("DeploymentStalled", "not <in> time")));
+        let targets = vec![
+            target(
+                "E1",
+                Serves::Old,
+                Some(record("E1", Way::Forward, None)),
+                Some(record("E1", Way::Back, None)),
+            ),
+            target("E2", Serves::Old, Some(stalled), None),
+            target("E3", Serves::Old, None, None),
+        ];
+        let mut report = report(targets);
+        let html = page(&report).expect("a page");
+        assert_sound(&html);
+        for text in [
+            "A target failed, and everything was put back",
+            "RolledBack",
+            "&#60;serve&#62;",
+            "tls/www&#60;script&#62;",
+            "e1.example.com",
+            "2026-11-23 12:05:00",
+            "2 for 1 names",
+            "IPv6 was not tried.",
+            "DeploymentStalled",
+            "not &#60;in&#62; time",
+            "not begun",
+            "A note &#38; more.",
+            "PlanRotation",
+            "Nothing was deleted.",
+            &"ab".repeat(32),
+            "Signature",
+        ] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+        assert_eq!(html.matches(">E1</th>").count(), 1, "a line for each");
+        assert_eq!(
+            html.matches("<b>back</b>").count(),
+            4,
+            "updated, deployed, verified, handshakes"
         );
-        assert!(text.contains("1 served the new certificate before this rotation began"));
-        assert!(text.contains("distribution E2 failed with Refused: InvalidWebACLId"));
-        assert!(rolled_back(0, 0, &[]).starts_with("No target had been moved"));
+        assert!(html.contains("<td>14</td>"), "all retries, there and back");
+
+        report.deletion = Some(Deletion {
+            deleted: true,
+            reason: None,
+            evidence: Some(Evidence {
+                at: at(80),
+                distributions: 4_711,
+                tenants: 3,
+                serving: vec![],
+                deploying: vec![],
+                in_use_by: vec![],
+            }),
+        });
+        report.request = json!({"newCertificate": "-----BEGIN PRIVATE KEY-----"});
+        let html = page(&report).expect("a page");
+        assert_sound(&html);
+        assert!(html.contains("4711, all of the account") && html.contains("2026-11-23 13:20:00"));
+        assert!(!html.contains("BEGIN PRIVATE KEY"));
+    }
+
+    #[test]
+    fn a_timeline_says_what_viewers_met_and_when() {
+        let forward = || Some(record("E1", Way::Forward, None));
+        let shown = |target: &TargetReport| -> Vec<(Meets, i64)> {
+            let parts = target.timeline(at(0), at(10));
+            assert!((parts.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-9);
+            parts.iter().map(|part| (part.meets, (part.share * 10.0).round() as i64)).collect()
+        };
+        // Updated after a minute, Deployed after five, verified after six.
+        let way = [(Meets::Old, 1), (Meets::Both, 4), (Meets::NewVerifying, 1)];
+        let moved = target("E1", Serves::New, forward(), None);
+        assert_eq!(shown(&moved), [&way[..], &[(Meets::New, 4)]].concat());
+
+        let mut back = record("E1", Way::Back, None);
+        back.update.as_mut().expect("update").since = at(8);
+        back.deployment.as_mut().expect("deployment").at = at(9);
+        back.verification = None;
+        let put_back = target("E1", Serves::Old, forward(), Some(back));
+        let again = [(Meets::New, 2), (Meets::Both, 1), (Meets::Old, 1)];
+        assert_eq!(shown(&put_back), [&way[..], &again].concat());
+
+        let mut stalled = record("E1", Way::Forward, Some(("DeploymentStalled", "late")));
+        stalled.deployment.as_mut().expect("deployment").status = DeploymentStatus::InProgress;
+        let stalled = target("E1", Serves::New, Some(stalled), None);
+        assert_eq!(shown(&stalled), [(Meets::Old, 1), (Meets::Both, 9)]);
+
+        assert_eq!(shown(&target("E1", Serves::Old, None, None)), [(Meets::Old, 10)]);
+        let current =
+            TargetReport { planned: Serves::New, ..target("E1", Serves::New, None, None) };
+        assert_eq!(shown(&current), [(Meets::New, 10)]);
+        // A rotation that took no time at all.
+        assert_eq!(moved.timeline(at(0), at(0)).len(), 1);
+    }
+
+    #[test]
+    fn what_a_target_came_to() {
+        let with = |status| Record {
+            update: Some(Update { status, since: at(1), retries: 0 }),
+            ..record("E1", Way::Forward, None)
+        };
+        let moved = || Some(with(UpdateStatus::Moving));
+        let failed = |way| Some(record("E1", way, Some(("Refused", "no"))));
+        for (forward, back, came) in [
+            (moved(), None, CameTo::Moved),
+            (failed(Way::Forward), None, CameTo::Failed),
+            (failed(Way::Forward), Some(record("E1", Way::Back, None)), CameTo::PutBack),
+            (moved(), Some(record("E1", Way::Back, None)), CameTo::PutBack),
+            (moved(), failed(Way::Back), CameTo::NotPutBack),
+            (Some(with(UpdateStatus::Drifted)), None, CameTo::Drifted),
+            (Some(with(UpdateStatus::Gone)), None, CameTo::Gone),
+            (Some(with(UpdateStatus::NotBegun)), None, CameTo::NotBegun),
+            (None, None, CameTo::NotBegun),
+        ] {
+            assert_eq!(target("E1", Serves::Old, forward, back).came_to(), came);
+        }
+    }
+
+    #[test]
+    fn what_viewers_may_have_noticed() {
+        let fine = || record("E1", Way::Forward, None);
+        let failed = |error| record("E2", Way::Forward, Some((error, "this")));
+        let unlooked = |notes: Option<&str>| Record {
+            verification: notes.map(|note| Verification {
+                status: VerificationStatus::Skipped,
+                at: at(6),
+                names: 0,
+                handshakes: 0,
+                notes: vec![note.into()],
+                retries: 0,
+            }),
+            ..fine()
+        };
+        let check = |targets: &[TargetReport], old_ends: i64, level: Level, told: &[&str]| {
+            let risk = risk(targets, Some(at(old_ends)), at(90));
+            assert_eq!(risk.level, level, "{:?}", risk.statements);
+            let statements = risk.statements.join("\n");
+            for words in told {
+                assert!(statements.contains(words), "{words}: {statements}");
+            }
+        };
+        let moved = target("E1", Serves::New, Some(fine()), None);
+        let with = |forward, back| target("E2", Serves::Old, forward, back);
+        check(std::slice::from_ref(&moved), 100, Level::None, &["2 handshakes", "At every moment"]);
+        check(&[], 100, Level::None, &["At every moment"]);
+        check(&[with(None, None)], 100, Level::None, &["At every moment"]);
+        let skipped = with(Some(unlooked(Some("It is disabled."))), None);
+        check(&[skipped], 100, Level::None, &["E2: It is disabled."]);
+        let unlooked = with(Some(unlooked(None)), None);
+        check(&[moved.clone(), unlooked], 100, Level::NotVerified, &["verifyViewers is false"]);
+        let stalled = with(Some(failed("DeploymentStalled")), None);
+        check(&[stalled], 100, Level::NotVerified, &["E2", "not Deployed in time"]);
+        let wrong = with(Some(failed("WrongCertificateServed")), Some(fine()));
+        check(
+            &[moved, wrong],
+            100,
+            Level::Possible,
+            &["E2 (e2.example.com)", "since 2026-11-23T12:01:00Z", "this"],
+        );
+        let unreachable = with(Some(fine()), Some(failed("EdgeUnreachable")));
+        check(
+            &[unreachable],
+            100,
+            Level::Possible,
+            &["could not be shaken hands with on its way back"],
+        );
+        let refused = with(Some(failed("Refused")), None);
+        check(std::slice::from_ref(&refused), 100, Level::None, &["At every moment"]);
+        check(&[refused], 80, Level::Possible, &["E2", "has expired"]);
+    }
+
+    #[test]
+    fn ten_thousand_targets_fit() {
+        let targets = (0..10_000)
+            .map(|n| {
+                let id = format!("E{n:013}");
+                target(&id, Serves::New, Some(record(&id, Way::Forward, None)), None)
+            })
+            .collect();
+        let html = page(&report(targets)).expect("a page");
+        assert!(html.len() < 10_000_000, "{} bytes", html.len());
+        assert_eq!(html.matches("scope=\"row\"").count(), 10_000);
     }
 }

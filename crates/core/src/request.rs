@@ -3,6 +3,9 @@
 //! The input is checked field by field and all faults are reported at once. A value is quoted in a
 //! message only where it cannot be a private key that somebody put into the wrong field.
 
+pub mod managed;
+pub mod tags;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -1,5 +1,8 @@
 //! One target on its way from one certificate to another.
 
+pub mod record;
+pub mod verification;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::plan::Serves;

@@ -5,20 +5,21 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_aws::quotas::{self, RequestOutcome};
-use rotation_aws::{acm, iam};
+use rotation_aws::store::{acm, iam};
 use rotation_core::finding::Finding;
 use rotation_core::ids::Store;
-use rotation_core::quota::{
+use rotation_core::plan::quota::{
     ACM_CERTIFICATES, ACM_CERTIFICATES_IN_YEAR, ACM_IMPORTED, ACM_IMPORTED_IN_YEAR,
     DEDICATED_IP_CERTIFICATES, IAM_SERVER_CERTIFICATES, Increase, Origin, Quota, Room, denied,
     increase, look_again_seconds, room, unanswered,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::StepError;
+use crate::Context;
+use crate::account::fleet;
+use crate::account::reading::Reading;
+use crate::lambda::error::StepError;
 use crate::payload::{Execution, Plan};
-use crate::reading::Reading;
-use crate::{Context, fleet};
 
 /// The state after the plan, and each time the state machine comes back from waiting.
 #[derive(Debug, Deserialize)]

@@ -1,20 +1,21 @@
 //! Deletes the old certificate if, just then, nothing uses it.
 
 use jiff::SignedDuration;
-use rotation_aws::acm::Deletion;
 use rotation_aws::s3;
-use rotation_aws::{acm, iam};
-use rotation_core::audit::Evidence;
-use rotation_core::deletion::{Decision, Uses, decide};
+use rotation_aws::store::acm::Deletion;
+use rotation_aws::store::{self, acm, iam};
+use rotation_core::ending::deletion::{Decision, Uses, decide};
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::Serves;
+use rotation_core::report::Evidence;
 use serde::{Deserialize, Serialize};
 
-use crate::error::StepError;
-use crate::fleet::{Sight, Stand};
+use crate::Context;
+use crate::account::fleet;
+use crate::account::fleet::{Sight, Stand};
+use crate::account::reading::Reading;
+use crate::lambda::error::StepError;
 use crate::payload::{Imported, Plan, Target, old_id};
-use crate::reading::Reading;
-use crate::{Context, fleet, store};
 
 /// The state after the review.
 #[derive(Debug, Deserialize)]

@@ -2,18 +2,19 @@
 //!
 //! ACM's import has no idempotency token, so each attempt first looks for what an earlier one left.
 
-use rotation_aws::acm::ImportError;
-use rotation_aws::{acm, iam};
-use rotation_core::bundle::Bundle;
+use rotation_aws::store::acm::ImportError;
+use rotation_aws::store::{self, acm, iam};
+use rotation_core::certificate::bundle::Bundle;
 use rotation_core::finding::{Ending, Finding};
 use rotation_core::ids::{CertificateId, Store};
 use rotation_core::request::source_ref;
-use rotation_core::tags::{self, Tag};
+use rotation_core::request::tags::{self, Tag};
 use serde::Deserialize;
 
-use crate::error::StepError;
+use crate::Context;
+use crate::account::source;
+use crate::lambda::error::StepError;
 use crate::payload::{Imported, Plan, old_id};
-use crate::{Context, source, store};
 
 /// The state after the quota was found sufficient.
 #[derive(Debug, Deserialize)]

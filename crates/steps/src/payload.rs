@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use rotation_core::finding::Finding;
 use rotation_core::ids::{CertificateId, Store, TargetId, TargetKind};
 use rotation_core::plan::{Member, Outcome, Serves};
-use rotation_core::record::Way;
+use rotation_core::target::record::Way;
 use serde::{Deserialize, Serialize};
 
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 
 /// The execution that a step belongs to, from the state machine's context object.
 #[derive(Clone, Debug, Deserialize, Serialize)]

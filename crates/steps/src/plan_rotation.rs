@@ -12,26 +12,31 @@ use rotation_aws::cloudfront::{
     continuous_deployment_policy_of,
 };
 use rotation_aws::s3;
-use rotation_core::bundle::Bundle;
+use rotation_aws::store::{self, Stored};
+use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::fitness::{self, OldCertificate as Outlived};
 use rotation_core::finding::{Ending, Finding, listed};
 use rotation_core::ids::{CertificateId, Store};
 use rotation_core::metrics::Unit;
-use rotation_core::new_certificate::{self, OldCertificate as Outlived};
+use rotation_core::plan::rights;
 use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, outcome, targets, waves};
+use rotation_core::request::tags;
 use rotation_core::request::{self, OnFailure, Request};
-use rotation_core::{rights, tags, target};
+use rotation_core::target;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::claim::claim;
-use crate::error::StepError;
-use crate::fleet::{Fleet, distribution, list, look, serves, tenant, tenant_serves, tenants_of};
+use crate::Context;
+use crate::account::claim::claim;
+use crate::account::fleet::{
+    Fleet, distribution, list, look, serves, tenant, tenant_serves, tenants_of,
+};
+use crate::account::reading::Reading;
+use crate::account::source;
+use crate::lambda::error::StepError;
 use crate::payload::{
     Execution, Folder, NewCertificate, OldCertificate, Plan, PlanRecord, Target, TargetList,
 };
-use crate::reading::Reading;
-use crate::store::{self, Stored};
-use crate::{Context, source};
 
 /// How many distributions are asked, and lanes written, side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -222,7 +227,7 @@ pub(crate) async fn examine(
     };
     let now = (context.now)();
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
-    findings.extend(new_certificate::check(bundle, &outlived, store, &context.trust_roots()?, now));
+    findings.extend(fitness::check(bundle, &outlived, store, &context.trust_roots()?, now));
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
     Ok(Examined { store, new, members, planned: chosen.planned, findings })

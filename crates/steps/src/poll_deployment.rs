@@ -3,13 +3,13 @@
 use jiff::SignedDuration;
 use rotation_aws::cloudfront::{self, Reach};
 use rotation_core::ids::CertificateId;
-use rotation_core::record::{Deployment, DeploymentStatus as Status, Update};
 use rotation_core::target;
+use rotation_core::target::record::{Deployment, DeploymentStatus as Status, Update};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
-use crate::error::StepError;
-use crate::fleet::serves;
+use crate::account::fleet::serves;
+use crate::lambda::error::StepError;
 use crate::payload::Target;
 
 /// A target after `update-distribution`, and after the look before this one.

@@ -2,13 +2,13 @@
 //! `update-distribution` begins no target while there is one.
 
 use rotation_aws::s3;
+use rotation_core::ending::Halt;
 use rotation_core::ids::CertificateId;
-use rotation_core::record::{self, Deployment, Record, Update, Verification, Way};
-use rotation_core::report::Halt;
+use rotation_core::target::record::{self, Deployment, Record, Update, Verification, Way};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 use crate::payload::{Folder, Target, file};
 use crate::report_rotation::Failure;
 

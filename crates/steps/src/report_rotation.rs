@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rotation_aws::s3;
-use rotation_core::audit::{self, Certificate, Certificates, Planned, Report, TargetReport};
+use rotation_core::ending::{Counts, NewCertificate, OldCertificate, Output as Rotation};
 use rotation_core::finding::Ending;
 use rotation_core::ids::TargetId;
 use rotation_core::metrics::Unit;
 use rotation_core::plan::{Outcome, Serves};
-use rotation_core::record::{Record, Way, words};
-use rotation_core::report::{Counts, NewCertificate, OldCertificate, Output as Rotation};
+use rotation_core::report::{self, Certificate, Certificates, Planned, Report, TargetReport};
+use rotation_core::target::record::{Record, Way, words};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Context;
-use crate::error::StepError;
-use crate::fleet::Sight;
+use crate::account::fleet::Sight;
+use crate::lambda::error::StepError;
 use crate::payload::{Execution, Folder, Imported, Plan, PlanFile, PlannedTarget};
 use crate::review_targets::Next;
 use crate::{delete_certificate, review_targets};
@@ -224,7 +224,7 @@ async fn write(
         })
         .collect();
     let report = Report { retries, ..report(input, end, targets, (context.now)()) };
-    let page = audit::page(&report)
+    let page = report::page(&report)
         .map_err(|error| StepError::Internal(format!("the report's page: {error}")))?;
     s3::put_json(s3, bucket, &folder.key("report.json"), &report).await?;
     s3::put_html(s3, bucket, &folder.key("report.html"), page).await?;
@@ -243,14 +243,14 @@ fn report(input: &Input, end: &End, targets: Vec<TargetReport>, ended_at: Timest
         output,
         error,
         cause,
-        rotation: audit::Rotation {
+        rotation: report::Rotation {
             name: execution.name.clone(),
             id: execution.id.clone(),
             started_at: execution.start_time,
             ended_at,
             redrives: execution.redrive_count,
         },
-        request: audit::shown(request),
+        request: report::shown(request),
         certificates: plan.as_ref().map(|plan| {
             let id = new_certificate.as_ref().map(|imported| &imported.id);
             Certificates {
@@ -275,16 +275,16 @@ fn report(input: &Input, end: &End, targets: Vec<TargetReport>, ended_at: Timest
             notes: input.notes(),
             location: location(plan),
         }),
-        risk: audit::risk(&targets, old_not_after, ended_at),
+        risk: report::risk(&targets, old_not_after, ended_at),
         targets,
         retries: BTreeMap::new(),
         deletion: match (deletion, deletion_failure) {
-            (Some(one), _) => Some(audit::Deletion {
+            (Some(one), _) => Some(report::Deletion {
                 deleted: one.deleted,
                 reason: one.reason.clone(),
                 evidence: one.evidence.clone(),
             }),
-            (None, Some(failure)) => Some(audit::Deletion {
+            (None, Some(failure)) => Some(report::Deletion {
                 deleted: false,
                 reason: Some(not_deleted(failure)),
                 evidence: None,

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rotation_aws::s3;
-use rotation_core::ids::TargetId;
-use rotation_core::plan::{Serves, lanes};
-use rotation_core::record::{Record, Way};
-use rotation_core::report::{
+use rotation_core::ending::{
     Counts, Halt, PutBack, incomplete, not_back, not_rolled_back, review, rolled_back, to_put_back,
 };
+use rotation_core::ids::TargetId;
+use rotation_core::plan::{Serves, lanes};
+use rotation_core::target::record::{Record, Way};
 use serde::{Deserialize, Serialize};
 
-use crate::error::StepError;
-use crate::fleet::{self, Seen, Sight};
+use crate::account::fleet::{self, Seen, Sight};
+use crate::account::reading::Reading;
+use crate::lambda::error::StepError;
 use crate::payload::{Imported, Move, Plan, Target};
-use crate::reading::Reading;
 use crate::report_rotation::Failure;
 use crate::{Context, payload};
 

@@ -4,29 +4,32 @@
 //! a notice is sent under a name once, and the daily look finds what an event that was lost would have told.
 
 use jiff::Timestamp;
-use rotation_aws::states;
-use rotation_core::bundle::Bundle;
+use rotation_aws::step_functions;
+use rotation_aws::store::{self, Stored};
+use rotation_core::automation::decision::{
+    Decision, Facts, Past, Replacement, days_left, decide, execution_name,
+};
+use rotation_core::automation::notice::{About, Notice, failed};
+use rotation_core::automation::trigger::{self, At, Look, Trigger};
+use rotation_core::certificate::bundle::Bundle;
 use rotation_core::finding::Finding;
 use rotation_core::ids::CertificateId;
 use rotation_core::metrics::Unit;
-use rotation_core::notice::{About, Notice, failed};
 use rotation_core::plan::Serves;
-use rotation_core::record::words;
 use rotation_core::request::{Request, source_ref};
-use rotation_core::trigger::{self, At, Look, Trigger};
-use rotation_core::watch::{Decision, Facts, Past, Replacement, days_left, decide, execution_name};
-use rotation_core::{managed, tags};
+use rotation_core::request::{managed, tags};
+use rotation_core::target::record::words;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::claim::is_held;
-use crate::error::StepError;
-use crate::fleet::{Fleet, look};
-use crate::notify::notify;
+use crate::Context;
+use crate::account::claim::is_held;
+use crate::account::fleet::{Fleet, look};
+use crate::account::notify::notify;
+use crate::account::reading::Reading;
+use crate::account::source;
+use crate::lambda::error::StepError;
 use crate::plan_rotation::examine;
-use crate::reading::Reading;
-use crate::store::{self, Stored};
-use crate::{Context, source};
 
 /// What came of an event.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -86,7 +89,7 @@ pub async fn handle(context: &Context, event: Value) -> Result<Output, StepError
 
 /// Tells that an execution has failed, in the words of its cause.
 async fn tell(context: &Context, arn: &str, stopped: &str) -> Result<Output, StepError> {
-    let execution = match states::find(context.aws.states(), arn).await? {
+    let execution = match step_functions::find(context.aws.states(), arn).await? {
         Some(execution) if !execution.running => execution,
         _ => {
             let ignored = Some("the execution runs again");
@@ -234,7 +237,7 @@ async fn consider(
             // started this very execution, and Step Functions says the same to both; it says no if theirs has
             // another input, because the tags were changed in between, or has ended.
             if !wanted.dry_run
-                && !states::start(context.aws.states(), machine, &name, &input).await?
+                && !step_functions::start(context.aws.states(), machine, &name, &input).await?
             {
                 looked.decision = Decision::UnderWay;
             } else {
@@ -296,7 +299,8 @@ async fn attempts(context: &Context, name: &str) -> Result<(u64, Past), StepErro
     let mut last: Option<(Timestamp, bool)> = None;
     let mut attempt = 1;
     while let Some(execution) =
-        states::find(context.aws.states(), &format!("{executions}:{name}-{attempt}")).await?
+        step_functions::find(context.aws.states(), &format!("{executions}:{name}-{attempt}"))
+            .await?
     {
         match execution.stopped {
             Some(ended) if !execution.running => {

@@ -3,13 +3,13 @@
 use rotation_aws::cloudfront::{WriteError, read_config, write_config};
 use rotation_aws::s3;
 use rotation_core::ids::CertificateId;
-use rotation_core::record::{Update, UpdateStatus as Status, Way};
+use rotation_core::target::record::{Update, UpdateStatus as Status, Way};
 use rotation_core::target::{Move, decide, wait_seconds};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
-use crate::error::StepError;
-use crate::fleet::serves;
+use crate::account::fleet::serves;
+use crate::lambda::error::StepError;
 use crate::payload::{Folder, Target};
 
 /// An item of the Map, with the two certificates.

@@ -3,18 +3,18 @@
 
 use futures_util::{StreamExt, stream};
 use rotation_aws::cloudfront::{Entrance, Reach, entrances};
+use rotation_core::certificate::TrustRoots;
 use rotation_core::finding::listed;
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::Serves;
-use rotation_core::record::{Verification, VerificationStatus};
-use rotation_core::trust::TrustRoots;
-use rotation_core::viewer::{Fault, Handshake, handshakes, judge};
+use rotation_core::target::record::{Verification, VerificationStatus};
+use rotation_core::target::verification::{Fault, Handshake, handshakes, judge};
 use rotation_viewer::ViewerError;
 use serde::Deserialize;
 
 use crate::Context;
-use crate::error::StepError;
-use crate::fleet::look_at;
+use crate::account::fleet::look_at;
+use crate::lambda::error::StepError;
 use crate::payload::Target;
 
 /// How many handshakes are made side by side.

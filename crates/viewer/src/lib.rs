@@ -1,6 +1,6 @@
 //! Shakes hands with an edge as a viewer does, and returns the certificates that it served.
 //!
-//! Whether these are the right ones is not decided here: `rotation_core::viewer` judges them. So the
+//! Whether these are the right ones is not decided here: `rotation_core::target::verification` judges them. So the
 //! handshake goes on whatever the certificates are, as long as the edge proves that it has the key.
 
 use std::io;

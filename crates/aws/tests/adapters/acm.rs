@@ -10,11 +10,11 @@ use aws_sdk_acm::types::{
     CertificateDetail, CertificateStatus, CertificateSummary, CertificateType, Tag,
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-use rotation_aws::acm::{
+use rotation_aws::error::ErrorKind;
+use rotation_aws::store::acm::{
     AcmUsage, Deletion, ImportError, delete, describe, find_by_fingerprint, import, list_tagged,
     usage,
 };
-use rotation_aws::error::ErrorKind;
 use rotation_core::ids::CertificateId;
 
 use crate::material::{COMMON, assert_kind, json_error, material, other};

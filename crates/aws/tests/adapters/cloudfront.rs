@@ -1,14 +1,14 @@
 use aws_sdk_cloudfront::Client;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use rotation_aws::cloudfront::config_document::ConfigDocument;
 use rotation_aws::cloudfront::{
     Entrance, Page, Status, ViewerCertificateRef, WriteError, all_pages,
     continuous_deployment_policies, continuous_deployment_policy_of, distributions, entrances,
     read_config, status, tenants_by_certificate, tenants_of, write_config,
 };
-use rotation_aws::config_document::ConfigDocument;
 use rotation_aws::error::ErrorKind;
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
-use rotation_core::rights::Association;
+use rotation_core::plan::rights::Association;
 
 use crate::material::{COMMON, answer, assert_kind, xml_error};
 

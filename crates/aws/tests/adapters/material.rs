@@ -7,8 +7,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use rcgen::{CertificateParams, KeyPair};
 use rotation_aws::error::{AwsError, ErrorKind};
-use rotation_core::bundle::{self, Bundle};
 use rotation_core::certificate::Certificate;
+use rotation_core::certificate::bundle::{self, Bundle};
 
 /// A certificate, its key and what they are as PEM. Nobody's authority signed it: the adapters do not
 /// ask, the stores do.

@@ -9,7 +9,7 @@ use aws_sdk_servicequotas::types::{
 };
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::quotas::{RequestOutcome, latest_request, request_increase, value};
-use rotation_core::quota::{Answer, Origin};
+use rotation_core::plan::quota::{Answer, Origin};
 
 use crate::material::{COMMON, assert_kind, json_error};
 

@@ -6,7 +6,7 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use rotation_aws::Aws;
 use rotation_aws::source::{Put, SourceError, put, read};
-use rotation_core::bundle::MAX_SOURCE_BYTES;
+use rotation_core::certificate::bundle::MAX_SOURCE_BYTES;
 use rotation_core::request::SourceRef;
 
 /// What AWS answers to any request for a source, and the source.

@@ -1,8 +1,8 @@
 use aws_sdk_sfn::Client;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
-use rotation_aws::states::{current_state, find, latest, liveness, start};
-use rotation_core::claim::Liveness;
+use rotation_aws::step_functions::{current_state, find, latest, liveness, start};
+use rotation_core::plan::claim::Liveness;
 use serde_json::json;
 
 use crate::material::{answer, assert_kind};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use rotation_aws::Aws;
+use rotation_aws::cloudfront::config_document::{ConfigDocument, ViewerCertificateRef};
 use rotation_aws::cloudfront::{WriteError, read_config, write_config};
-use rotation_aws::config_document::{ConfigDocument, ViewerCertificateRef};
 use rotation_core::ids::{CertificateId, TargetId, TargetKind};
 
 const OLD: &str = "arn:aws:acm:us-east-1:111122223333:certificate/old";

@@ -1,6 +1,6 @@
 //! What holds for whatever a source may contain.
 
-use rotation_core::bundle::read;
+use rotation_core::certificate::bundle::read;
 
 /// Reads it, and panics if a promise is broken.
 pub(crate) fn check(content: &[u8]) {

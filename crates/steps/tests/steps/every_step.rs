@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lambda_runtime::Diagnostic;
 use lambda_runtime::tracing::subscriber;
-use rotation_steps::error::StepError;
-use rotation_steps::unpanicked;
+use rotation_steps::lambda::error::StepError;
+use rotation_steps::lambda::unpanicked;
 use serde_json::Value;
 
 use crate::account::assert_same;

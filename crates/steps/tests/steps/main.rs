@@ -17,6 +17,7 @@ mod check_quota;
 mod ending;
 mod every_step;
 mod import_certificate;
+mod payloads;
 mod plan_rotation;
 mod rotations;
 mod scale;

@@ -425,7 +425,7 @@ async fn ten_thousand_distributions() {
     assert_eq!(rig.targets(&state), targets);
 }
 
-/// One rotation of a certificate at a time: see `rotation_core::claim`.
+/// One rotation of a certificate at a time: see `rotation_core::plan::claim`.
 #[tokio::test(start_paused = true)]
 async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
     let (account, old) = Account::with_old_in(Store::Acm);

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rotation_aws::Aws;
+use rotation_core::automation::decision::Schedule;
 use rotation_core::ids::CertificateId;
-use rotation_core::watch::Schedule;
-use rotation_steps::error::StepError;
+use rotation_steps::lambda::error::StepError;
 use rotation_steps::start_rotation::{self, Output};
 use rotation_steps::{
     Context, Settings, attempt, check_quota, delete_certificate, import_certificate, plan_rotation,

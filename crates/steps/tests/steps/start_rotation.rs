@@ -1,8 +1,8 @@
 //! What starts by itself, event by event.
 
 use jiff::{SignedDuration, Timestamp};
+use rotation_core::automation::decision::Decision;
 use rotation_core::ids::{CertificateId, Store};
-use rotation_core::watch::Decision;
 use rotation_steps::start_rotation::Output;
 use serde_json::{Value, json};
 

@@ -22,10 +22,10 @@ use crate::rig::start;
 
 /// An account, what is asked for, and what comes of it undisturbed.
 pub(crate) struct Scene {
-    name: &'static str,
-    account: Account,
+    pub(crate) name: &'static str,
+    pub(crate) account: Account,
     old: String,
-    request: Value,
+    pub(crate) request: Value,
     /// Of the output, or the error's name.
     ending: &'static str,
     /// What has to be cured before it can succeed.

@@ -12,8 +12,8 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use rotation_core::automation::decision::Schedule;
 use rotation_core::certificate::Certificate;
-use rotation_core::watch::Schedule;
 use serde_json::{Value, json};
 
 use crate::account::{Account, leaf_of, now};

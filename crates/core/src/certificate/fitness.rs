@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::bundle::Bundle;
+use crate::certificate::bundle::Bundle;
 use crate::certificate::{Certificate, Fingerprint, KeyAlgorithm};
+use crate::certificate::{TrustError, TrustRoots};
 use crate::finding::{Ending, Finding};
 use crate::ids::Store;
-use crate::trust::{TrustError, TrustRoots};
 
 /// CloudFront takes at most this many, the leaf included: Developer Guide, "Troubleshooting
 /// distribution issues".
@@ -143,7 +143,7 @@ fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
 }
 
 /// The chain's own limit, 2,097,152 bytes in both stores, cannot be reached by a source of at most
-/// [`crate::bundle::MAX_SOURCE_BYTES`].
+/// [`crate::certificate::bundle::MAX_SOURCE_BYTES`].
 fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     let count = 1 + bundle.intermediates.len();
     if count > MAX_CERTIFICATES {
@@ -285,7 +285,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
-    use crate::bundle;
+    use crate::certificate::bundle;
     use crate::test_authority::*;
 
     const NOW: &str = "2026-04-01T00:00:00Z";
@@ -437,7 +437,7 @@ mod tests {
 
         // A key that *ring* does not read is no mismatch.
         let rsa_root = Authority::root_with_key("Root", rsa_2048());
-        let rsa_1024 = include_str!("../tests/fixtures/rsa1024.pub.pem");
+        let rsa_1024 = include_str!("../../tests/fixtures/rsa1024.pub.pem");
         let rsa_1024 = rcgen::SubjectPublicKeyInfo::from_pem(rsa_1024).expect("public key");
         let leaf = rsa_root.sign(&leaf_params(NAMES), &rsa_1024);
         Case::new(format!("{leaf}{RSA_1024_PKCS1}"), &rsa_root.pem)

@@ -7,11 +7,11 @@
 use jiff::{SignedDuration, Timestamp};
 use rotation_aws::error::AwsError;
 use rotation_aws::{notices, s3};
-use rotation_core::notice::Notice;
+use rotation_core::automation::notice::Notice;
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 
 /// No function runs longer: whoever has begun to send before that is dead.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(16);

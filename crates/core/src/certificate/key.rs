@@ -25,7 +25,7 @@ pub struct PrivateKey {
 
 /// Why a private key cannot be compared with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     /// Neither RSA of 2048 to 4096 bits nor P-256, P-384 or Ed25519; or damaged. *ring*, which reads
     /// keys here, does not tell one from the other.
     #[error(
@@ -143,8 +143,8 @@ mod tests {
             certificate(&root.sign(&leaf_params(&["www.example.com"]), &public_key))
         };
         let rsa_2048 = certificate(FIXTURE_ROOT);
-        let rsa_1024 = sign(include_str!("../tests/fixtures/rsa1024.pub.pem"));
-        let p256 = sign(include_str!("../tests/fixtures/p256.pub.pem"));
+        let rsa_1024 = sign(include_str!("../../tests/fixtures/rsa1024.pub.pem"));
+        let p256 = sign(include_str!("../../tests/fixtures/p256.pub.pem"));
         let p521 = certificate(P521_LEAF);
         let check = |pem: &str, certificate: &Certificate, expected| {
             assert_eq!(key(pem).matches(certificate), expected, "{certificate:?}");

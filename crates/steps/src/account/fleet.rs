@@ -13,8 +13,8 @@ use rotation_core::plan::Serves;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::StepError;
-use crate::reading::Reading;
+use crate::account::reading::Reading;
+use crate::lambda::error::StepError;
 
 /// All distributions, and the tenants that bring the old or the new certificate themselves.
 pub struct Fleet {

@@ -9,9 +9,9 @@ use pem::PemError;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::certificate::PrivateKey;
 use crate::certificate::{Certificate, CertificateError};
 use crate::finding::{Ending, Finding};
-use crate::key::PrivateKey;
 
 /// The largest content that is read: 65,536 bytes, what a Secrets Manager secret can hold
 /// (`PutSecretValue`, `SecretString`). It also keeps every chain below the 2,097,152 bytes that ACM
@@ -31,7 +31,7 @@ pub struct Bundle {
     /// CloudFront does not want (Developer Guide, "Requirements for using SSL/TLS certificates with
     /// CloudFront", intermediate certificates).
     pub intermediates: Vec<Certificate>,
-    /// The leaf's private key; whether it really is, [`crate::new_certificate::check`] says.
+    /// The leaf's private key; whether it really is, [`crate::certificate::fitness::check`] says.
     pub key: PrivateKey,
 }
 
@@ -431,7 +431,7 @@ fn pem_block(piece: &str, place: Place) -> Result<Block, BundleError> {
 
 /// The index of the server's certificate: the one the private key belongs to or, if it belongs to
 /// none, the one that is not an authority's and issued no other. A key that belongs to none is found
-/// by [`crate::new_certificate::check`], together with everything else.
+/// by [`crate::certificate::fitness::check`], together with everything else.
 fn find_leaf(
     certificates: &[(Place, Certificate)],
     key: &PrivateKey,
@@ -602,7 +602,7 @@ mod tests {
         check(&format!("{rsa}{RSA_2048_PKCS1}"), &rsa, &[], RSA_2048_PKCS1);
         check(&format!("{rsa}{RSA_2048_PKCS8}"), &rsa, &[], RSA_2048_PKCS8);
 
-        let public_key = include_str!("../tests/fixtures/p256.pub.pem");
+        let public_key = include_str!("../../tests/fixtures/p256.pub.pem");
         let public_key = rcgen::SubjectPublicKeyInfo::from_pem(public_key).expect("public key");
         let ec = root.sign(&leaf_params(&["www.example.com"]), &public_key);
         let parameters = P256_SEC1.find("-----BEGIN EC PRIVATE").expect("key");
@@ -613,7 +613,7 @@ mod tests {
     #[test]
     fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
         let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
-        // A key of another certificate is for `new_certificate::check` to find.
+        // A key of another certificate is for `fitness::check` to find.
         let stranger = p256().serialize_pem();
         check(&format!("{upper}{leaf}{lower}{stranger}"), leaf, &[lower, upper], &stranger);
         // `openssl req -x509` makes self-signed certificates of authorities.
@@ -818,9 +818,9 @@ mod tests {
         );
         let encrypted = BundleError::EncryptedKey { place: place(2) };
         for key in [
-            include_str!("../tests/fixtures/rsa2048.encrypted.pkcs1.pem").to_string(),
-            include_str!("../tests/fixtures/rsa2048.encrypted.pkcs1.pem").replace('\n', "\r\n"),
-            include_str!("../tests/fixtures/rsa2048.encrypted.pkcs8.pem").to_string(),
+            include_str!("../../tests/fixtures/rsa2048.encrypted.pkcs1.pem").to_string(),
+            include_str!("../../tests/fixtures/rsa2048.encrypted.pkcs1.pem").replace('\n', "\r\n"),
+            include_str!("../../tests/fixtures/rsa2048.encrypted.pkcs8.pem").to_string(),
         ] {
             refuse(format!("{leaf}{key}"), encrypted.clone());
         }

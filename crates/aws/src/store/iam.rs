@@ -3,13 +3,13 @@
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{ServerCertificateMetadata, SummaryKeyType, Tag as IamTag};
-use rotation_core::bundle::Bundle;
 use rotation_core::certificate::Certificate;
+use rotation_core::certificate::bundle::Bundle;
 use rotation_core::ids::CertificateId;
-use rotation_core::tags::{self, Tag};
+use rotation_core::request::tags::{self, Tag};
 
-use crate::acm::{Deletion, ImportError};
 use crate::error::{AwsError, Context, ErrorKind};
+use crate::store::acm::{Deletion, ImportError};
 
 /// Where CloudFront looks: the path of a server certificate must begin with this.
 const PATH: &str = "/cloudfront/";

@@ -1,12 +1,12 @@
-//! Claims the old certificate for one execution: see [`rotation_core::claim`].
+//! Claims the old certificate for one execution: see [`rotation_core::plan::claim`].
 
-use rotation_aws::{s3, states};
-use rotation_core::claim::{Decision, Holder, decide};
+use rotation_aws::{s3, step_functions};
 use rotation_core::finding::{Ending, Finding};
 use rotation_core::ids::{CertificateId, segment};
+use rotation_core::plan::claim::{Decision, Holder, decide};
 
 use crate::Context;
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 use crate::payload::Execution;
 
 /// Writes this execution down as the one that moves `old`, unless another one that runs is there.
@@ -69,7 +69,7 @@ pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
 
 /// What somebody else's claim counts for now.
 async fn judge(context: &Context, holder: &Holder) -> Result<Decision, StepError> {
-    let liveness = states::liveness(context.aws.states(), &holder.execution).await?;
+    let liveness = step_functions::liveness(context.aws.states(), &holder.execution).await?;
     Ok(decide(holder, liveness, (context.now)()))
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::finding::{Ending, Finding};
 use crate::ids::CertificateId;
+use crate::request::tags::{FINGERPRINT, PREFIX, REPLACES, SOURCE, Tag};
 use crate::request::{self, Request};
-use crate::tags::{FINGERPRINT, PREFIX, REPLACES, SOURCE, Tag};
 
 /// How a tag's text becomes the value of a field.
 #[derive(Clone, Copy)]

@@ -7,10 +7,10 @@ use aws_sdk_acm::types::{
     CertificateStatus, CertificateSummary, CertificateType, Filters, KeyAlgorithm, Tag as AcmTag,
 };
 use jiff::{SignedDuration, Timestamp};
-use rotation_core::bundle::Bundle;
 use rotation_core::certificate::Certificate;
+use rotation_core::certificate::bundle::Bundle;
 use rotation_core::ids::CertificateId;
-use rotation_core::tags::{self, Tag};
+use rotation_core::request::tags::{self, Tag};
 
 use crate::error::{AwsError, Context, ErrorKind};
 

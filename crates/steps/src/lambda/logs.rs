@@ -10,14 +10,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 
 /// The runtime logs what a handler fails with in words of Rust's, and outside of the span that has the
 /// rotation's name: [`told`] does it instead.
 const RUNTIME_ERRORS: &str = "lambda_runtime::layers::panic";
 
 /// Begins to log to the standard output, from `AWS_LAMBDA_LOG_LEVEL` on (by default INFO).
-pub fn begin() {
+pub(crate) fn begin() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     subscriber(level.unwrap_or(Level::INFO), std::io::stdout).init();
     // Not its words: they may be a piece of what was read.
@@ -43,7 +43,7 @@ where
 }
 
 /// Handles an event with its rotation's name on every line, and logs what it fails with.
-pub async fn told<O>(
+pub(crate) async fn told<O>(
     event: Value,
     handle: impl AsyncFnOnce(Value) -> Result<O, StepError>,
 ) -> Result<O, StepError> {

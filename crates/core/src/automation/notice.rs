@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::automation::decision::days_left;
 use crate::certificate::{Certificate, Fingerprint};
 use crate::finding::{Finding, listed};
 use crate::ids::{CertificateId, TargetId, segment};
-use crate::watch::days_left;
 
 /// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

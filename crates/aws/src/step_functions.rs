@@ -4,7 +4,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
-use rotation_core::claim::Liveness;
+use rotation_core::plan::claim::Liveness;
 use serde_json::Value;
 
 use crate::error::{AwsError, Context};

@@ -2,11 +2,11 @@
 
 use rotation_aws::Aws;
 use rotation_aws::source::{SourceError, read};
-use rotation_core::bundle::{self, Bundle};
+use rotation_core::certificate::bundle::{self, Bundle};
 use rotation_core::finding::{Ending, Finding};
 use rotation_core::request::SourceRef;
 
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 
 /// What the source holds, or why that is no certificate with chain and key. The finding ends the
 /// rotation; the error is one that may pass (throttling, no answer).

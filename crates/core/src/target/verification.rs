@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use crate::certificate::{Certificate, Fingerprint};
-use crate::trust::{TrustError, TrustRoots};
+use crate::certificate::{TrustError, TrustRoots};
 
 /// What is wrong with what an edge served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

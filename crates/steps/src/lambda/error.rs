@@ -5,7 +5,7 @@ use lambda_runtime::Diagnostic;
 use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_core::finding::{Ending, Finding, conclude};
 use rotation_core::ids::TargetId;
-use rotation_core::rights;
+use rotation_core::plan::rights;
 
 /// Why a step did not do its work. What is retried and how long is the state machine's to say.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Context;
-use crate::error::StepError;
+use crate::lambda::error::StepError;
 use crate::payload::Folder;
 
 /// Answers that are older than this are not gone on from.

@@ -1,12 +1,15 @@
 //! The two certificate stores side by side.
 
-use rotation_aws::Aws;
-use rotation_aws::error::AwsError;
-use rotation_aws::{acm, iam};
+pub mod acm;
+pub mod iam;
+
 use rotation_core::certificate::Certificate;
 use rotation_core::ids::{CertificateId, Store};
 use rotation_core::request::OldRef;
-use rotation_core::tags::{self, Tag};
+use rotation_core::request::tags::{self, Tag};
+
+use crate::Aws;
+use crate::error::AwsError;
 
 /// A certificate as it lies in its store.
 #[derive(Debug)]

@@ -1,0 +1,148 @@
+//! What a step works with.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use rotation_aws::Aws;
+use rotation_core::automation::decision::Schedule;
+use rotation_core::certificate::TrustRoots;
+use rotation_core::metrics::{self, Unit};
+use rotation_viewer::Edges;
+
+use crate::lambda::error::StepError;
+
+/// What a step works with, made once when its function starts.
+pub struct Context {
+    /// The clients.
+    pub aws: Aws,
+    /// Where viewers come in.
+    pub edges: Edges,
+    /// What the template sets.
+    pub settings: Settings,
+    /// The clock, so that tests can set it.
+    pub now: fn() -> Timestamp,
+    /// When the invocation is over, in milliseconds since 1970; by default never.
+    pub over_at: AtomicI64,
+    /// Takes lines of metrics: the function's standard output, from where CloudWatch Logs has them.
+    pub metrics: Box<dyn Fn(String) + Send + Sync>,
+}
+
+impl Context {
+    /// Puts metrics out, under this one dimension.
+    pub fn measure(&self, dimension: (&str, &str), metrics: &[(&str, Unit, f64)]) {
+        (self.metrics)(metrics::line((self.now)(), dimension, metrics));
+    }
+
+    /// Is there no time left to begin another call in this invocation? A call takes 45 seconds at most.
+    pub fn is_time_over(&self) -> bool {
+        (self.now)().as_millisecond() > self.over_at.load(Ordering::Relaxed) - 60_000
+    }
+
+    /// Metrics of the whole stack.
+    pub fn measure_stack(&self, metrics: &[(&str, Unit, f64)]) {
+        self.measure(("Stack", &self.settings.stack), metrics);
+    }
+
+    /// Whom viewers trust: Mozilla's roots, and the file that `SSL_CERT_FILE` names.
+    ///
+    /// # Errors
+    /// `Internal` when that file is not a list of certificates.
+    pub fn trust_roots(&self) -> Result<TrustRoots, StepError> {
+        let Some(path) = &self.settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
+        let broken = |error: String| {
+            StepError::Internal(format!("SSL_CERT_FILE {}: {error}", path.display()))
+        };
+        let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+        TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// The environment variables of the functions; each function has those it needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `ROTATION_BUCKET`: the bucket that rotations keep their folders in.
+    pub bucket: String,
+    /// `POLL_INTERVAL_SECONDS`: the interval of [`wait_seconds`](rotation_core::target::wait_seconds).
+    pub poll_seconds: u64,
+    /// `DEPLOYMENT_DEADLINE_MINUTES`: how long a deployment may take.
+    pub deployment_deadline_minutes: i64,
+    /// `QUOTA_DEADLINE_HOURS`: how long to wait for a quota increase, from the start of the execution.
+    pub quota_deadline_hours: i64,
+    /// `STACK_NAME`: the dimension of the metrics that are not of one certificate.
+    pub stack: String,
+    /// `STATE_MACHINE_ARN`: what `start-rotation` starts executions of.
+    pub state_machine_arn: String,
+    /// `NOTICE_TOPIC_ARN`: where notices go.
+    pub notice_topic: String,
+    /// `ROTATE_AT_REMAINING_PERCENT` and `NOTICE_DAYS`: when it is time for a certificate, and at which days
+    /// left notices are sent.
+    pub schedule: Schedule,
+    /// `SSL_CERT_FILE`: a file of PEM roots that are trusted in addition to Mozilla's.
+    pub extra_roots: Option<PathBuf>,
+    /// `VIEWER_EDGE`: a `host:port` where every edge answers, instead of the internet.
+    pub viewer_edge: Option<String>,
+}
+
+/// A number of the environment, or else the default. CloudFormation takes `25.5` and `25.0` for numbers, too; the whole
+/// part counts.
+///
+/// # Errors
+/// For what is no number, with the variable's name.
+fn number<T: std::str::FromStr>(name: &str, given: Option<&str>, default: T) -> Result<T, String> {
+    given.map_or(Ok(default), |text| {
+        let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+        whole.parse().map_err(|_| format!("environment variable {name} is not a number: {text}"))
+    })
+}
+
+impl Settings {
+    /// Reads the environment; what is not set has the template's default.
+    pub fn from_env() -> Result<Self, lambda_runtime::Error> {
+        fn read<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
+            number(name, std::env::var(name).ok().as_deref(), default)
+        }
+        let text = |name| std::env::var(name).unwrap_or_default();
+        let notice_days = std::env::var("NOTICE_DAYS").unwrap_or_else(|_| "45,30,14,7,3,1".into());
+        let notice_days: Result<Vec<u16>, _> =
+            notice_days.split(',').map(|days| days.trim().parse()).collect();
+        Ok(Self {
+            bucket: text("ROTATION_BUCKET"),
+            stack: text("STACK_NAME"),
+            state_machine_arn: text("STATE_MACHINE_ARN"),
+            notice_topic: text("NOTICE_TOPIC_ARN"),
+            schedule: Schedule {
+                percent: read("ROTATE_AT_REMAINING_PERCENT", 33)?,
+                notice_days: notice_days
+                    .map_err(|_| "environment variable NOTICE_DAYS is not a list of numbers")?,
+            },
+            poll_seconds: read("POLL_INTERVAL_SECONDS", 25)?,
+            deployment_deadline_minutes: read("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
+            quota_deadline_hours: read("QUOTA_DEADLINE_HOURS", 168)?,
+            extra_roots: std::env::var_os("SSL_CERT_FILE")
+                .filter(|p| !p.is_empty())
+                .map(PathBuf::from),
+            viewer_edge: std::env::var("VIEWER_EDGE").ok().filter(|edge| !edge.is_empty()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_what_cloudformation_takes_for_one() {
+        let of = |text| number("POLL_INTERVAL_SECONDS", text, 25_u64);
+        for (text, expected) in
+            [(None, 25), (Some("30"), 30), (Some("25.5"), 25), (Some("900.0"), 900)]
+        {
+            assert_eq!(of(text), Ok(expected), "{text:?}");
+        }
+        for text in ["", "x", "-1", "1,5"] {
+            let expected =
+                format!("environment variable POLL_INTERVAL_SECONDS is not a number: {text}");
+            assert_eq!(of(Some(text)), Err(expected));
+        }
+    }
+}
