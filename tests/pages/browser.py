@@ -1,7 +1,7 @@
-"""The browser of the tests: a headless Chromium that an npm package holds, so that none has to be installed.
+"""The browser of the tests: a headless Chromium from an npm package, so that none has to be installed.
 
-Of `@sparticuz/chromium` only the binaries are used: made for machines that have nothing, it brings the libraries and
-the font that Chromium needs. Everybody sees the same text in the same width, whatever fonts their machine has.
+`@sparticuz/chromium` is made for Lambda, so it contains the libraries and the font that Chromium needs. Only its
+binaries are used; its JavaScript is for newer versions of Node. With its font, text is as wide on every machine.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ FONTS = """<?xml version="1.0"?>
 
 @contextmanager
 def launch() -> Iterator[Browser]:
-    """Chromium, until the block ends; another one than ours is named in CHROMIUM."""
+    """Starts Chromium: the one that CHROMIUM names, or the package's."""
     ours = None if "CHROMIUM" in os.environ else _unpacked()
     program = str(ours / "chromium") if ours else os.environ["CHROMIUM"]
     environment = {**os.environ}
     if ours:
         environment |= {"LD_LIBRARY_PATH": str(ours / "lib"), "FONTCONFIG_FILE": str(ours / "fonts.conf")}
     with sync_playwright() as playwright:
-        # Root may not use the sandbox, and in CI everybody is root. Only pages of our own are opened.
+        # Chromium refuses its sandbox to root, which CI is. Only pages of our own are opened.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env=environment)
         yield browser
         browser.close()
 
 
 def _unpacked() -> Path:
-    """The folder with the browser, unpacked once for each version."""
+    """The folder with the browser; unpacks each version once."""
     version = json.loads((PACKAGE / "package.json").read_text())["version"]
     folder = ROOT / ".local" / f"chromium-{version}"
     if (folder / "fonts.conf").exists():
@@ -55,7 +55,7 @@ def _unpacked() -> Path:
     program = folder / "chromium"
     program.write_bytes(_brotli("chromium.br"))
     program.chmod(0o755)
-    # Last, since it says that all of it is there.
+    # Written last: it marks the folder as complete.
     (folder / "fonts.conf").write_text(FONTS.format(folder))
     return folder
 
