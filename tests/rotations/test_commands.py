@@ -45,10 +45,15 @@ class Terminal:
     """One shell, in a directory where the authority's files lie."""
 
     def __init__(self, account: Account, directory: Path) -> None:
-        assert shutil.which("jq"), "the commands need jq, and so does this test"
         self.directory = directory
         environment = dict(account.aws.environment)
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        tools = Path(sys.executable).parent
+        environment["PATH"] = f"{tools}:{environment['PATH']}"
+        if not shutil.which("jq"):
+            # jaq takes jq's options and filters; it is what a package brings.
+            (directory / "bin").mkdir()
+            (directory / "bin/jq").symlink_to(tools / "jaq")
+            environment["PATH"] += f":{directory / 'bin'}"
         self.shell = subprocess.Popen(
             ["bash"],
             cwd=directory,
