@@ -1,5 +1,5 @@
-# Everything a person or CI does with this project. Needs Rust, Python 3.11, Node 20, jq and chromium; the rest is
-# installed here, pinned, under .local and tests/node_modules.
+# Everything a person or CI does with this project. Needs Rust, a C compiler, Python 3.11 and Node 20, which `make needs`
+# looks for; the rest is installed here, pinned, under .local and tests/node_modules.
 
 PY      ?= python3
 ARCH    ?= x86_64
@@ -28,14 +28,17 @@ RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # What Amazon Linux 2023 has, and with it Lambda's provided.al2023.
 GLIBC := 2.34
 
-.PHONY: help tools package certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay
+.PHONY: help needs tools package certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
+needs: ## Look for what has to be installed first, and say how
+	@PY='$(PY)' tests/scripts/needs.sh
+
 tools: $(TOOLS) ## Install what the other targets need
 
-$(TOOLS): tests/requirements.lock tests/package-lock.json
+$(TOOLS): tests/requirements.lock tests/package-lock.json | needs
 	$(PY) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/requirements.lock
 	cd tests && npm ci --loglevel error --no-audit --no-fund
@@ -47,13 +50,13 @@ package: tools ## Build every function to target/lambda/NAME/bootstrap.zip [ARCH
 	PATH="$(BIN):$$PATH" RUSTFLAGS="$(SMALLER)" cargo lambda build --release --locked --package rotation-steps --target $(RUST_TARGET).$(GLIBC) --output-format zip --lambda-dir target/lambda
 	$(VENV)/bin/python infra/pack.py target/lambda
 
-certrotate: ## Build the operator's tool to target/debug/certrotate [RELEASE=1: target/release]
+certrotate: needs ## Build the operator's tool to target/debug/certrotate [RELEASE=1: target/release]
 	cargo build --locked --package rotation-cli $(if $(RELEASE),--release)
 
 demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.demo --store $(STORE) --distributions $(DISTRIBUTIONS)
 
-pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report; needs chromium
+pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.pictures
 
 contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench, behaviour and noticing
@@ -82,11 +85,11 @@ noticing: package contenders ## Measure how late Deployed is noticed, by this sy
 
 test: unit contract rotations pages ## Everything that is tested
 
-unit: ## Decisions, adapters and steps, in Rust
+unit: needs ## Decisions, adapters and steps, in Rust
 	WRITE_CALLS=$(CALLED) cargo test --workspace --locked
 	@diff $(CALLS) $(CALLED) || { echo 'The steps call (>) what $(CALLS) has not, or no longer (<): make calls'; exit 1; }
 
-calls: ## Write down anew what each step calls
+calls: needs ## Write down anew what each step calls
 	WRITE_CALLS=$(CALLED) cargo test --locked --package rotation-steps --test steps
 	cp $(CALLED) $(CALLS)
 
@@ -96,7 +99,7 @@ contract: tools ## State machine, template, code and pages agree; the template c
 rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
 	$(PYTEST) tests/rotations
 
-pages: tools ## The report in a real browser, at three widths; needs chromium
+pages: tools ## The report in a real browser, at three widths
 	$(PYTEST) tests/pages
 
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core

@@ -1,7 +1,7 @@
 """Cold starts: every function is started anew for each step of a rotation, as Lambda starts it for the first event.
 
 For each it is measured how long it takes from the start of the process until it asks for its first event, how long from
-then to its first answer with all its calls to the local AWS, the most memory it ever had, and the size of its package.
+then to its first response with all its calls to the local AWS, the most memory it ever had, and the size of its package.
 A function in Python with boto3, which reads one certificate of ACM, is measured in the same way beside them.
 """
 
@@ -228,7 +228,7 @@ def main() -> None:
         memory = max(one.memory for one in some) / 2**20
         shown = name if name == PYTHON else f"`{name}`"
         rows.append([shown, f"{ready:.1f}", f"{answered:.1f}", f"{memory:.1f}", size])
-    head = ["function", "ms to its first event", "ms to its first answer", "MiB at most", "MiB zipped"]
+    head = ["function", "ms to its first event", "ms to its first response", "MiB at most", "MiB zipped"]
     made = measured(table(head, rows))
     if options.write:
         write("cold starts", made)

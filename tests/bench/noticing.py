@@ -71,8 +71,8 @@ def main() -> None:
         late = sorted(one for each, _ in some for one in each)
         looks = sum(count for _, count in some) / len(PROPAGATIONS)
         times = (f"{value:.0f}" for value in (statistics.median(late), statistics.mean(late), late[-1])) if late else ()
-        rows.append([name, f"{looks:.1f}", *(times or ("never looks", "", ""))])
-    head = ("", "looks at a deployment", "s late, median", "s late, mean", "s late, at most")
+        rows.append([name, f"{looks:.1f}", *(times or ("never polls", "", ""))])
+    head = ("", "polls per deployment", "s late, median", "s late, mean", "s late, at most")
     write("noticing", measured(table(head, rows)))
 
 

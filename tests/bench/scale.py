@@ -158,7 +158,7 @@ def grown(runs: list[dict[str, Any]]) -> str:
                 *(f"{run['largestPayloadBytes'] / 1024:.1f}", str(run["historyEvents"])),
             ]
         )
-    head = ["targets", "at once", "s", "s a target", "s plan", "s review", "s report", "`ListDistributions`"]
+    head = ["targets", "in parallel", "s", "s per target", "s plan", "s review", "s report", "`ListDistributions`"]
     head += ["other calls of CloudFront a target", "KiB, largest payload", "events of the history"]
     return table(head, rows)
 
@@ -172,7 +172,7 @@ def by_function(run: dict[str, Any]) -> str:
         ]
         for name, one in sorted(run["functions"].items())
     ]
-    return table(["function", "invocations", "ms on average", "ms at most", "MiB at most", "MiB it is given"], rows)
+    return table(["function", "invocations", "ms on average", "ms at most", "MiB at most", "MiB configured"], rows)
 
 
 def main() -> None:

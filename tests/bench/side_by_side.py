@@ -267,7 +267,7 @@ def page(count: int, ran: dict[str, list[Ran]]) -> str:
                 cell("CPU", cpu),
                 f"{cpu / count * 1000:.0f}",
                 cell("memory", max(one.memory for one in some) / 2**20, 1),
-                f"{statistics.median(late) * 1000:.0f}" if late else "never looks",
+                f"{statistics.median(late) * 1000:.0f}" if late else "never polls",
                 str(some[-1].calls.total()),
             ]
         )

@@ -65,6 +65,13 @@ def test_links_and_anchors_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_that_pages_name_exist(page: Path) -> None:
+    """As paths of the repository, in backticks; a pattern or an example of a name is none."""
+    said = set(re.findall(r"`((?:crates|docs|fuzz|infra|statemachine|tests)/[\w./-]*)`", prose(page)))
+    assert sorted(path for path in said if not (ROOT / path).exists()) == []
+
+
 def test_anchors_are_those_of_github() -> None:
     assert anchor("rotated, with deleted false") == "rotated-with-deleted-false"
     assert anchor("TIMED_OUT, ABORTED or a name that begins with States. or Lambda.") == (

@@ -1,20 +1,20 @@
 """The report in a real browser: at three widths, light and dark, with 1, 25 and 1,000 targets.
 
 Pages are made by the code that makes them (`cargo run --example report_page`); pictures of all of them are left in
-.local/report-pages. The browser is Debian's chromium.
+.local/report-pages.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+
+from pages.browser import launch
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / ".local" / "report-pages"
@@ -38,12 +38,8 @@ def pages() -> dict[int, Path]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert found, "these tests need a browser: apt-get install chromium, or name one in CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with launch() as browser:
         yield browser
-        browser.close()
 
 
 def opened(browser: Browser, path: Path, width: int = 1440, scheme: str = "light", scripts: bool = True) -> Page:
@@ -152,13 +148,14 @@ def test_filters_show_what_is_asked_for(browser: Browser, pages: dict[int, Path]
 
 
 def test_a_thousand_targets_are_sorted_and_filtered_at_once(browser: Browser, pages: dict[int, Path]) -> None:
-    page = opened(browser, pages[1000])
     began = time.monotonic()
+    page = opened(browser, pages[1000])
+    shown = time.monotonic()
     page.get_by_role("button", name="Names").click()
     page.locator("#words").fill("site999.")
     assert len(rows(page)) == 1
-    # A tenth of that on an idle machine.
-    assert time.monotonic() - began < 5
+    # Twice the time that opening the page takes; six times and more if each target looked at all others.
+    assert time.monotonic() - shown < 5 * (shown - began)
 
 
 def test_without_scripts_everything_is_there(browser: Browser, pages: dict[int, Path]) -> None:

@@ -7,8 +7,6 @@ that rotation is photographed in a browser.
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from pathlib import Path
 
 import pexpect
@@ -19,6 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 from local_aws.platform import CERTROTATE, ROOT, LocalAws
+from pages.browser import launch
 from scripts.demo import SECRET, seed
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -78,11 +77,10 @@ def row(screen: pyte.Screen, number: int) -> Text:
 
 def photograph(page: Path, picture: Path) -> None:
     """The page as a browser shows it, down to the targets."""
-    browser = shutil.which("chromium")
-    if not browser:
-        sys.exit("The picture of the report needs a browser: apt-get install chromium")
-    options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,1700", f"--screenshot={picture}")
-    pexpect.run(f"{browser} {' '.join(options)} file://{page}", timeout=120)
+    with launch() as browser:
+        shown = browser.new_page(viewport={"width": 1280, "height": 1700})
+        shown.goto(page.as_uri())
+        shown.screenshot(path=picture)
 
 
 if __name__ == "__main__":
