@@ -1,20 +1,19 @@
 //! One X.509 certificate: the fields that decide a rotation, read once.
 
 pub mod bundle;
+mod fingerprint;
 pub mod fitness;
 mod key;
 mod trust;
 
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use key::PrivateKey;
 pub use trust::{RootsError, TrustError, TrustRoots};
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use pem::{EncodeConfig, LineEnding, Pem};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -22,75 +21,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
-/// A name of X.509 as a message may have it: an authority may put anything into one, a line break too, and
-/// any amount of it.
-fn shown(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
-    plain.take(200).collect()
-}
-
-/// The SHA-256 digest of a certificate's DER, written `sha256:` and 64 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    /// The fingerprint of a certificate given as DER, for instance one that a handshake showed.
-    pub fn of(der: &[u8]) -> Self {
-        Self(Sha256::digest(der).into())
-    }
-
-    /// The first twelve digits: enough for names that tell a few things apart.
-    pub(crate) fn short(self) -> String {
-        self.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<Fingerprint> for String {
-    fn from(fingerprint: Fingerprint) -> Self {
-        fingerprint.to_string()
-    }
-}
-
-impl TryFrom<String> for Fingerprint {
-    type Error = FingerprintError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = FingerprintError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("sha256:").ok_or(FingerprintError)?.as_bytes();
-        let is_lower_hex = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-        if digits.len() != 64 || !digits.iter().all(is_lower_hex) {
-            return Err(FingerprintError);
-        }
-        let value = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
-        Ok(Self(std::array::from_fn(|i| value(digits[2 * i]) << 4 | value(digits[2 * i + 1]))))
-    }
-}
-
-/// A text is not a [`Fingerprint`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a fingerprint is \"sha256:\" and 64 lower-case hex digits")]
-pub struct FingerprintError;
+use crate::redact;
 
 /// The kind and size of a certificate's public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +130,6 @@ pub struct Certificate {
     is_version_3: bool,
     not_before: Timestamp,
     not_after: Timestamp,
-    serial: String,
     subject: String,
     issuer: String,
     subject_der: Vec<u8>,
@@ -220,7 +150,7 @@ impl Certificate {
     ///
     /// [`CertificateError::NotX509`], or [`CertificateError::Extension`] if one of the extensions
     /// that decide a rotation cannot be read.
-    pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
+    pub(crate) fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
         let (rest, x509) =
             X509Certificate::from_der(&der).map_err(|_| CertificateError::NotX509)?;
         if !rest.is_empty() {
@@ -258,9 +188,8 @@ impl Certificate {
             is_version_3: x509.version() == X509Version::V3,
             not_before: timestamp(x509.validity().not_before.timestamp()),
             not_after: timestamp(x509.validity().not_after.timestamp()),
-            serial: serial(x509.raw_serial()),
-            subject: shown(&x509.subject().to_string()),
-            issuer: shown(&x509.issuer().to_string()),
+            subject: redact::name(&x509.subject().to_string()),
+            issuer: redact::name(&x509.issuer().to_string()),
             subject_der: x509.subject().as_raw().to_vec(),
             issuer_der: x509.issuer().as_raw().to_vec(),
             subject_key_id,
@@ -279,7 +208,7 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateError::NotPem`], or those of [`Self::from_der`].
+    /// [`CertificateError::NotPem`], or what is wrong with the certificate itself.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         let blocks = pem::parse_many(text).map_err(|_| CertificateError::NotPem)?;
         match <[Pem; 1]>::try_from(blocks) {
@@ -315,12 +244,6 @@ impl Certificate {
         self.not_after
     }
 
-    /// The serial number as ACM's `DescribeCertificate` writes it: lower-case hex pairs with
-    /// colons between them, without a leading zero pair that is only DER's sign.
-    pub fn serial(&self) -> &str {
-        &self.serial
-    }
-
     /// The subject, for people; it may be empty.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -349,12 +272,12 @@ impl Certificate {
     }
 
     /// Whether it names itself as its issuer, as a root does.
-    pub fn is_self_signed(&self) -> bool {
+    pub(crate) fn is_self_signed(&self) -> bool {
         self.is_issued_by(self)
     }
 
     /// Whether it is version 3, the only one that has extensions.
-    pub fn is_version_3(&self) -> bool {
+    pub(crate) fn is_version_3(&self) -> bool {
         self.is_version_3
     }
 
@@ -428,14 +351,6 @@ fn timestamp(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
-fn serial(bytes: &[u8]) -> String {
-    let bytes = match bytes {
-        [0, rest @ ..] if !rest.is_empty() => rest,
-        bytes => bytes,
-    };
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
-}
-
 /// Whether an alias is covered by these names of a certificate: by the same name, or by a wildcard
 /// for exactly its first label. An alias that is a wildcard itself needs that same wildcard.
 ///
@@ -464,7 +379,6 @@ mod tests {
         let leaf = certificate(SHA1_LEAF);
         let fingerprint = "sha256:90d7d46c7a040d801d75c151230629b322934659a459515949f77039bf90768f";
         assert_eq!(leaf.fingerprint().to_string(), fingerprint);
-        assert_eq!(leaf.serial(), "10:01");
         assert_eq!(leaf.not_before().to_string(), "2026-11-23T20:40:00Z");
         assert_eq!(leaf.not_after().to_string(), "2126-10-30T20:40:00Z");
         assert_eq!(leaf.subject(), "CN=www.example.com");
@@ -482,8 +396,6 @@ mod tests {
         let sha1 = certificate(include_str!("../tests/fixtures/p256-sha1.pem"));
         assert_eq!(sha1.broken_hash(), Some("SHA-1"));
         assert_eq!(sha1.signed_with(), Some(KeyFamily::Ec));
-        // DER writes it 00:ff:03, since the first bit is the sign.
-        assert_eq!(certificate(P521_LEAF).serial(), "ff:03");
         assert_eq!(leaf.to_pem(), SHA1_LEAF);
         assert_eq!(format!("{leaf:?}"), format!("Certificate(CN=www.example.com, {fingerprint})"));
     }

@@ -8,10 +8,10 @@ use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{ServerCertificate, ServerCertificateMetadata, SummaryKeyType, Tag};
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
-use rotation_aws::store::acm::{Deletion, ImportError};
 use rotation_aws::store::iam::{
     IamUsage, delete, find_by_arn, find_by_fingerprint, find_by_id, list_tagged, upload, usage,
 };
+use rotation_aws::store::{Deletion, ImportError};
 use rotation_core::ids::CertificateId;
 
 use crate::material::{COMMON, assert_kind, material, other, xml_error};
@@ -71,7 +71,7 @@ async fn a_certificate_by_arn_and_by_id() {
         let found = found.unwrap().unwrap();
         assert_eq!(found.id, id("www"));
         assert_eq!(found.certificate, material().certificate);
-        assert_eq!(found.tags, [("team".to_owned(), "web".to_owned())]);
+        assert_eq!(found.tags, [rotation_core::request::tags::Tag::new("team", "web")]);
     }
     assert!(find_by_id(&client, "ASCAelse").await.unwrap().is_none());
     let other_path = "arn:aws:iam::111122223333:server-certificate/other/www";
@@ -126,7 +126,7 @@ async fn an_upload_goes_where_cloudfront_looks() {
                 .server_certificate_metadata(metadata("www", "/cloudfront/"))
                 .build()
         });
-    let tags = [("team".to_owned(), "web".to_owned())];
+    let tags = [rotation_core::request::tags::Tag::new("team", "web")];
     let uploaded = upload(&client(&[&rule]), "www", &material().bundle(), &tags).await;
     assert_eq!(uploaded.unwrap(), id("www"));
 }
