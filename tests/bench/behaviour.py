@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.page import table, write
 from bench.side_by_side import AT_ONCE, CONTENDERS, Ran, Scene, in_parallel, scene
+from local_aws.built import TEMPLATE
 from local_aws.platform import LocalAws
 
 # Long enough that updates by somebody who does not wait are in progress together.
@@ -95,7 +96,7 @@ def main() -> None:
         this = CONTENDERS[options.contender].is_this
         with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.01, services_only=not this) as aws:
             if this:
-                aws.deploy()
+                aws.deploy(TEMPLATE)
             print(json.dumps(Trial(aws, options.contender).row()))
         return
     # Side by side in time too: the waiters of others look every 60 seconds.

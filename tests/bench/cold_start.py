@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.page import measured, table, write
+from local_aws.built import TEMPLATE
 from local_aws.platform import ROOT, LocalAws, as_json
 
 PACKAGES = ROOT / "target" / "lambda"
@@ -217,7 +218,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     options = parser.parse_args()
     with LocalAws(propagation_seconds=0.05) as aws:
-        aws.deploy()
+        aws.deploy(TEMPLATE)
         starts = measure(aws, options.rounds)
     rows = []
     for name, some in sorted(starts.items(), key=lambda one: (one[0] == PYTHON, one[0])):

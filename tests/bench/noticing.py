@@ -16,6 +16,7 @@ import threading
 
 from bench.page import measured, table, write
 from bench.side_by_side import AT_ONCE, CONTENDERS, THIS_IAM, in_parallel, noticed, scene
+from local_aws.built import TEMPLATE
 from local_aws.platform import LocalAws
 
 ROTATIONS, COUNT = 4, 3
@@ -58,7 +59,7 @@ def main() -> None:
         this = CONTENDERS[options.contender].is_this
         with LocalAws(propagation_seconds=AT_LEAST, wait_scale=1, services_only=not this) as aws:
             if this:
-                aws.deploy()
+                aws.deploy(TEMPLATE)
             ours = PROPAGATIONS[options.rotation * COUNT :][:COUNT]
             print(json.dumps(rotate(aws, options.contender, ours)))
         return

@@ -21,6 +21,7 @@ from typing import Any
 
 from bench.cold_start import peak_memory
 from bench.page import table, write
+from local_aws.built import TEMPLATE
 from local_aws.pki import Leaf
 from local_aws.platform import ROOT, Execution, LocalAws, as_json
 
@@ -123,7 +124,7 @@ def functions(aws: LocalAws) -> dict[str, dict[str, Any]]:
 def measure(count: int, concurrency: int) -> dict[str, Any]:
     """One rotation on a local AWS of its own, and everything that is to be known of it."""
     with LocalAws(propagation_seconds=0, wait_scale=0.001) as aws:
-        aws.deploy(PollIntervalSeconds=1)
+        aws.deploy(TEMPLATE, PollIntervalSeconds=1)
         seconds, execution = rotate(aws, count, concurrency)
         assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"
         assert execution.output["targets"]["updated"] == count, execution.output

@@ -26,6 +26,7 @@ from typing import Any
 
 from bench.cold_start import peak_memory
 from bench.page import PAGE, measured, table, write
+from local_aws.built import TEMPLATE
 from local_aws.pki import Leaf
 from local_aws.platform import ROOT, LocalAws, as_json
 
@@ -225,7 +226,7 @@ def main() -> None:
     # A function that has ended would take its seconds of CPU along.
     os.environ["LAMBDA_WARM_TTL_SECONDS"] = "7200"
     with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.001) as aws:
-        aws.deploy(PollIntervalSeconds=1, DeploymentDeadlineMinutes=30)
+        aws.deploy(TEMPLATE, PollIntervalSeconds=1, DeploymentDeadlineMinutes=30)
         number = 0
         for count in options.counts:
             names = [

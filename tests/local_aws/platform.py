@@ -21,17 +21,18 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 
-from . import pki
+from . import built, pki
 from .faults import CONTROL, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
-# The operator's tool, as `make certrotate` builds it.
-CERTROTATE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "certrotate"
+# The operator's tool.
+CERTROTATE = built.FOLDER / "certrotate"
 REGION = "us-east-1"
 STACK = "certificate-rotation"
 # The services that moto has and ministack has not, or not as AWS does: see docs/local-aws.md.
@@ -206,13 +207,21 @@ class LocalAws:
         )
         return str(uploaded["ServerCertificateMetadata"]["ServerCertificateId"])
 
-    def deploy(self, **parameters: object) -> None:
-        """Packages and deploys the template as the README says, with the AWS CLI."""
+    @cached_property
+    def template(self) -> Path:
+        """The template with the functions that `make functions` has built."""
+        return built.template(self.directory)
+
+    def deploy(self, template: Path | None = None, **parameters: object) -> None:
+        """Packages and deploys the template as the README says, with the AWS CLI.
+
+        The functions are those of `make functions`; with `built.TEMPLATE`, those of `make package`.
+        """
         s3 = self.client("s3")
         bucket, packaged = "deployment-artifacts", self.directory / "packaged.yaml"
         s3.create_bucket(Bucket=bucket)
         self._aws(
-            *("cloudformation", "package", "--template-file", str(ROOT / "infra/template.yaml")),
+            *("cloudformation", "package", "--template-file", str(template or self.template)),
             *("--s3-bucket", bucket, "--output-template-file", str(packaged)),
         )
         overrides = [f"{name}={value}" for name, value in parameters.items()]

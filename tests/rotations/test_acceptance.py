@@ -68,6 +68,7 @@ class Person:
     def command(self, *more: str, domain: str = DOMAIN) -> list[str]:
         pairs = [text for which, files in self.pairs.items() for text in (f"--{which}", *map(str, files))]
         hurry = ("--poll-seconds", "0.1", "--settle-seconds", "0", "--folder", str(self.records))
+        hurry += ("--template", str(self.aws.template))
         return ["run", "--domain", domain, *pairs, *hurry, *self.more, *more]
 
     def left(self) -> list[str]:

@@ -362,7 +362,7 @@ class Theatre:
         folder = self.folder / str(next(self.numbers))
         folder.mkdir()
         names = scenes.names_for(DOMAIN, self.old, self.new, run.name)
-        return Stage(account, self.old, self.new, names, folder, lambda _: None, 0), killer
+        return Stage(account, self.old, self.new, names, folder, lambda _: None, 0, template=self.aws.template), killer
 
     def sweep(self) -> int:
         account = Account(open_session(REGION), Run.new(THEN), 0.05)

@@ -1,0 +1,32 @@
+"""The functions as `cargo build` has left them, for all that they need not be small for.
+
+`make package` builds the same sources for release, which takes minutes of link-time optimisation; the demo and nearly
+all tests need functions that are right, and those are there as soon as the tests are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infra" / "template.yaml"
+FOLDER = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+
+
+def template(folder: Path) -> Path:
+    """A copy of the template in this folder, with these functions in the place of the released packages."""
+    text = TEMPLATE.read_text()
+    names = re.findall(r"CodeUri: \.\./target/lambda/([a-z-]+)/bootstrap\.zip", text)
+    assert names, "the template names its packages in another way"
+    for name in names:
+        package = folder / "lambda" / name / "bootstrap.zip"
+        package.parent.mkdir(parents=True)
+        with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.write(FOLDER / name, "bootstrap")
+    copy = folder / "template.yaml"
+    text = text.replace("../target/lambda/", "lambda/")
+    copy.write_text(text.replace("../statemachine/", f"{ROOT}/statemachine/"))
+    return copy
