@@ -139,7 +139,7 @@ def test_a_private_authority(person: Person, capsys: pytest.CaptureFixture[str])
     code = main(person.command("--yes", "--roots", str(roots)))
     said = capsys.readouterr()
     assert code == 0, said.out[-3000:] + said.err
-    assert "verifyViewers is off" in said.out and "nobody has seen" in said.out
+    assert "verifyViewers is off" in said.out and "has not been tested" in said.out
     assert "uncovered: left out" in said.out and "tenant: left out" in said.out
     assert f"{len(SCENES) - 2} of {len(SCENES)} promises kept" in said.out
     assert person.left() == []
@@ -243,7 +243,7 @@ def test_a_name_that_is_none(person: Person, capsys: pytest.CaptureFixture[str])
 
 
 def test_nobody_to_ask(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(person, capsys, ("Nobody is here to be asked", "YES=1", "Nothing was made"), yes=False)
+    refused(person, capsys, ("no terminal to ask", "YES=1", "Nothing was created"), yes=False)
 
 
 def test_somebody_says_no(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,7 +287,7 @@ def test_an_account_that_may_not_create_distributions(person: Person, capsys: py
     assert main(person.command("--yes")) == 2
     said = capsys.readouterr()
     assert "This account may not create distributions" in said.err and "Your account must be verified" in said.err
-    assert "Everything that was made has been removed." in said.out
+    assert "Everything that was created has been removed." in said.out
     assert person.left() == []
 
 
@@ -353,10 +353,10 @@ def test_interrupted(person: Person, at: str) -> None:
                 process.send_signal(signal.SIGINT)
             said += line
     assert process.returncode == 130, said
-    assert "Interrupted." in said and "Everything that was made has been removed." in said
+    assert "Interrupted." in said and "Everything that was created has been removed." in said
     assert "Traceback" not in said
     assert person.left() == []
-    assert "It came to an early end: Interrupted." in (person.record() / "answers.md").read_text()
+    assert "It ended early: Interrupted." in (person.record() / "answers.md").read_text()
 
 
 class Nobody(io.StringIO):

@@ -376,7 +376,7 @@ def test_a_failed_rotation_is_told_of(account: Account, inbox: Inbox):
 
 
 def test_what_is_no_event_is_refused_by_name(account: Account):
-    with pytest.raises(RuntimeError, match="RequestInvalid: event: is none that this function knows"):
+    with pytest.raises(RuntimeError, match="RequestInvalid: event: is not one that this function handles"):
         invoke(account.aws, {"source": "aws.ec2"})
 
 

@@ -414,7 +414,7 @@ def test_watching_goes_on_when_aws_cannot_be_reached(tool: Tool):
     tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
     # CloudFront is asked for the targets under way; nobody answers there.
     done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_CLOUDFRONT="http://127.0.0.1:1")
-    assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
+    assert done.err.count("Retrying; the rotation continues.") == 1, done.err
     assert "3 moved" in done.out
 
 
@@ -436,7 +436,7 @@ def test_watching_goes_on_when_step_functions_cannot_be_reached(tool: Tool):
             done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_SFN=url)
         finally:
             process.terminate()
-    assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
+    assert done.err.count("Retrying; the rotation continues.") == 1, done.err
     assert "3 moved" in done.out
 
 

@@ -775,7 +775,7 @@ def bad_sources(account: Account) -> dict[str, tuple[str, str, list[str]]]:
         "another key": (
             good.certificate_pem + good.chain_pem + other.key_pem,
             "CertificateInvalid",
-            ["private key of the new certificate", "does not belong"],
+            ["private key of the new certificate", "does not match"],
         ),
         "no chain": (good.certificate_pem + good.key_pem, "CertificateInvalid", ["Throwaway Intermediate"]),
         "no key": (good.certificate_pem + good.chain_pem, "CertificateInvalid", ["no private key"]),

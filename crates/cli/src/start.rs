@@ -58,7 +58,7 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
         let ran_already = running.is_some();
         let started = Started { name: &name, execution: &arn, input: &input, ran_already };
         return output::result(global, &started, || {
-            said + &format!(" `certrotate watch {name}` follows it.")
+            said + &format!(" `certrotate watch {name}` shows its progress.")
         });
     }
     if running.is_some() {
@@ -72,9 +72,12 @@ fn taken(name: &str, input: &Value, running: Option<&Execution>) -> String {
     let has_it = match running {
         Some(running) => {
             let with = if running.input == *input { "" } else { ", with another input" };
-            format!("A rotation of the name {name} runs since {}{with}.", moment(running.started))
+            format!(
+                "A rotation named {name} has been running since {}{with}.",
+                moment(running.started)
+            )
         }
-        None => format!("There was a rotation of the name {name} within the last 90 days."),
+        None => format!("A rotation named {name} ran within the last 90 days."),
     };
     format!("{has_it} Choose another --name.")
 }
@@ -84,7 +87,7 @@ fn ran_already(name: &str, running: &Execution) -> String {
     let since = moment(running.started);
     styled(
         WARN,
-        format!("{name} runs already, since {since} and with the same input: nothing was started."),
+        format!("{name} has been running since {since} with the same input: nothing was started."),
     )
 }
 

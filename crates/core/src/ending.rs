@@ -152,8 +152,7 @@ pub fn incomplete(counts: &Counts, halts: &[Halt], left: &[TargetId], why_not: &
         text.push_str(&format!("\nStill on the old certificate: {}.", listed(left)));
     }
     text.push_str(&format!(
-        "\n{why_not} Both certificates are in their stores and nothing was deleted. Cure what the \
-         targets failed with, then start a rotation with the same input: it goes on with what is left."
+        "\n{why_not} Both certificates are in their stores and nothing was deleted. Fix the errors of the targets, then start a rotation with the same input: it resumes the remaining work."
     ));
     text
 }
@@ -167,13 +166,12 @@ pub fn rolled_back(put_back: usize, already_current: usize, halts: &[Halt]) -> S
     };
     if already_current > 0 {
         text.push_str(&format!(
-            " {already_current} served the new certificate before this rotation began and were left."
+            " {already_current} served the new certificate before this rotation started and were left unchanged."
         ));
     }
     text.push_str(&failures(halts));
     text.push_str(
-        "\nBoth certificates are in their stores and nothing was deleted. Cure what failed, then start \
-         a rotation with the same input.",
+        "\nBoth certificates are in their stores and nothing was deleted. Fix what failed, then start a rotation with the same input.",
     );
     text
 }
@@ -205,9 +203,7 @@ pub fn not_rolled_back(put_back: usize, left: &[&PutBack], halts: &[Halt]) -> St
     text.push_str("\nWhat made the rotation fail:");
     text.push_str(&failures(halts));
     text.push_str(
-        "\nBoth certificates are in their stores and nothing was deleted. Cure what keeps those targets, \
-         then put them back by hand, or start a rotation with the same input to go on to the new \
-         certificate.",
+        "\nBoth certificates are in their stores and nothing was deleted. Fix what blocks those targets, then restore them by hand, or start a rotation with the same input to complete the move to the new certificate.",
     );
     // Step Functions takes at most 32,768 characters.
     text.chars().take(30_000).collect()
@@ -385,7 +381,7 @@ mod tests {
         assert!(
             text.starts_with("All 2 targets that had been moved serve the old certificate again.")
         );
-        assert!(text.contains("1 served the new certificate before this rotation began"));
+        assert!(text.contains("1 served the new certificate before this rotation started"));
         assert!(text.contains("distribution E2 failed with Refused: InvalidWebACLId"));
         assert!(rolled_back(0, 0, &[]).starts_with("No target had been moved"));
     }

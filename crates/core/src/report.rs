@@ -148,11 +148,11 @@ impl CameTo {
         match self {
             Self::Moved => "moved",
             Self::Failed => "failed",
-            Self::PutBack => "put back",
-            Self::NotPutBack => "not put back",
+            Self::PutBack => "restored",
+            Self::NotPutBack => "not restored",
             Self::Drifted => "drifted",
             Self::Gone => "gone",
-            Self::NotBegun => "not begun",
+            Self::NotBegun => "not started",
         }
     }
 }
@@ -343,7 +343,7 @@ pub fn risk(
     for TargetReport { target, names, serves, forward, back, .. } in targets {
         let last = back.as_ref().or(forward.as_ref());
         let names = if names.is_empty() { "no name".to_owned() } else { listed(names) };
-        for (record, way) in [(forward, "its way forward"), (back, "its way back")] {
+        for (record, way) in [(forward, "after its update"), (back, "in the rollback")] {
             let Some(Record { failure: Some(failure), update, .. }) = record else { continue };
             let since = update.as_ref().map(|update| format!(" since {}", update.since));
             let since = since.unwrap_or_default();
@@ -351,21 +351,21 @@ pub fn risk(
                 "WrongCertificateServed" => say(
                     Level::Possible,
                     format!(
-                        "Viewers of {target} ({names}) met a certificate on {way}{since} that was not the right one: {}",
+                        "Viewers of {target} ({names}) received a wrong certificate {way}{since}: {}",
                         failure.cause
                     ),
                 ),
                 "EdgeUnreachable" => say(
                     Level::Possible,
                     format!(
-                        "An edge of {target} ({names}) could not be shaken hands with on {way}{since}: {}",
+                        "An edge of {target} ({names}) did not complete a TLS handshake {way}{since}: {}",
                         failure.cause
                     ),
                 ),
                 "DeploymentStalled" => say(
                     Level::NotVerified,
                     format!(
-                        "{target} ({names}) was not Deployed in time on {way}{since}; its viewers met the old or the new certificate, both valid."
+                        "{target} ({names}) was not Deployed in time {way}{since}; its viewers received the old or the new certificate, both valid."
                     ),
                 ),
                 _ => {}
@@ -396,28 +396,25 @@ pub fn risk(
     if !unverified.is_empty() {
         say(
             Level::NotVerified,
-            format!(
-                "No handshake was made with {}, since verifyViewers is false.",
-                listed(&unverified)
-            ),
+            format!("Not verified, since verifyViewers is false: {}.", listed(&unverified)),
         );
     }
     if !skipped.is_empty() {
-        let all_alike = format!("Not looked at, since no viewer could: {}", listed(&skipped));
+        let all_alike = format!("Not verified, since no viewer can connect: {}", listed(&skipped));
         say(Level::None, all_alike);
     }
     if verified > 0 {
         say(
             Level::None,
             format!(
-                "{verified} handshakes, with every name of the targets that were moved, met the right certificate with a chain to a trusted root."
+                "{verified} TLS handshakes, with every name of the targets that were moved, returned the right certificate and a chain to a trusted root."
             ),
         );
     }
     let level = said.iter().map(|(level, _)| *level).max().unwrap_or(Level::None);
     let mut statements: Vec<String> = said.into_iter().map(|(_, statement)| statement).collect();
     if level == Level::None {
-        statements.push("At every moment each target had one of the two certificates, both valid, both for its names, both in their stores.".to_owned());
+        statements.push("At every moment each target served one of the two certificates; both were valid, covered its names and were in their stores.".to_owned());
     }
     Risk { level, statements }
 }
@@ -430,7 +427,7 @@ fn is_deployed(record: &Record) -> bool {
 /// passed on either.
 pub fn shown(request: &Value) -> Value {
     match request.to_string().contains("-----BEGIN") {
-        true => "It held a certificate or a key, and is not shown.".into(),
+        true => "It contained a certificate or a key, and is not shown.".into(),
         false => request.clone(),
     }
 }
@@ -467,11 +464,11 @@ impl Page<'_> {
                 _ => "There was nothing to do",
             },
             (None, Some(error)) => match error.as_str() {
-                "RolledBack" => "A target failed, and everything was put back",
+                "RolledBack" => "A target failed, and all targets were restored",
                 "RotationIncomplete" => "The rotation is not complete",
-                _ => "The rotation was not begun",
+                _ => "The rotation was not started",
             },
-            (None, None) => "The rotation came to no end",
+            (None, None) => "The rotation did not end",
         }
     }
 
@@ -520,9 +517,9 @@ impl Page<'_> {
     fn updated(&self, record: &Record) -> String {
         record.update.as_ref().map_or_else(dash, |update| match update.status {
             UpdateStatus::Moving => self.time(&update.since),
-            UpdateStatus::Drifted => "left alone: a third certificate".into(),
+            UpdateStatus::Drifted => "left unchanged: a third certificate".into(),
             UpdateStatus::Gone => "gone".into(),
-            UpdateStatus::NotBegun => "not begun".into(),
+            UpdateStatus::NotBegun => "not started".into(),
         })
     }
 
@@ -722,7 +719,7 @@ mod tests {
         let html = page(&report).expect("a page");
         assert_sound(&html);
         for text in [
-            "A target failed, and everything was put back",
+            "A target failed, and all targets were restored",
             "RolledBack",
             "&#60;serve&#62;",
             "tls/www&#60;script&#62;",
@@ -732,7 +729,7 @@ mod tests {
             "IPv6 was not tried.",
             "DeploymentStalled",
             "not &#60;in&#62; time",
-            "not begun",
+            "not started",
             "A note &#38; more.",
             "PlanRotation",
             "Nothing was deleted.",
@@ -850,7 +847,12 @@ mod tests {
         };
         let moved = target("E1", Serves::New, Some(fine()), None);
         let with = |forward, back| target("E2", Serves::Old, forward, back);
-        check(std::slice::from_ref(&moved), 100, Level::None, &["2 handshakes", "At every moment"]);
+        check(
+            std::slice::from_ref(&moved),
+            100,
+            Level::None,
+            &["2 TLS handshakes", "At every moment"],
+        );
         check(&[], 100, Level::None, &["At every moment"]);
         check(&[with(None, None)], 100, Level::None, &["At every moment"]);
         let skipped = with(Some(unlooked(Some("It is disabled."))), None);
@@ -871,7 +873,7 @@ mod tests {
             &[unreachable],
             100,
             Level::Possible,
-            &["could not be shaken hands with on its way back"],
+            &["did not complete a TLS handshake in the rollback"],
         );
         let refused = with(Some(failed("Refused")), None);
         check(std::slice::from_ref(&refused), 100, Level::None, &["At every moment"]);

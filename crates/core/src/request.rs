@@ -176,7 +176,7 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
         fields.refuse(
             "newCertificate",
             "is missing",
-            "name where the new certificate waits: a Secrets Manager name or ARN, ssm:/path, or s3://bucket/key",
+            "name the source of the new certificate: a Secrets Manager name or ARN, ssm:/path, or s3://bucket/key",
         );
     }
     let source_ref = source.as_deref().and_then(|s| fields.check("newCertificate", source_ref(s)));
@@ -226,8 +226,8 @@ pub fn source_ref(value: &str) -> Result<SourceRef, Fault> {
     const CURE: &str = "name it as a Secrets Manager name or ARN, ssm:/path, an SSM parameter ARN, or s3://bucket/key";
     if value.contains("-----BEGIN") {
         return Err((
-            "holds a certificate or key itself, and inputs of executions are kept in their history",
-            "put it into a Secrets Manager secret and name that here; take a key that stood here for exposed",
+            "contains a certificate or key itself, and Step Functions keeps inputs in the execution's history",
+            "put it into a Secrets Manager secret and name that here; treat a key that was in the input as exposed",
         ));
     }
     if let Some(object) = value.strip_prefix("s3://") {
@@ -264,7 +264,7 @@ pub fn source_ref(value: &str) -> Result<SourceRef, Fault> {
                 }
                 _ => Err(("is not the ARN of an SSM parameter", CURE)),
             },
-            _ => Err(("is the ARN of something that cannot hold a new certificate", CURE)),
+            _ => Err(("is the ARN of a resource that cannot be a source", CURE)),
         };
     }
     if is_secret_name(value) {
@@ -287,7 +287,7 @@ pub fn old_ref(value: &str) -> Result<OldRef, Fault> {
         }
         return match service {
             "acm" if partition == "aws-cn" => Err((
-                "is an ACM certificate of the China partition, where CloudFront takes certificates from IAM only",
+                "is an ACM certificate of the China partition, where CloudFront accepts certificates from IAM only",
                 CURE,
             )),
             "acm" if region != CLOUDFRONT_REGION => Err((
@@ -304,7 +304,7 @@ pub fn old_ref(value: &str) -> Result<OldRef, Fault> {
                 }
                 _ => Err(("is not the ARN of an IAM server certificate", CURE)),
             },
-            _ => Err(("is the ARN of something that is no certificate of ACM or IAM", CURE)),
+            _ => Err(("is not the ARN of a certificate in ACM or IAM", CURE)),
         };
     }
     // BM: cloudfront ServerCertificateId: at most 32 characters; ids begin with A and are upper case.
@@ -586,7 +586,7 @@ mod tests {
         let faults = faults(json!({"newCertificate": key, "oldCertificate": key, "store": key}));
         assert_eq!(faults.len(), 3);
         assert!(faults.iter().all(|fault| !fault.contains("MIGHAgEA")), "{faults:?}");
-        assert!(faults[0].contains("take a key that stood here for exposed"));
+        assert!(faults[0].contains("treat a key that was in the input as exposed"));
         // As a field's name; found by the fuzzer.
         let faults =
             super::parse(&json!({"newCertificate": "tls/www", key: 1, "MIGHAgEAMBMGByqG/": 1}));

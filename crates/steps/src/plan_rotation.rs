@@ -385,7 +385,7 @@ fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
         Finding::new(
             Ending::RequestInvalid,
             "field store",
-            "is acm, and CloudFront in the China partition takes certificates from IAM only",
+            "is acm, and CloudFront in the China partition accepts certificates from IAM only",
             "give \"store\": \"iam\"",
         )
     })
@@ -480,7 +480,7 @@ fn tenant_member(
 fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<String> {
     let mut notes = Vec::new();
     if request.concurrency > MAX_LANES {
-        notes.push(format!("No more than {MAX_LANES} targets are under way at once."));
+        notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }
     let dedicated: Vec<&str> = planned
         .iter()

@@ -87,7 +87,7 @@ impl Failure {
 fn not_deleted(failure: &Failure) -> String {
     if failure.error.contains('.') {
         return format!(
-            "what became of the deletion is not known: the function ended with {}",
+            "the outcome of the deletion is unknown: the function failed with {}",
             failure.error
         );
     }
@@ -322,8 +322,7 @@ fn without_report(end: End, failure: &Failure) -> End {
         End::Succeeded(output) => End::Failed(
             Ending::RotationIncomplete,
             format!(
-                "The rotation reached its goal ({}). {why}\nCure that, then start a rotation with the \
-                 same input, or redrive this one: it looks whether anything is left to do.",
+                "The rotation reached its goal ({}). {why}\nFix that, then start a rotation with the same input, or redrive this one: it checks whether anything remains to be done.",
                 output.outcome
             ),
         ),
@@ -394,7 +393,7 @@ fn conclude(input: &Input) -> Result<End, StepError> {
     })))
 }
 
-/// The counts of a rotation that moved nothing: what is on the new certificate already.
+/// The counts of a rotation that moved nothing: what is already on the new certificate.
 fn standing(plan: &Plan) -> Counts {
     Counts {
         total: plan.targets.total,
@@ -412,16 +411,16 @@ fn broken_off(failure: &Failure, planned: bool, imported: Option<&Imported>) -> 
     }
     let state = match imported {
         None if !planned => "Nothing was changed.".to_owned(),
-        None => "No target was changed; an import or a quota request may have got through, and is found again.".to_owned(),
+        None => "No target was changed; an import or a quota request may have succeeded, and the next execution finds it.".to_owned(),
         Some(imported) => format!(
-            "The new certificate is in its store as {}; look at the children of this execution for the targets that were moved. Nothing was deleted.",
+            "The new certificate is in its store as {}; check the children of this execution for the targets that were moved. Nothing was deleted.",
             imported.id
         ),
     };
     (
         Ending::RotationIncomplete,
         format!(
-            "{}: {said}\n{state} Cure the cause, then start a rotation with the same input: it goes on with what is left.",
+            "{}: {said}\n{state} Fix the cause, then start a rotation with the same input: it resumes the remaining work.",
             failure.error
         ),
     )

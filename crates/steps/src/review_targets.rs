@@ -58,7 +58,7 @@ pub struct Output {
 pub enum Next {
     /// Every target arrived that could.
     Complete,
-    /// Put back what was moved, or what of it is not back yet.
+    /// Restore the targets that were moved, or what of it is not back yet.
     RollBack,
     /// Everything that was moved is back.
     RolledBack,
@@ -165,9 +165,9 @@ async fn forward(
     };
     let now = (context.now)();
     let why_not = match plan.old_certificate.not_after {
-        _ if !plan.roll_back => "Nothing was moved back, as onFailure says.",
+        _ if !plan.roll_back => "No target was restored, since onFailure is stop.",
         Some(not_after) if not_after <= now => {
-            "Nothing was moved back, since the old certificate has expired."
+            "No target was restored, since the old certificate has expired."
         }
         _ => {
             let seen = seen
@@ -182,7 +182,7 @@ async fn forward(
             }
             let waves = write_lanes(context, plan, 1, &moved).await?;
             let cause = Some(with_map(format!(
-                "{} targets were to be put back to the old certificate.",
+                "{} targets were to be restored to the old certificate.",
                 moved.len()
             )));
             return Ok(Output { next: Next::RollBack, counts, waves, cause });

@@ -84,7 +84,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
                 "its key is RSA 1024, which no public authority signs any more and viewers refuse"
                     .to_string()
             }
-            _ => format!("its key is {algorithm}, which CloudFront does not take from {store}"),
+            _ => format!("its key is {algorithm}, which CloudFront does not accept from {store}"),
         };
         let cure = "Have it issued for a new key, RSA of 2048, 3072 or 4096 bits or ECDSA P-256";
         findings.push(finding(leaf_name(&bundle.leaf), problem, cure));
@@ -95,7 +95,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         Ok(false) => findings.push(finding(
             "private key of the new certificate",
             format!(
-                "it does not belong to the certificate {}, whose key is {algorithm}",
+                "it does not match the certificate {}, whose key is {algorithm}",
                 bundle.leaf.name()
             ),
             "Store the private key from which this certificate was requested",
@@ -105,7 +105,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         Err(error) => findings.push(finding(
             "private key of the new certificate",
             error.to_string(),
-            "Write it again with `openssl pkey -in key.pem -out rewritten.pem`, or store the one \
+            "Rewrite it with `openssl pkey -in key.pem -out rewritten.pem`, or store the one \
              from which this certificate was requested",
         )),
     }
@@ -135,7 +135,7 @@ fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
         findings.push(finding(
             leaf_name(leaf),
             format!(
-                "its key is {own}, but the key of its issuer is {issuer}; ACM takes only equals"
+                "its key is {own}, but the key of its issuer is {issuer}; ACM accepts only the same type"
             ),
             format!("Have it issued for an {issuer} key, or from an {own} chain of the authority"),
         ));
@@ -149,7 +149,7 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     if count > MAX_CERTIFICATES {
         findings.push(finding(
             "chain of the new certificate",
-            format!("it has {count} certificates; CloudFront takes {MAX_CERTIFICATES} at most"),
+            format!("it has {count} certificates; CloudFront accepts {MAX_CERTIFICATES} at most"),
             "Ask the authority for a shorter chain, without cross-signed certificates",
         ));
     }
@@ -168,7 +168,7 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         if bytes > max {
             findings.push(finding(
                 subject,
-                format!("it has {bytes} bytes in PEM; {store} takes {max} at most"),
+                format!("it has {bytes} bytes in PEM; {store} accepts {max} at most"),
                 "Have a certificate issued with fewer names or a smaller key",
             ));
         }
@@ -199,7 +199,7 @@ fn check_signatures(bundle: &Bundle, findings: &mut Vec<Finding>) {
             findings.push(finding(
                 subject,
                 format!("it is signed with {hash}, which viewers refuse"),
-                "Have it issued anew by a public authority, and store the chain delivered with it",
+                "Have it reissued by a public authority, and store the chain delivered with it",
             ));
         }
     }
@@ -210,7 +210,7 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
     if leaf.is_self_signed() {
         findings.push(finding(
             leaf_name(leaf),
-            "it is self-signed, and CloudFront takes only certificates of public authorities",
+            "it is self-signed, and CloudFront accepts only certificates of public authorities",
             "Have it issued by an authority in Mozilla's list of included roots",
         ));
         return;
@@ -421,7 +421,7 @@ mod tests {
         let subject = "private key of the new certificate";
         let stranger = p256().serialize_pem();
         exchanged(&stranger).finds(&[&[subject, "CN=www.example.com, whose key is ECDSA P-256"]]);
-        exchanged(RSA_2048_PKCS1).finds(&[&[subject, "does not belong"]]);
+        exchanged(RSA_2048_PKCS1).finds(&[&[subject, "does not match"]]);
         exchanged(RSA_1024_PKCS1).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
         exchanged(P521_PKCS8).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
     }
@@ -429,9 +429,9 @@ mod tests {
     #[test]
     fn the_key_must_be_of_a_kind_cloudfront_takes() {
         let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
-        with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not take from ACM"]]);
+        with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not accept from ACM"]]);
         let iam = Case { store: Store::Iam, ..with_leaf_key(&p384) };
-        iam.finds(&[&["ECDSA P-384, which CloudFront does not take from IAM", "RSA of 2048"]]);
+        iam.finds(&[&["ECDSA P-384, which CloudFront does not accept from IAM", "RSA of 2048"]]);
         let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
         with_leaf_key(&ed25519).finds(&[&["algorithm 1.3.101.112, which CloudFront"]]);
 
@@ -527,7 +527,7 @@ mod tests {
             Case::new(format!("{leaf}{chain}{}", key.serialize_pem()), &root.pem)
         };
         case(4).finds(&[]);
-        case(5).finds(&[&["chain of the new certificate", "6 certificates; CloudFront takes 5"]]);
+        case(5).finds(&[&["chain of the new certificate", "6 certificates; CloudFront accepts 5"]]);
     }
 
     #[test]
@@ -545,8 +545,9 @@ mod tests {
         Case { store: Store::Iam, ..many_names(300) }.finds(&[]);
         many_names(500).finds(&[]);
         Case { store: Store::Iam, ..many_names(500) }
-            .finds(&[&["new certificate (CN", "bytes in PEM; IAM takes 16384 at most"]]);
-        many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM takes 32768 at most"]]);
+            .finds(&[&["new certificate (CN", "bytes in PEM; IAM accepts 16384 at most"]]);
+        many_names(700)
+            .finds(&[&["new certificate (CN", "bytes in PEM; ACM accepts 32768 at most"]]);
 
         // No key CloudFront takes is that long; one that is, is damaged as well.
         let case = good();
@@ -558,10 +559,10 @@ mod tests {
             Case { source: format!("{}{key}", &case.source[..at]), ..case.clone() }
         };
         padded(3_600).finds(&[&["damaged"]]);
-        padded(4_000).finds(&[&["damaged"], &["private key", "ACM takes 5120 at most"]]);
+        padded(4_000).finds(&[&["damaged"], &["private key", "ACM accepts 5120 at most"]]);
         Case { store: Store::Iam, ..padded(4_000) }.finds(&[&["damaged"]]);
         Case { store: Store::Iam, ..padded(13_000) }
-            .finds(&[&["damaged"], &["private key", "IAM takes 16384 at most"]]);
+            .finds(&[&["damaged"], &["private key", "IAM accepts 16384 at most"]]);
     }
 
     #[test]
@@ -575,7 +576,7 @@ mod tests {
         Case::new(source, &Authority::root("Root").pem).finds(&[
             &["no longer than the old one"],
             &["ECDSA P-384, which CloudFront"],
-            &["does not belong to"],
+            &["does not match"],
             &["no DNS name"],
             &["its key is ECDSA, but"],
             &["expired at 2026-03-01"],

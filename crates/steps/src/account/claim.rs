@@ -40,7 +40,7 @@ pub async fn claim(
         Decision::Refuse => Err(StepError::found(&[Finding::new(
             Ending::AlreadyRunning,
             format!("execution {}", holder.name),
-            format!("is moving {old} since {}", holder.claimed_at),
+            format!("has been rotating {old} since {}", holder.claimed_at),
             "wait for its end or stop it, then start this rotation again; nothing was changed",
         )])),
         Decision::TryLater => Err(StepError::ClaimUnsettled(format!(
@@ -49,7 +49,7 @@ pub async fn claim(
         ))),
         Decision::TakeOver => match s3::put_json_over(s3, bucket, &key, &own, etag).await? {
             true => Ok(()),
-            false => Err(StepError::ClaimUnsettled("somebody else was faster".into())),
+            false => Err(StepError::ClaimUnsettled("another execution was faster".into())),
         },
     }
 }

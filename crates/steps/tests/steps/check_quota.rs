@@ -233,7 +233,7 @@ async fn without_service_quotas_the_documented_defaults_count() {
             all[3]
                 .as_str()
                 .unwrap()
-                .contains("(the documented default; Service Quotas gives no answer)")
+                .contains("(the documented default; Service Quotas is unavailable)")
         );
         let note = output["note"].as_str().unwrap();
         assert!(

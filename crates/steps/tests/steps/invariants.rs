@@ -334,7 +334,7 @@ async fn what_must_not_be_is_noticed() {
         ran.after.acm.retain(|_, one| one.pem != certificates().other.pem);
     });
     spoiled("not rolled back", &request, &|ran| ran.result = Err(Failure::new("RolledBack", "x")));
-    spoiled("not begun", &request, &|ran| ran.result = Err(Failure::new("QuotaDenied", "x")));
+    spoiled("not started", &request, &|ran| ran.result = Err(Failure::new("QuotaDenied", "x")));
     spoiled("deleted unasked", &json!({"deleteOld": false}), &|_| {});
     spoiled("too large", &request, &|ran| ran.largest = 262_145);
     spoiled("too long", &request, &|ran| ran.events = 25_000);
