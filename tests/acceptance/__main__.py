@@ -222,7 +222,7 @@ def agree(options: argparse.Namespace) -> None:
         return
     if not sys.stdin.isatty():
         raise Refused("There is no terminal to ask for confirmation: to proceed, pass YES=1. Nothing was created.")
-    if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+    if input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Refused("Nothing was made.")
 
 

@@ -189,7 +189,7 @@ def bad_files(person: Person, what: str) -> None:
         ("expired", ("OLD expired at", "more than 7 days")),
         ("swapped", ("NEW expires no later than OLD", "swap them")),
         ("the same", ("OLD and NEW are the same certificate",)),
-        ("no PEM", ("OLD: ", "holds no certificate")),
+        ("no PEM", ("OLD: ", "contains no certificate")),
         ("broken PEM", ("OLD: ", "broken PEM")),
         ("another key", ("OLD: the key in", "is not that of the certificate")),
         ("encrypted key", ("OLD: the key in", "is encrypted", "openssl pkey")),
@@ -218,7 +218,7 @@ def without_network(person: Person) -> None:
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
-        (without_credentials, ("no AWS credentials", "aws sso login")),
+        (without_credentials, ("No usable AWS credentials", "aws sso login")),
         (lambda person: person.monkeypatch.setenv("AWS_PROFILE", "nobody"), ("nobody", "correct AWS_PROFILE")),
         (without_network, ("AWS cannot be reached", "AWS_ENDPOINT_URL")),
         (lambda person: person.monkeypatch.setenv("AWS_REGION", "eu-central-1"), ("eu-central-1", "us-east-1 only")),

@@ -349,7 +349,7 @@ def test_a_replacement_that_will_not_do_is_told_of(account: Account, inbox: Inbo
     looked = about(invoke(account.aws, {"look": "all"}), certificate)
     assert looked["decision"] == "replacementUnusable", looked
     [message] = inbox.take()
-    assert message["Subject"].endswith("its replacement cannot be used")
+    assert message["Subject"].endswith("its replacement is unusable")
     assert "site0.example.com" in message["Message"], message["Message"]
 
 

@@ -171,7 +171,7 @@ def test_a_staging_distribution_must_not_be_left_behind(account: Account) -> Non
         {"aliases": ["www.example.com"], "certificate": old},
         {"aliases": [], "certificate": old, "staging": True},
     )
-    words = (staging, "bring the old certificate back")
+    words = (staging, "restore the old certificate")
     account.refused(account.new(), old, "TargetNotRotatable", *words, targets=[primary])
 
 
@@ -431,7 +431,7 @@ def test_acm_does_not_let_go(account: Account) -> None:
     account.targets(old)
     account.settings(in_use_lag_seconds=600)
     output = rotated(account.rotate(account.new(), old), updated=3, deleted=False)
-    assert "ACM still sees it in use" in output["oldCertificate"]["reason"]
+    assert "ACM still reports it in use" in output["oldCertificate"]["reason"]
     assert old in account.certificates()
 
 

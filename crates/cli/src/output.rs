@@ -68,7 +68,7 @@ pub(crate) fn confirm(global: &Global, what: &str) -> Result<(), Failure> {
             "There is no terminal to ask for confirmation. To proceed, pass --yes.".into(),
         ));
     }
-    match Confirm::new().with_prompt("Go on?").default(false).interact_opt() {
+    match Confirm::new().with_prompt("Continue?").default(false).interact_opt() {
         Ok(Some(true)) => Ok(()),
         _ => Err(Failure::Declined),
     }

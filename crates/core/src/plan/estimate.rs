@@ -22,7 +22,7 @@ const TRANSITIONS_OF_A_LOOK: u64 = 3;
 const TRANSITIONS_AROUND: u64 = 25;
 /// Standard workflows in us-east-1, of the list price "AWS Step Functions pricing", per transition.
 const USD_OF_A_TRANSITION: f64 = 0.025 / 1_000.0;
-/// Lambda, S3, logs and traces together add about this share; see "What it costs" in the README.
+/// Lambda, S3, logs and traces together add about this share; see docs/cost.md.
 const SHARE_OF_THE_REST: f64 = 0.2;
 
 /// An estimate.
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twelve_distributions_one_after_the_other_cost_what_the_readme_says() {
+    fn twelve_distributions_one_after_the_other_cost_what_the_page_says() {
         let twelve = estimate(12, 1, 25);
         assert_eq!(twelve.seconds, 60 + 12 * 315);
         assert!((0.0093..0.0095).contains(&twelve.usd), "{twelve:?}");

@@ -168,7 +168,7 @@ async fn refused_or_too_late() {
 async fn answers_of_service_quotas() {
     const ASK: &str = "RequestServiceQuotaIncrease";
     for (code, told) in [
-        ("ResourceAlreadyExistsException", "asked for already"),
+        ("ResourceAlreadyExistsException", "already requested"),
         ("QuotaExceededException", "waiting until another request"),
     ] {
         let (rig, state) = planned(&acm(ACM_CERTIFICATES, Some(2.0), None)).await;
@@ -181,7 +181,7 @@ async fn answers_of_service_quotas() {
     rig.fail(ASK, Kind::Answer(400, "IllegalArgumentException", "told so"));
     let (name, cause) = rig.refuse("check-quota", &state).await;
     assert_eq!(name, "QuotaDenied");
-    assert!(cause.contains("takes no request") && cause.contains("Ask AWS Support"), "{cause}");
+    assert!(cause.contains("accepts no request") && cause.contains("Ask AWS Support"), "{cause}");
 }
 
 /// Two requests may be open in a region: the third quota waits for a place, and gets one.
@@ -237,7 +237,7 @@ async fn without_service_quotas_the_documented_defaults_count() {
         );
         let note = output["note"].as_str().unwrap();
         assert!(
-            note.contains("Service Quotas gave no answer") && note.contains(operation),
+            note.contains("Service Quotas was unavailable") && note.contains(operation),
             "{note}"
         );
 
@@ -285,6 +285,6 @@ async fn without_service_quotas_what_is_full_is_waited_for() {
         state["execution"]["startTime"] = json!(now() - SignedDuration::from_hours(49));
         let (name, cause) = rig.refuse("check-quota", &in_vain(&state)).await;
         assert_eq!(name, "QuotaDenied");
-        assert!(cause.contains("could not be asked for an increase within 48 hours"), "{cause}");
+        assert!(cause.contains("no increase could be requested from Service Quotas within 48 hours"), "{cause}");
     }
 }

@@ -250,7 +250,7 @@ async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
         assert!(account.executions.is_empty(), "{said}");
         assert_eq!(account.messages.len(), 1, "{said}: {:?}", account.messages);
         let (subject, text) = &account.messages[0];
-        assert!(subject.ends_with("its replacement cannot be used"), "{subject}");
+        assert!(subject.ends_with("its replacement is unusable"), "{subject}");
         assert!(text.contains(said), "{text}");
         assert_no_key(text);
         // Another one that will not do is another notice.

@@ -470,7 +470,7 @@ async fn a_rotation_does_without_service_quotas() {
         check(&scene.account, &stakes, &scene.request, &ran, &when);
         let output = ran.result.as_ref().unwrap();
         assert_eq!(output["outcome"], "rotated", "{when}");
-        assert!(output["notes"].to_string().contains("Service Quotas gave no answer"), "{output}");
+        assert!(output["notes"].to_string().contains("Service Quotas was unavailable"), "{output}");
     }
     // There is no room, and nobody to ask for more until the deadline, with all its looks in the history.
     let scene =
