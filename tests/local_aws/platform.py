@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -264,7 +264,7 @@ class Execution:
             self.output = json.loads(answer["output"])
         return self.status == "RUNNING"
 
-    def wait(self, seconds: float = 120) -> Execution:
+    def wait(self, seconds: float = 300) -> Execution:
         """Waits until it has ended."""
         deadline = time.monotonic() + seconds
         while self.running():
@@ -309,6 +309,14 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, seconds: f
         except OSError:
             continue
     raise TimeoutError(f"nothing answers at {url} after {seconds} s")
+
+
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
+    """Waits for something that must come about; the limit is for a machine that does much besides."""
+    for _ in ticks(seconds, every=0.02):
+        if true():
+            return
+    raise TimeoutError(f"not true after {seconds} s")
 
 
 def ticks(seconds: float, every: float = 0.1) -> Iterator[None]:

@@ -148,13 +148,14 @@ def test_filters_show_what_is_asked_for(browser: Browser, pages: dict[int, Path]
 
 
 def test_a_thousand_targets_are_sorted_and_filtered_at_once(browser: Browser, pages: dict[int, Path]) -> None:
-    page = opened(browser, pages[1000])
     began = time.monotonic()
+    page = opened(browser, pages[1000])
+    shown = time.monotonic()
     page.get_by_role("button", name="Names").click()
     page.locator("#words").fill("site999.")
     assert len(rows(page)) == 1
-    # A tenth of that on an idle machine.
-    assert time.monotonic() - began < 5
+    # Twice the time that opening the page takes; six times and more if each target looked at all others.
+    assert time.monotonic() - shown < 5 * (shown - began)
 
 
 def test_without_scripts_everything_is_there(browser: Browser, pages: dict[int, Path]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 from local_aws.pki import Leaf
-from local_aws.platform import Execution, LocalAws, as_json, ticks
+from local_aws.platform import Execution, LocalAws, as_json, until
 
 SOURCE_BUCKET = "certificate-sources"
 IMPORTS = ("ImportCertificate", "UploadServerCertificate")
@@ -82,7 +81,7 @@ class Account:
         """An error that AWS is going to answer with."""
         self.aws.control("POST", "faults", {"service": service, "operation": operation, **fault})
 
-    def rotate(self, new: str | None, old: str | None, seconds: float = 120, **fields: Any) -> Execution:
+    def rotate(self, new: str | None, old: str | None, seconds: float = 300, **fields: Any) -> Execution:
         """A rotation, to its end."""
         return self.begin(new, old, **fields).wait(seconds)
 
@@ -144,14 +143,6 @@ class Account:
         """Which certificates these targets serve."""
         distributions = self.distributions()
         return [distributions[target]["certificate"] for target in targets]
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits for something that must come about."""
-    for _ in ticks(seconds, every=0.02):
-        if true():
-            return
-    raise TimeoutError(f"not true after {seconds} s")
 
 
 def request(new: str | None, old: str | None, **fields: Any) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from local_aws.pki import Leaf
-from local_aws.platform import STACK, Execution, LocalAws, as_json
-from rotations.account import SOURCE_BUCKET, WRITES, Account, until
+from local_aws.platform import STACK, Execution, LocalAws, as_json, until
+from rotations.account import SOURCE_BUCKET, WRITES, Account
 
 ACCOUNT = "000000000000"
 
@@ -465,7 +465,7 @@ def test_what_cannot_be_handled_waits_in_the_queue(account: Account):
         messages.extend(queue.receive_message(QueueUrl=url).get("Messages", []))
         return bool(messages)
 
-    until(arrived, 60)
+    until(arrived)
     [message] = messages
     body = json.loads(message["Body"])
     assert body["requestPayload"] == event
@@ -514,7 +514,7 @@ def test_the_schedule_fires_by_itself_and_a_rotation_follows(every_minute: Local
         ended = [one for one in executions(every_minute) if one["status"] != "RUNNING"]
         return bool(ended)
 
-    until(has_rotated, 200)
+    until(has_rotated, 300)
     [execution] = executions(every_minute)
     output = json.loads(states.describe_execution(executionArn=execution["executionArn"])["output"])
     assert output["outcome"] == "rotated" and output["oldCertificate"]["id"] == certificate

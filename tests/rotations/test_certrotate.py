@@ -24,8 +24,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from local_aws.faults import CONTROL, Proxy
 from local_aws.pki import Leaf
-from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, wait_until_it_answers
-from rotations.account import Account, until
+from local_aws.platform import CERTROTATE, ROOT, STACK, as_json, free_port, until, wait_until_it_answers
+from rotations.account import Account
 from rotations.test_automation import aged
 from rotations.test_commands import blocks
 

@@ -17,6 +17,7 @@ from local_aws.platform import LocalAws
 
 @pytest.fixture(scope="module")
 def starts(local_aws: LocalAws) -> dict[str, list[Start]]:
+    local_aws.control("POST", "reset")
     return measure(local_aws, rounds=3)
 
 
@@ -48,10 +49,12 @@ def test_functions_ask_for_no_newer_glibc_than_lambda_has() -> None:
 
 
 def test_functions_start_at_once_and_stay_small(starts: dict[str, list[Start]]) -> None:
+    """Held against the function in Python of the same run: the machine may have other things to do."""
     assert starts.keys() == {package.name for package in PACKAGES.glob("*")} | {PYTHON}
-    for name, some in starts.items():
-        # The best of three: what the machine does besides is no matter of the function's.
-        ready, answered = min(one.ready for one in some), min(one.answered for one in some)
-        memory = max(one.memory for one in some) / 2**20
-        small = ready <= 0.015 and answered <= 0.060 and memory <= 16
-        assert small is (name != PYTHON), (name, ready, answered, memory)
+    ready = {name: min(one.ready for one in some) for name, some in starts.items()}
+    answered = {name: min(one.answered for one in some) for name, some in starts.items()}
+    memory = {name: max(one.memory for one in some) / 2**20 for name, some in starts.items()}
+    for name in starts.keys() - {PYTHON}:
+        assert ready[name] <= ready[PYTHON] / 8, (name, ready)
+        assert answered[name] <= answered[PYTHON] / 2, (name, answered)
+        assert memory[name] <= 16, (name, memory)

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from local_aws.pki import Leaf
-from local_aws.platform import ROOT
-from rotations.account import Account, until
+from local_aws.platform import ROOT, until
+from rotations.account import Account
 from rotations.test_automation import aged, executions
 
 EXAMPLE_ARN = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000"
@@ -122,7 +122,7 @@ def test_the_aws_cli_from_the_first_secret_to_automation(account: Account, termi
     # All it takes is the new version: nobody starts anything.
     assert "www-2026-11\tSUCCEEDED" in terminal.paste(put)
     listing = put.splitlines()[-1]
-    until(lambda: served not in account.certificates(), 60)
+    until(lambda: served not in account.certificates())
     assert re.search(r"^auto-www-example-com-\S+\t(RUNNING|SUCCEEDED)$", terminal.paste(listing), re.MULTILINE)
 
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 
 from local_aws.certificates import dns_names
 from local_aws.pki import Leaf
-from local_aws.platform import LocalAws, ticks
+from local_aws.platform import LocalAws, until
 from local_aws.viewer import Viewer
 
 FOREVER = 3600
@@ -87,13 +87,6 @@ def shake_hands(aws: LocalAws, name: str | None, version: ssl.TLSVersion | None 
 
 def served(aws: LocalAws, name: str, times: int = 1) -> set[x509.Certificate]:
     return {shake_hands(aws, name) for _ in range(times)}
-
-
-def until(true: Callable[[], bool]) -> None:
-    for _ in ticks(10, every=0.01):
-        if true():
-            return
-    raise TimeoutError("not true after 10 s")
 
 
 # Who is served what
@@ -248,11 +241,12 @@ def test_the_edges_serve_another_one_when_told(aws: LocalAws, old: Leaf, new: Le
 def test_stale_edges_serve_the_one_before_for_a_while_after_deployed(aws: LocalAws, old: Leaf, new: Leaf) -> None:
     first, second = (aws.put_into_store("acm", leaf, "www") for leaf in (old, new))
     target = distribution(aws, first, "www.example.com")
-    direct(aws, f"distribution/{target}", {"stale_seconds": 2})
+    direct(aws, f"distribution/{target}", {"stale_seconds": FOREVER})
     began = time.monotonic()
     move(aws, target, second)
     assert aws.control("GET", f"distribution/{target}")["status"] == "Deployed"
     assert served(aws, "www.example.com", 20) == {old.certificate}
+    direct(aws, f"distribution/{target}", {"stale_seconds": 2})
     until(lambda: served(aws, "www.example.com") == {new.certificate})
     assert time.monotonic() - began >= 2
     assert served(aws, "www.example.com", 20) == {new.certificate}
