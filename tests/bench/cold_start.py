@@ -1,7 +1,7 @@
 """Cold starts: every function is started anew for each step of a rotation, as Lambda starts it for the first event.
 
 For each it is measured how long it takes from the start of the process until it asks for its first event, how long from
-then to its first response with all its calls to the local AWS, the most memory it ever had, and the size of its package.
+then to its first response with all its calls to the local AWS, its peak memory, and the size of its package.
 A function in Python with boto3, which reads one certificate of ACM, is measured in the same way beside them.
 """
 
