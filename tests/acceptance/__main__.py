@@ -44,7 +44,7 @@ Run {run} in account {account}, {region}, for {domain}.
   five rotations of one to five targets                0.02 for state transitions
 
 All prices are prorated by the hour; nothing is kept. A run costs less than 0.20 in total and takes an hour or two.
-{remarks}Existing resources are not changed. Every resource has a name that begins with {run}, and is removed at the end.
+{remarks}Existing resources are not changed. Each resource has a name that begins with {run}, and is removed at the end.
 """
 PRIVATE = """\
 The authority is private: the functions are packaged with its root, no distribution gets an alias, there is no
@@ -75,7 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     for which in ("old", "new"):
         run.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
     run.add_argument("--roots", type=Path, help="roots of a private authority, PEM; see docs/acceptance.md")
-    run.add_argument("--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown that it is required")
+    run.add_argument(
+        "--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown that it is required"
+    )
     run.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     run.add_argument("--beside", action="store_true", help="even if an earlier run has left resources, or is running")
     run.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")

@@ -85,7 +85,9 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
         ) from error
     blocks = _CERTIFICATE.findall(text)
     if not blocks:
-        raise Refused(f"{which}: {certificate} contains no certificate: give a PEM file, the leaf first, then its chain.")
+        raise Refused(
+            f"{which}: {certificate} contains no certificate: give a PEM file, the leaf first, then its chain."
+        )
     try:
         leaf, *chain = [x509.load_pem_x509_certificate(block.encode()) for block in blocks]
         private = serialization.load_pem_private_key(secret.encode(), None)
@@ -190,7 +192,6 @@ def caller(session: boto3.Session) -> dict[str, Any]:
         raise Refused(f"AWS cannot be reached ({error}): check the network and AWS_ENDPOINT_URL.") from error
     except BotoCoreError as error:
         raise Refused(
-            f"No usable AWS credentials ({error}): sign in (aws sso login, aws configure), "
-            "or export AWS_PROFILE."
+            f"No usable AWS credentials ({error}): sign in (aws sso login, aws configure), or export AWS_PROFILE."
         ) from error
     return identity

@@ -266,7 +266,12 @@ SCENES: Final = (
     Scene("tenant", "A tenant of a multi-tenant distribution is created without any change of DNS.", make_a_tenant),
     Scene("plan", "A dry run plans for every target and changes nothing.", plan),
     Scene("uncovered", "A certificate that covers no alias is refused before any write.", refuse_an_uncovered_alias),
-    Scene("roll-back", "A failing target stops the rotation, and all targets that were moved are restored.", roll_back, ("plan",)),
+    Scene(
+        "roll-back",
+        "A failing target stops the rotation, and all targets that were moved are restored.",
+        roll_back,
+        ("plan",),
+    ),
     Scene(
         "rotate",
         "ACM to ACM: every target is moved, an edit in between is kept, the old certificate is deleted.",
