@@ -349,11 +349,14 @@ def test_every_substitution_exists_and_is_used():
 # --- Errors
 
 
-def names_in(path: Path) -> set[str]:
-    """The strings that `fn name` of an error type returns."""
-    body = re.search(r"fn name\(.*?\n    }\n", path.read_text(), re.DOTALL)
-    assert body, f"no fn name in {path}"
-    return set(re.findall(r'"(\w+)"', body[0]))
+CORE = ROOT / "crates/core/src"
+
+
+def names_in(path: Path, type: str) -> set[str]:
+    """The strings that `fn name` of this type returns."""
+    body = re.search(rf"^impl {type} {{.*?fn name\(.*?\n    }}\n", path.read_text(), re.DOTALL | re.MULTILINE)
+    assert body, f"{type} has no fn name in {path}"
+    return set(re.findall(r'"(\w+)"', body[0].partition("fn name(")[2]))
 
 
 def test_the_state_machine_and_the_steps_know_the_same_errors():
@@ -361,11 +364,11 @@ def test_the_state_machine_and_the_steps_know_the_same_errors():
     handled = {error for handler in handlers for error in handler["ErrorEquals"]}
     told_apart = {error for error in handled if not error.startswith(RESERVED)}
     assert not {error for _, retry in retries() for error in retry["ErrorEquals"]} & NOT_RETRIED
-    assert told_apart | NOT_RETRIED == names_in(STEPS / "lambda/error.rs")
+    assert told_apart | NOT_RETRIED == names_in(CORE / "failure.rs", "StepErrorName")
 
 
 def test_executions_end_with_the_names_of_the_contract():
-    assert names_in(ROOT / "crates/core/src/finding.rs") == ENDINGS
+    assert names_in(CORE / "failure.rs", "Ending") == ENDINGS
     # A step's error with the name of an ending passes through no Retry.
     assert not ENDINGS & {error for _, retry in retries() for error in retry["ErrorEquals"]}
 
@@ -382,16 +385,16 @@ def test_the_runbook_has_a_heading_for_every_ending_step_error_alarm_and_notice(
     alarms = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
     assert section("Endings") == ENDINGS
     assert section("Alarms") == alarms
-    assert section("Notices") == names_in(ROOT / "crates/core/src/automation/notice.rs")
+    assert section("Notices") == names_in(CORE / "automation/notice.rs", "Kind")
     named = {name for heading in section("Step errors") for name in heading.split(", ")}
-    assert {name for name in named if not name.startswith(RESERVED)} == names_in(STEPS / "lambda/error.rs")
+    assert {name for name in named if not name.startswith(RESERVED)} == names_in(CORE / "failure.rs", "StepErrorName")
     # Alarms lead there by themselves.
     for name in alarms:
         assert f"See docs/runbook.md, {name}." in str(RESOURCES[name]["Properties"]["AlarmDescription"]), name
 
 
 def test_the_runbook_has_a_heading_for_every_outcome_and_status():
-    names = set(re.findall(r'=> \("(\w+)",', module("ReportRotation")))
+    names = set(re.findall(r'=> \("(\w+)",', (CORE / "ending/conclude.rs").read_text()))
     assert names == {"rotated", "nothingToDo", "planned"}
     # What executions can end as, but for SUCCEEDED and FAILED, which have outcomes and endings.
     names |= {"TIMED_OUT", "ABORTED"}
@@ -481,7 +484,7 @@ def test_everything_that_takes_tags_is_tagged():
 def test_alarms_and_dashboard_show_metrics_that_there_are():
     code = "".join(path.read_text() for path in STEPS.glob("*.rs"))
     measured = set(re.findall(r'\(\s*"(\w+)",\s*Unit::', code))
-    [namespace] = re.findall(r'NAMESPACE: &str = "(\w+)"', (ROOT / "crates/core/src/metrics.rs").read_text())
+    [namespace] = re.findall(r'NAMESPACE: &str = "(\w+)"', (CORE / "metrics.rs").read_text())
     body = json.loads(
         re.sub(r"\$\{[^}]+\}", "x", RESOURCES["RotationDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     )

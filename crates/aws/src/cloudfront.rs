@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloudfront::config_document::ConfigDocument;
 pub use crate::cloudfront::config_document::ViewerCertificateRef;
-use crate::error::{AwsError, Context};
+use crate::error::{AwsError, SdkResultExt};
 
 /// `Status` of a distribution or tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ pub async fn distributions(
     const OPERATION: &str = "ListDistributions";
     let answer = client.list_distributions().set_marker(marker).send().await;
     let list = answer
-        .during(OPERATION, "the account")?
+        .operation(OPERATION, "the account")?
         .distribution_list
         .ok_or_else(|| AwsError::malformed(OPERATION, "the account", "no DistributionList"))?;
     Ok(Page::of(list.items, list.next_marker))
@@ -226,7 +226,7 @@ pub async fn continuous_deployment_policies(
     const OPERATION: &str = "ListContinuousDeploymentPolicies";
     let answer = client.list_continuous_deployment_policies().set_marker(marker).send().await;
     let list =
-        answer.during(OPERATION, "the account")?.continuous_deployment_policy_list.ok_or_else(
+        answer.operation(OPERATION, "the account")?.continuous_deployment_policy_list.ok_or_else(
             || AwsError::malformed(OPERATION, "the account", "no ContinuousDeploymentPolicyList"),
         )?;
     let policies = list.items.unwrap_or_default().into_iter();
@@ -240,7 +240,7 @@ pub async fn continuous_deployment_policy_of(
     id: &str,
 ) -> Result<Option<String>, AwsError> {
     let answer = client.get_distribution_config().id(id).send().await;
-    let answer = match answer.during("GetDistributionConfig", id) {
+    let answer = match answer.operation("GetDistributionConfig", id) {
         Err(error) if error.is("NoSuchDistribution") => return Ok(None),
         answer => answer?,
     };
@@ -258,7 +258,7 @@ pub async fn tenants_by_certificate(
 ) -> Result<Page<TenantFacts>, AwsError> {
     let request = client.list_distribution_tenants_by_customization().certificate_arn(arn);
     let answer = request.set_marker(marker).send().await;
-    let list = match answer.during("ListDistributionTenantsByCustomization", arn) {
+    let list = match answer.operation("ListDistributionTenantsByCustomization", arn) {
         // CloudFront knows of no use of a certificate that was deleted, or imported a moment ago.
         Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
         answer => answer?,
@@ -276,7 +276,7 @@ pub async fn tenants_of(
         DistributionTenantAssociationFilter::builder().distribution_id(distribution_id).build();
     let request = client.list_distribution_tenants().association_filter(filter);
     let answer = request.set_marker(marker).send().await;
-    let list = match answer.during("ListDistributionTenants", distribution_id) {
+    let list = match answer.operation("ListDistributionTenants", distribution_id) {
         // The template was deleted meanwhile.
         Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
         answer => answer?,
@@ -287,7 +287,7 @@ pub async fn tenants_of(
 /// A distribution as it is now; none if it is gone.
 async fn get_distribution(client: &Client, id: &str) -> Result<Option<Distribution>, AwsError> {
     const OPERATION: &str = "GetDistribution";
-    match client.get_distribution().id(id).send().await.during(OPERATION, id) {
+    match client.get_distribution().id(id).send().await.operation(OPERATION, id) {
         Err(error) if error.is("NoSuchDistribution") => Ok(None),
         answer => match answer?.distribution {
             Some(distribution) => Ok(Some(distribution)),
@@ -300,7 +300,7 @@ async fn get_distribution(client: &Client, id: &str) -> Result<Option<Distributi
 async fn get_tenant(client: &Client, id: &str) -> Result<Option<DistributionTenant>, AwsError> {
     const OPERATION: &str = "GetDistributionTenant";
     let answer = client.get_distribution_tenant().identifier(id).send().await;
-    match answer.during(OPERATION, id) {
+    match answer.operation(OPERATION, id) {
         Err(error) if error.is("EntityNotFound") => Ok(None),
         answer => match answer?.distribution_tenant {
             Some(tenant) => Ok(Some(tenant)),
@@ -395,7 +395,7 @@ async fn tenant_entrances(
     let mut pages = client.list_connection_groups().into_paginator().items().send();
     let mut groups = Vec::new();
     while let Some(group) = pages.next().await {
-        groups.push(group.during(OPERATION, "the account")?);
+        groups.push(group.operation(OPERATION, "the account")?);
     }
     let mut by_host: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (named, names) in tenants {
@@ -428,7 +428,7 @@ pub async fn read_config(
             const OPERATION: &str = "GetDistributionConfig";
             let request = client.get_distribution_config().id(id).customize();
             let answer = request.interceptor(body.clone()).send().await;
-            let etag = match answer.during(OPERATION, id) {
+            let etag = match answer.operation(OPERATION, id) {
                 Err(error) if error.is("NoSuchDistribution") => return Ok(None),
                 answer => answer?.e_tag,
             };
@@ -439,7 +439,7 @@ pub async fn read_config(
             const OPERATION: &str = "GetDistributionTenant";
             let request = client.get_distribution_tenant().identifier(id).customize();
             let answer = request.interceptor(body.clone()).send().await;
-            let etag = match answer.during(OPERATION, id) {
+            let etag = match answer.operation(OPERATION, id) {
                 Err(error) if error.is("EntityNotFound") => return Ok(None),
                 answer => answer?.e_tag,
             };
@@ -471,7 +471,7 @@ pub async fn write_config(
             .interceptor(body)
             .send()
             .await
-            .during("UpdateDistribution", id)
+            .operation("UpdateDistribution", id)
             .map(drop),
         TargetKind::Tenant => client
             .update_distribution_tenant()
@@ -481,7 +481,7 @@ pub async fn write_config(
             .interceptor(body)
             .send()
             .await
-            .during("UpdateDistributionTenant", id)
+            .operation("UpdateDistributionTenant", id)
             .map(drop),
     };
     let error = match written {

@@ -137,12 +137,13 @@ fn kind(code: &str, status: u16) -> ErrorKind {
 }
 
 /// Turns the SDK's result into ours; `.or_else` for the errors an operation treats itself.
-pub(crate) trait Context<T> {
-    fn during(self, operation: &'static str, resource: &str) -> Result<T, AwsError>;
+pub(crate) trait SdkResultExt<T> {
+    /// What this operation on this resource answers.
+    fn operation(self, operation: &'static str, resource: &str) -> Result<T, AwsError>;
 }
 
-impl<T, E: ProvideErrorMetadata> Context<T> for Result<T, SdkError<E, HttpResponse>> {
-    fn during(self, operation: &'static str, resource: &str) -> Result<T, AwsError> {
+impl<T, E: ProvideErrorMetadata> SdkResultExt<T> for Result<T, SdkError<E, HttpResponse>> {
+    fn operation(self, operation: &'static str, resource: &str) -> Result<T, AwsError> {
         self.map_err(|error| AwsError::new(operation, resource, &error))
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use rotation_core::automation::trigger::{EVENT_SOURCE, NOTICE};
 use serde_json::Value;
 
-use crate::error::{AwsError, Context};
+use crate::error::{AwsError, SdkResultExt};
 
 /// Sends a text to everybody who has subscribed to the topic.
 pub async fn publish(
@@ -14,7 +14,7 @@ pub async fn publish(
     text: &str,
 ) -> Result<(), AwsError> {
     let request = client.publish().topic_arn(topic).subject(subject).message(text);
-    request.send().await.during("Publish", topic).map(drop)
+    request.send().await.operation("Publish", topic).map(drop)
 }
 
 /// Puts an event on the default bus.
@@ -28,7 +28,7 @@ pub async fn put_event(
         .detail_type(NOTICE)
         .detail(detail.to_string())
         .build();
-    let answer = client.put_events().entries(entry).send().await.during(OPERATION, NOTICE)?;
+    let answer = client.put_events().entries(entry).send().await.operation(OPERATION, NOTICE)?;
     // It succeeds for each event by itself.
     match answer.entries().iter().find_map(|entry| entry.error_message()) {
         Some(message) => Err(AwsError::malformed(OPERATION, NOTICE, message)),

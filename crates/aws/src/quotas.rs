@@ -6,7 +6,7 @@ use aws_sdk_servicequotas::types::{RequestStatus, RequestedServiceQuotaChange};
 use jiff::Timestamp;
 use rotation_core::plan::quota::{Answer, IncreaseRequest, Origin};
 
-use crate::error::{AwsError, Context, ErrorKind};
+use crate::error::{AwsError, ErrorKind, SdkResultExt};
 
 /// What became of a request for more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub async fn value(
     code: &str,
 ) -> Result<Option<(f64, Origin)>, AwsError> {
     let answer = client.get_service_quota().service_code(service).quota_code(code).send().await;
-    match answer.during("GetServiceQuota", code) {
+    match answer.operation("GetServiceQuota", code) {
         Err(error) if error.kind != ErrorKind::NotFound => return Err(error),
         // A value with an error reason is not the account's.
         Ok(answer) => {
@@ -42,7 +42,7 @@ pub async fn value(
     }
     let answer =
         client.get_aws_default_service_quota().service_code(service).quota_code(code).send().await;
-    match answer.during("GetAWSDefaultServiceQuota", code) {
+    match answer.operation("GetAWSDefaultServiceQuota", code) {
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         answer => Ok(answer?.quota.and_then(|q| q.value).map(|value| (value, Origin::Default))),
     }
@@ -63,7 +63,7 @@ pub async fn latest_request(
         .send();
     let mut latest: Option<IncreaseRequest> = None;
     while let Some(change) = pages.next().await {
-        let change = match change.during("ListRequestedServiceQuotaChangeHistoryByQuota", code) {
+        let change = match change.operation("ListRequestedServiceQuotaChangeHistoryByQuota", code) {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             change => request_of(change?),
         };
@@ -93,7 +93,7 @@ pub async fn request_increase(
         .config_override(once)
         .send()
         .await;
-    match answer.during(OPERATION, code) {
+    match answer.operation(OPERATION, code) {
         Ok(answer) => answer
             .requested_quota
             .and_then(|request| request.id)

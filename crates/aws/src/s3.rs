@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{AwsError, Context, ErrorKind};
+use crate::error::{AwsError, ErrorKind, SdkResultExt};
 
 /// How many objects are read side by side.
 const SIDE_BY_SIDE: usize = 32;
@@ -40,7 +40,7 @@ async fn put(
 ) -> Result<(), AwsError> {
     let request = client.put_object().bucket(bucket).key(key).content_type(content_type);
     let answer = request.body(ByteStream::from(body)).send().await;
-    answer.during("PutObject", &format!("s3://{bucket}/{key}")).map(drop)
+    answer.operation("PutObject", &format!("s3://{bucket}/{key}")).map(drop)
 }
 
 fn json(bucket: &str, key: &str, value: &impl Serialize) -> Result<Vec<u8>, AwsError> {
@@ -68,7 +68,7 @@ pub async fn put_json_over(
         None => request.if_none_match("*"),
     };
     let answer = request.send().await;
-    match answer.during("PutObject", &format!("s3://{bucket}/{key}")) {
+    match answer.operation("PutObject", &format!("s3://{bucket}/{key}")) {
         Ok(_) => Ok(true),
         Err(error) if error.is("PreconditionFailed") || error.is("ConditionalRequestConflict") => {
             Ok(false)
@@ -135,7 +135,7 @@ async fn get_bytes(
 ) -> Result<(AggregatedBytes, Option<String>), AwsError> {
     let resource = format!("s3://{bucket}/{key}");
     let answer = client.get_object().bucket(bucket).key(key).send().await;
-    let answer = answer.during(OPERATION, &resource)?;
+    let answer = answer.operation(OPERATION, &resource)?;
     let etag = answer.e_tag;
     let body = answer
         .body
@@ -151,7 +151,7 @@ pub async fn any_under(client: &Client, bucket: &str, prefix: &str) -> Result<bo
     // A page may be empty, and others follow it.
     let mut pages = request.into_paginator().page_size(1).send();
     while let Some(page) = pages.next().await {
-        let page = page.during("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
+        let page = page.operation("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
         if page.contents.is_some_and(|objects| !objects.is_empty()) {
             return Ok(true);
         }
@@ -168,7 +168,7 @@ pub async fn list_keys(
     let mut pages = client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.during("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
+        let page = page.operation("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;
         keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
     }
     Ok(keys)

@@ -7,7 +7,7 @@ use rotation_core::request::SourceRef;
 use zeroize::Zeroizing;
 
 use crate::Aws;
-use crate::error::{AwsError, Context, ErrorKind};
+use crate::error::{AwsError, ErrorKind, SdkResultExt};
 
 /// Why a source could not be read. `Display` is the problem, [`SourceError::cure`] what to do.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,7 @@ async fn secret(
 ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let client = aws_sdk_secretsmanager::Client::new(&aws.config_in(region));
     let answer = client.get_secret_value().secret_id(id).send().await;
-    let answer = answer.during("GetSecretValue", id).map_err(SourceError::of)?;
+    let answer = answer.operation("GetSecretValue", id).map_err(SourceError::of)?;
     let content = match (answer.secret_string, answer.secret_binary) {
         (Some(text), _) => text.into_bytes(),
         (None, Some(binary)) => binary.into_inner(),
@@ -104,7 +104,7 @@ async fn parameter(
 ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let client = aws_sdk_ssm::Client::new(&aws.config_in(region));
     let answer = client.get_parameter().name(name).with_decryption(true).send().await;
-    let answer = answer.during("GetParameter", name).map_err(SourceError::of)?;
+    let answer = answer.operation("GetParameter", name).map_err(SourceError::of)?;
     let parameter = answer
         .parameter
         .ok_or_else(|| SourceError::Missing("no Parameter in the answer".into()))?;
@@ -121,7 +121,7 @@ async fn object(aws: &Aws, bucket: &str, key: &str) -> Result<Zeroizing<Vec<u8>>
     const OPERATION: &str = "GetObject";
     let resource = format!("s3://{bucket}/{key}");
     let answer = aws.s3().get_object().bucket(bucket).key(key).send().await;
-    let answer = answer.during(OPERATION, &resource).map_err(SourceError::of)?;
+    let answer = answer.operation(OPERATION, &resource).map_err(SourceError::of)?;
     let bytes = answer.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
     if bytes > MAX_SOURCE_BYTES as u64 {
         return Err(SourceError::TooLarge { bytes });
@@ -152,11 +152,11 @@ pub async fn put(aws: &Aws, source: &SourceRef, content: &str) -> Result<Put, Aw
         SourceRef::Secret { id, region } => {
             let client = aws_sdk_secretsmanager::Client::new(&aws.config_in(region.as_deref()));
             let answer = client.put_secret_value().secret_id(id).secret_string(content);
-            match answer.send().await.during("PutSecretValue", id) {
+            match answer.send().await.operation("PutSecretValue", id) {
                 Ok(_) => Ok(Put::Updated),
                 Err(error) if error.kind == ErrorKind::NotFound && !id.starts_with("arn:") => {
                     let answer = client.create_secret().name(id).secret_string(content);
-                    answer.send().await.during("CreateSecret", id).map(|_| Put::Created)
+                    answer.send().await.operation("CreateSecret", id).map(|_| Put::Created)
                 }
                 Err(error) => Err(error),
             }
@@ -171,14 +171,14 @@ pub async fn put(aws: &Aws, source: &SourceRef, content: &str) -> Result<Put, Aw
                 // A standard parameter has 4 KB, and a chain with its key has more.
                 .tier(ParameterTier::IntelligentTiering)
                 .overwrite(true);
-            let answer = request.send().await.during("PutParameter", name)?;
+            let answer = request.send().await.operation("PutParameter", name)?;
             Ok(if answer.version == 1 { Put::Created } else { Put::Updated })
         }
         SourceRef::Object { bucket, key } => {
             let request = aws.s3().put_object().bucket(bucket).key(key);
             let body = ByteStream::from(content.as_bytes().to_vec());
             let resource = format!("s3://{bucket}/{key}");
-            request.body(body).send().await.during("PutObject", &resource).map(|_| Put::Updated)
+            request.body(body).send().await.operation("PutObject", &resource).map(|_| Put::Updated)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Aws;
-use crate::error::{AwsError, Context};
+use crate::error::{AwsError, SdkResultExt};
 
 /// A stack of this system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub async fn find(aws: &Aws, name: Option<&str>) -> Result<Vec<Stack>, AwsError>
         .send();
     let mut found = Vec::new();
     while let Some(stack) = pages.next().await {
-        let stack = match stack.during("DescribeStacks", name.unwrap_or("all stacks")) {
+        let stack = match stack.operation("DescribeStacks", name.unwrap_or("all stacks")) {
             // CloudFormation has no error of its own for this.
             Err(error) if name.is_some() && error.message.contains("does not exist") => break,
             stack => stack?,

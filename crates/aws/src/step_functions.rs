@@ -4,10 +4,11 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
+use rotation_core::failure::Failure;
 use rotation_core::plan::claim::Liveness;
 use serde_json::Value;
 
-use crate::error::{AwsError, Context};
+use crate::error::{AwsError, SdkResultExt};
 
 /// An execution that Step Functions knows: for 90 days after its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +35,17 @@ pub struct Execution {
     pub input: Value,
 }
 
+impl Execution {
+    /// What it failed with: error and cause, or its status for want of an error.
+    pub fn failure(&self) -> Failure {
+        Failure { error: self.error.clone(), cause: self.cause.clone() }
+    }
+}
+
 /// The execution of this ARN, if Step Functions knows it.
 pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Execution>, AwsError> {
     let answer = client.describe_execution().execution_arn(execution_arn).send().await;
-    let execution = match answer.during("DescribeExecution", execution_arn) {
+    let execution = match answer.operation("DescribeExecution", execution_arn) {
         Err(error) if error.is("ExecutionDoesNotExist") => return Ok(None),
         answer => answer?,
     };
@@ -72,7 +80,7 @@ pub async fn latest(client: &Client, state_machine_arn: &str) -> Result<Option<S
     // A page may be empty, and others follow it.
     let mut executions = request.into_paginator().page_size(1).items().send();
     let latest = executions.next().await.transpose();
-    Ok(latest.during("ListExecutions", state_machine_arn)?.map(|one| one.execution_arn))
+    Ok(latest.operation("ListExecutions", state_machine_arn)?.map(|one| one.execution_arn))
 }
 
 /// The state that an execution entered last; none before the first.
@@ -88,7 +96,7 @@ pub async fn current_state(
     let request = request.reverse_order(true).include_execution_data(false);
     let mut events = request.into_paginator().page_size(200).items().send();
     while let Some(event) = events.next().await {
-        let event = event.during("GetExecutionHistory", execution_arn)?;
+        let event = event.operation("GetExecutionHistory", execution_arn)?;
         if let Some(entered) = event.state_entered_event_details {
             return Ok(Some(entered.name));
         }
@@ -119,7 +127,7 @@ pub async fn start(
         .state_machine_arn(state_machine_arn)
         .name(name)
         .input(input.to_string());
-    match request.send().await.during("StartExecution", name) {
+    match request.send().await.operation("StartExecution", name) {
         Ok(_) => Ok(true),
         Err(error) if error.is("ExecutionAlreadyExists") => Ok(false),
         Err(error) => Err(error),

@@ -24,22 +24,48 @@ pub struct Stored {
     pub in_use_by: Vec<String>,
 }
 
+/// Why nothing was imported or uploaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The store is full.
+    #[error("a quota is reached: {0}")]
+    QuotaReached(AwsError),
+    /// The store does not take this certificate.
+    #[error("it is not accepted: {0}")]
+    Invalid(AwsError),
+    /// The name is taken; IAM only.
+    #[error("a certificate of this name exists")]
+    AlreadyExists,
+    /// Anything else.
+    #[error(transparent)]
+    Aws(AwsError),
+}
+
+/// What became of a deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// Deleted.
+    Deleted,
+    /// It did not exist.
+    AlreadyGone,
+    /// Refused, in the store's words.
+    InUse(String),
+}
+
 /// Finds a certificate by what the input calls it.
 pub async fn find(aws: &Aws, old: &OldRef) -> Result<Option<Stored>, AwsError> {
     match old {
-        OldRef::AcmArn(arn) => Ok(acm::describe(aws.acm(), arn).await?.map(Stored::from)),
-        OldRef::IamArn(arn) => Ok(iam::find_by_arn(aws.iam(), arn).await?.map(Stored::from)),
-        OldRef::IamId(id) => Ok(iam::find_by_id(aws.iam(), id).await?.map(Stored::from)),
+        OldRef::AcmArn(arn) => acm::describe(aws.acm(), arn).await,
+        OldRef::IamArn(arn) => iam::find_by_arn(aws.iam(), arn).await,
+        OldRef::IamId(id) => iam::find_by_id(aws.iam(), id).await,
     }
 }
 
 /// Reads a certificate whose id is known.
 pub async fn describe(aws: &Aws, id: &CertificateId) -> Result<Option<Stored>, AwsError> {
     match id {
-        CertificateId::Acm { arn } => Ok(acm::describe(aws.acm(), arn).await?.map(Stored::from)),
-        CertificateId::Iam { arn, .. } => {
-            Ok(iam::find_by_arn(aws.iam(), arn).await?.map(Stored::from))
-        }
+        CertificateId::Acm { arn } => acm::describe(aws.acm(), arn).await,
+        CertificateId::Iam { arn, .. } => iam::find_by_arn(aws.iam(), arn).await,
     }
 }
 
@@ -59,21 +85,17 @@ pub async fn copies(
 
 /// The managed certificates of both stores: those whose tag `cert-rotation:source` is one of the wanted.
 pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
-    let acm = acm::list_tagged(aws.acm(), tags::SOURCE, &is_wanted).await?;
-    let iam = iam::list_tagged(aws.iam(), tags::SOURCE, &is_wanted).await?;
-    Ok(both(acm, iam))
+    let mut found = acm::list_tagged(aws.acm(), tags::SOURCE, &is_wanted).await?;
+    found.extend(iam::list_tagged(aws.iam(), tags::SOURCE, &is_wanted).await?);
+    Ok(found)
 }
 
 /// Every third-party certificate that CloudFront can take: those imported into ACM, those of IAM's path
 /// `/cloudfront/`.
 pub async fn all(aws: &Aws) -> Result<Vec<Stored>, AwsError> {
-    let acm = acm::list_imported(aws.acm()).await?;
-    let iam = iam::list_all(aws.iam()).await?;
-    Ok(both(acm, iam))
-}
-
-fn both(acm: Vec<acm::AcmCertificate>, iam: Vec<iam::IamCertificate>) -> Vec<Stored> {
-    acm.into_iter().map(Stored::from).chain(iam.into_iter().map(Stored::from)).collect()
+    let mut found = acm::list_imported(aws.acm()).await?;
+    found.extend(iam::list_all(aws.iam()).await?);
+    Ok(found)
 }
 
 /// Puts tags on a certificate, over those of the same keys.
@@ -84,24 +106,10 @@ pub async fn tag(aws: &Aws, id: &CertificateId, tags: &[Tag]) -> Result<(), AwsE
     }
 }
 
-impl From<acm::AcmCertificate> for Stored {
-    fn from(found: acm::AcmCertificate) -> Self {
-        Self {
-            id: found.id,
-            certificate: found.certificate,
-            tags: found.tags,
-            in_use_by: found.in_use_by,
-        }
-    }
-}
-
-impl From<iam::IamCertificate> for Stored {
-    fn from(found: iam::IamCertificate) -> Self {
-        Self {
-            id: found.id,
-            certificate: found.certificate,
-            tags: found.tags,
-            in_use_by: Vec::new(),
-        }
+/// Deletes a certificate, unless something uses it.
+pub async fn delete(aws: &Aws, id: &CertificateId) -> Result<Deletion, AwsError> {
+    match id {
+        CertificateId::Acm { arn } => acm::delete(aws.acm(), arn).await,
+        CertificateId::Iam { arn, .. } => iam::delete(aws.iam(), arn).await,
     }
 }

@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 use rotation_core::certificate::Certificate;
-use rotation_core::certificate::TrustRoots;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::fitness;
-use rotation_core::finding::{Ending, Finding};
+use rotation_core::failure::Ending;
+use rotation_core::finding::Finding;
 use rotation_core::ids::Store;
-use rotation_steps::Settings;
 use serde::Serialize;
 
 use crate::account;
@@ -68,7 +67,9 @@ pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
 /// Everything there is to say of a bundle without asking anybody.
 pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Checked, Failure> {
     let leaf = &bundle.leaf;
-    let mut findings = fitness::fit(bundle, store(args.store), &roots(&account::settings()?)?, now);
+    let roots = account::settings()?.trust_roots();
+    let roots = roots.map_err(|error| Failure::Usage(format!("{error}.")))?;
+    let mut findings = fitness::fit(bundle, store(args.store), &roots, now);
     findings.extend(args.aliases.iter().filter(|alias| !leaf.covers(alias)).map(|alias| {
         Finding::new(
             Ending::AliasNotCovered,
@@ -107,15 +108,6 @@ fn link(certificate: &Certificate) -> Link {
         issuer: certificate.issuer().to_owned(),
         not_after: certificate.not_after(),
     }
-}
-
-/// Whom viewers trust, and those of `SSL_CERT_FILE`.
-fn roots(settings: &Settings) -> Result<TrustRoots, Failure> {
-    let Some(path) = &settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
-    let pem = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-    TrustRoots::mozilla()
-        .with_pem(&pem)
-        .map_err(|error| Failure::Usage(format!("SSL_CERT_FILE {}: {error}.", path.display())))
 }
 
 /// For people.

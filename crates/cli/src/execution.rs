@@ -1,17 +1,13 @@
 //! Which execution is meant, and where its folder is.
 
 use rotation_aws::step_functions::{self, Execution};
+use rotation_core::ids::execution_arn;
+use rotation_core::plan::state::{self, Folder};
 use rotation_steps::Context;
-use rotation_steps::payload::{self, Folder};
 
 use crate::failure::Failure;
 
-/// The ARN of an execution of this state machine.
-pub(crate) fn arn(machine: &str, name: &str) -> String {
-    format!("{}:{name}", machine.replacen(":stateMachine:", ":execution:", 1))
-}
-
-/// Its name.
+/// The name of an execution.
 pub(crate) fn name(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
 }
@@ -21,7 +17,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
     let machine = &context.settings.state_machine_arn;
     match given {
         Some(given) if given.starts_with("arn:") => Ok(given.to_owned()),
-        Some(name) => Ok(arn(machine, name)),
+        Some(name) => Ok(execution_arn(machine, name)),
         None => {
             let latest = step_functions::latest(context.aws.states(), machine).await?;
             latest.ok_or_else(|| {
@@ -46,7 +42,7 @@ pub(crate) async fn find(context: &Context, arn: &str) -> Result<Execution, Fail
 
 /// Where its plan, records and report lie.
 pub(crate) fn folder(context: &Context, arn: &str, execution: &Execution) -> Folder {
-    let of = payload::Execution {
+    let of = state::Execution {
         id: arn.to_owned(),
         name: name(arn).to_owned(),
         start_time: execution.started,

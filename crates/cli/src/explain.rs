@@ -78,7 +78,7 @@ fn is_of(heading: &str, wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rotation_core::finding::Ending;
+    use rotation_core::failure::Ending;
 
     use super::*;
 

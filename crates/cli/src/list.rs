@@ -46,7 +46,7 @@ pub(crate) async fn run(global: &Global) -> Result<(), Failure> {
     let now = account::now();
     let stored = store::all(&context.aws).await?;
     let ids: Vec<_> = stored.iter().map(|one| &one.id).collect();
-    let fleet = fleet::look(&Reading::new(&context), &ids).await?;
+    let fleet = fleet::list_fleet(&Reading::new(&context), &ids).await?;
     let mut certificates: Vec<Listed> = stored
         .iter()
         .map(|one| Listed {

@@ -4,13 +4,14 @@
 use jiff::SignedDuration;
 use rotation_core::certificate::covers;
 use rotation_core::finding::Finding;
+use rotation_core::ids::Serves;
 use rotation_core::ids::{Store, TargetId};
+use rotation_core::plan::Outcome;
 use rotation_core::plan::estimate::{Estimate, estimate};
 use rotation_core::plan::quota::{Room, room};
-use rotation_core::plan::{Outcome, Serves};
+use rotation_core::plan::state::{Execution, NewCertificate, OldCertificate};
 use rotation_steps::check_quota::uses;
-use rotation_steps::payload::{Execution, NewCertificate, OldCertificate};
-use rotation_steps::plan_rotation::{Input, Look, rehearse};
+use rotation_steps::plan_rotation::{Assessment, Input, rehearse};
 use rotation_steps::{Context, check_quota};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -117,7 +118,7 @@ pub(crate) async fn plan(context: &Context, input: Value) -> Result<Planned, Fai
         redrive_count: 0,
     };
     let given = Input { request: input.clone(), execution };
-    let Look { plan, targets, names, findings } = rehearse(context, &given).await?;
+    let Assessment { plan, targets, names, findings } = rehearse(context, &given).await?;
     let quotas = match plan.outcome {
         Outcome::NothingToDo => Vec::new(),
         _ => uses(context, &plan).await?.iter().map(quota).collect(),

@@ -1,8 +1,9 @@
 //! `certrotate report`: what became of a rotation.
 
 use rotation_aws::s3;
-use rotation_core::report::{CameTo, Level, Report as Written, TargetReport};
-use rotation_core::target::record::{Record, words};
+use rotation_core::ending::CertificateSummary;
+use rotation_core::report::{Level, Report as Written, TargetOutcome, TargetReport};
+use rotation_core::target::record::Record;
 
 use crate::account;
 use crate::args::{Global, Report};
@@ -34,7 +35,7 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
                 "TIMED_OUT" | "ABORTED" => format!(
                     "{name} has left no report: {}. {}\n`certrotate explain {}` describes the state it leaves behind.",
                     found.error,
-                    words(&found.error, &found.cause),
+                    found.failure().message(),
                     found.status
                 ),
                 _ => format!(
@@ -67,18 +68,19 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
 
 fn text(report: &Written) -> String {
     let rotation = &report.rotation;
-    let (style, ended) = match (&report.output, &report.error) {
+    let (style, ended) = match (&report.output, &report.failure) {
         (Some(output), _) => (GOOD, output.outcome.clone()),
-        (None, error) => (BAD, error.clone().unwrap_or_else(|| "no end".into())),
+        (None, Some(failure)) => (BAD, failure.error.clone()),
+        (None, None) => (BAD, "no end".into()),
     };
     let took = rotation.ended_at.duration_since(rotation.started_at);
     let mut lines = vec![
         format!("{}  {}", styled(STRONG, &rotation.name), styled(style, ended)),
         format!("{} to {}, {}", moment(rotation.started_at), moment(rotation.ended_at), span(took)),
     ];
-    lines.extend(report.cause.clone());
+    lines.extend(report.failure.as_ref().map(|failure| failure.cause.clone()));
     if let Some(certificates) = &report.certificates {
-        let shown = |one: &rotation_core::report::Certificate| {
+        let shown = |one: &CertificateSummary| {
             let id = one.id.as_deref().unwrap_or("–");
             let until =
                 one.not_after.map_or_else(String::new, |at| format!(", until {}", moment(at)));
@@ -127,7 +129,7 @@ fn targets(targets: &[TargetReport]) -> String {
             }),
             part(|record| record.verification.as_ref().map(|one| one.handshakes.to_string())),
             part(|record| Some(record.retries().to_string())),
-            came_to(one),
+            outcome(one),
         ]);
     }
     let mut text = table.trim_fmt();
@@ -141,16 +143,16 @@ fn targets(targets: &[TargetReport]) -> String {
     text
 }
 
-fn came_to(one: &TargetReport) -> String {
-    let came = one.came_to();
-    let style = match came {
-        CameTo::Moved => GOOD,
-        CameTo::Failed | CameTo::NotPutBack => BAD,
-        CameTo::PutBack | CameTo::Drifted | CameTo::Gone => WARN,
-        CameTo::NotBegun => SOFT,
+fn outcome(one: &TargetReport) -> String {
+    let outcome = one.outcome();
+    let style = match outcome {
+        TargetOutcome::Moved => GOOD,
+        TargetOutcome::Failed | TargetOutcome::NotPutBack => BAD,
+        TargetOutcome::PutBack | TargetOutcome::Drifted | TargetOutcome::Gone => WARN,
+        TargetOutcome::NotBegun => SOFT,
     };
     let errors: Vec<&str> =
         one.moves().filter_map(|record| Some(record.failure.as_ref()?.error.as_str())).collect();
     let errors = if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) };
-    styled(style, format!("{}{errors}", came.words()))
+    styled(style, format!("{}{errors}", outcome.words()))
 }

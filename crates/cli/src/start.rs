@@ -2,12 +2,12 @@
 
 use rotation_aws::error::ErrorKind;
 use rotation_aws::step_functions::{self, Execution};
+use rotation_core::ids::execution_arn;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::account;
 use crate::args::{Global, Start};
-use crate::execution;
 use crate::failure::Failure;
 use crate::output::{self, GOOD, WARN, moment, styled};
 use crate::{plan, watch};
@@ -39,7 +39,7 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     let name = args.name.clone().unwrap_or_else(|| name_of(&args.request.source));
     output::confirm(global, &format!("\nThe rotation {name} is started with {input}"))?;
     let machine = &context.settings.state_machine_arn;
-    let arn = execution::arn(machine, &name);
+    let arn = execution_arn(machine, &name);
     // Step Functions answers the same whether it starts an execution or one of this name and input runs already.
     // Who may start one and not look is not told which.
     let before = match step_functions::find(context.aws.states(), &arn).await {

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use rotation_core::ending::CertificateSummary;
+use rotation_core::failure::Failure;
+use rotation_core::ids::Serves;
 use rotation_core::ids::{TargetId, TargetKind};
-use rotation_core::plan::Serves;
-use rotation_core::report::{
-    Certificate, Certificates, Planned, Report, Rotation, TargetReport, page, risk,
-};
+use rotation_core::report::{Certificates, Planned, Report, Rotation, TargetReport, page, risk};
 use rotation_core::target::record::{
-    Deployment, DeploymentStatus, Failure, Record, Update, UpdateStatus, Verification,
-    VerificationStatus, Way,
+    Deployment, DeploymentStatus, Direction, Record, Update, UpdateStatus, Verification,
+    VerificationStatus,
 };
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn main() {
     let count: i64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(25);
     let targets: Vec<TargetReport> = (0..count).map(target).collect();
     let ended_at = at(count * 4 + 30);
-    let certificate = |name: &str, days: i64| Certificate {
+    let certificate = |name: &str, days: i64| CertificateSummary {
         id: Some(format!("arn:aws:acm:us-east-1:111122223333:certificate/{name}")),
         fingerprint: Some(format!("sha256:{}", "5e".repeat(32))),
         not_after: Some(at(days * 24 * 60)),
@@ -29,8 +29,10 @@ fn main() {
     let report = Report {
         succeeded: false,
         output: None,
-        error: Some("RotationIncomplete".into()),
-        cause: Some("Some targets failed, and one could not be put back.".into()),
+        failure: Some(Failure {
+            error: "RotationIncomplete".into(),
+            cause: "Some targets failed, and one could not be put back.".into(),
+        }),
         rotation: Rotation {
             name: "www-2026-11".into(),
             id: "arn:aws:states:us-east-1:111122223333:execution:rotation:www-2026-11".into(),
@@ -69,10 +71,10 @@ fn at(minute: i64) -> Timestamp {
 fn target(n: i64) -> TargetReport {
     let id = TargetId { kind: TargetKind::Distribution, id: format!("E{n:013}") };
     let begun = 1 + n * 4;
-    let record = |way: Way, since: i64, failure: Option<(&str, &str)>| Record {
+    let record = |direction: Direction, since: i64, failure: Option<(&str, &str)>| Record {
         target: id.clone(),
-        way,
-        round: u64::from(way == Way::Back),
+        direction,
+        round: u64::from(direction == Direction::Back),
         from: "old".into(),
         to: "new".into(),
         update: Some(Update {
@@ -97,7 +99,7 @@ fn target(n: i64) -> TargetReport {
         failure: failure.map(|(error, cause)| Failure { error: error.into(), cause: cause.into() }),
         at: at(since + 5),
     };
-    let forward = |failure| Some(record(Way::Forward, begun, failure));
+    let forward = |failure| Some(record(Direction::Forward, begun, failure));
     let wrong = Some(("WrongCertificateServed", "www.example.com was served another certificate"));
     let with = |status| {
         let update = Some(Update { status, since: at(begun), retries: 0 });
@@ -105,16 +107,16 @@ fn target(n: i64) -> TargetReport {
             update,
             deployment: None,
             verification: None,
-            ..record(Way::Forward, begun, None)
+            ..record(Direction::Forward, begun, None)
         })
     };
     let (forward, back, serves) = match n % 12 {
         1 => (forward(wrong), None, Some(Serves::New)),
-        2 => (forward(wrong), Some(record(Way::Back, begun + 15, None)), Some(Serves::Old)),
-        3 => (forward(None), Some(record(Way::Back, begun + 15, None)), Some(Serves::Old)),
+        2 => (forward(wrong), Some(record(Direction::Back, begun + 15, None)), Some(Serves::Old)),
+        3 => (forward(None), Some(record(Direction::Back, begun + 15, None)), Some(Serves::Old)),
         4 => (
             forward(None),
-            Some(record(Way::Back, begun + 15, Some(("Refused", "AccessDenied: no")))),
+            Some(record(Direction::Back, begun + 15, Some(("Refused", "AccessDenied: no")))),
             Some(Serves::New),
         ),
         5 => (with(UpdateStatus::Drifted), None, Some(Serves::Other)),

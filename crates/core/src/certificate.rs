@@ -1,20 +1,19 @@
 //! One X.509 certificate: the fields that decide a rotation, read once.
 
 pub mod bundle;
+mod fingerprint;
 pub mod fitness;
 mod key;
 mod trust;
 
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use key::PrivateKey;
 pub use trust::{RootsError, TrustError, TrustRoots};
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use pem::{EncodeConfig, LineEnding, Pem};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -22,75 +21,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
-/// A name of X.509 as a message may have it: an authority may put anything into one, a line break too, and
-/// any amount of it.
-fn shown(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
-    plain.take(200).collect()
-}
-
-/// The SHA-256 digest of a certificate's DER, written `sha256:` and 64 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    /// The fingerprint of a certificate given as DER, for instance one that a handshake showed.
-    pub fn of(der: &[u8]) -> Self {
-        Self(Sha256::digest(der).into())
-    }
-
-    /// The first twelve digits: enough for names that tell a few things apart.
-    pub(crate) fn short(self) -> String {
-        self.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<Fingerprint> for String {
-    fn from(fingerprint: Fingerprint) -> Self {
-        fingerprint.to_string()
-    }
-}
-
-impl TryFrom<String> for Fingerprint {
-    type Error = FingerprintError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = FingerprintError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("sha256:").ok_or(FingerprintError)?.as_bytes();
-        let is_lower_hex = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-        if digits.len() != 64 || !digits.iter().all(is_lower_hex) {
-            return Err(FingerprintError);
-        }
-        let value = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
-        Ok(Self(std::array::from_fn(|i| value(digits[2 * i]) << 4 | value(digits[2 * i + 1]))))
-    }
-}
-
-/// A text is not a [`Fingerprint`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a fingerprint is \"sha256:\" and 64 lower-case hex digits")]
-pub struct FingerprintError;
+use crate::redact;
 
 /// The kind and size of a certificate's public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,8 +190,8 @@ impl Certificate {
             not_before: timestamp(x509.validity().not_before.timestamp()),
             not_after: timestamp(x509.validity().not_after.timestamp()),
             serial: serial(x509.raw_serial()),
-            subject: shown(&x509.subject().to_string()),
-            issuer: shown(&x509.issuer().to_string()),
+            subject: redact::name(&x509.subject().to_string()),
+            issuer: redact::name(&x509.issuer().to_string()),
             subject_der: x509.subject().as_raw().to_vec(),
             issuer_der: x509.issuer().as_raw().to_vec(),
             subject_key_id,

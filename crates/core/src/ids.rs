@@ -104,3 +104,32 @@ impl fmt::Display for TargetId {
         }
     }
 }
+
+/// Which of the two certificates something serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Serves {
+    /// The old certificate.
+    Old,
+    /// The new certificate.
+    New,
+    /// A third one, or CloudFront's own.
+    Other,
+}
+
+impl TargetId {
+    /// A distribution.
+    pub fn distribution(id: &str) -> Self {
+        Self { kind: TargetKind::Distribution, id: id.to_owned() }
+    }
+
+    /// A distribution tenant.
+    pub fn tenant(id: &str) -> Self {
+        Self { kind: TargetKind::Tenant, id: id.to_owned() }
+    }
+}
+
+/// The ARN of the execution of this name, of the state machine with this ARN.
+pub fn execution_arn(state_machine_arn: &str, name: &str) -> String {
+    format!("{}:{name}", state_machine_arn.replacen(":stateMachine:", ":execution:", 1))
+}

@@ -6,10 +6,12 @@
 pub mod automation;
 pub mod certificate;
 pub mod ending;
+pub mod failure;
 pub mod finding;
 pub mod ids;
 pub mod metrics;
 pub mod plan;
+mod redact;
 pub mod report;
 pub mod request;
 pub mod target;

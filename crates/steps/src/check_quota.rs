@@ -19,7 +19,7 @@ use crate::Context;
 use crate::account::fleet;
 use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
-use crate::payload::{Execution, Plan};
+use rotation_core::plan::state::{Execution, Plan};
 
 /// The state after the plan, and each time the state machine comes back from waiting.
 #[derive(Debug, Deserialize)]
@@ -128,7 +128,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let mut status = Status::Sufficient;
     let mut quotas = Vec::new();
     let mut findings: Vec<Finding> = Vec::new();
-    for one in look(&mut desk, &plan).await? {
+    for one in read_uses(&mut desk, &plan).await? {
         let Use { quota, used, limit, origin } = &one;
         let whence = match origin {
             Origin::Applied => "",
@@ -224,10 +224,10 @@ async fn increased(
 /// # Errors
 /// What AWS answers.
 pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
-    look(&mut Desk::new(context, false), plan).await
+    read_uses(&mut Desk::new(context, false), plan).await
 }
 
-async fn look(desk: &mut Desk<'_>, plan: &Plan) -> Result<Vec<Use>, StepError> {
+async fn read_uses(desk: &mut Desk<'_>, plan: &Plan) -> Result<Vec<Use>, StepError> {
     let context = desk.context;
     let aws = &context.aws;
     let mut uses = Vec::new();

@@ -2,19 +2,20 @@
 //!
 //! ACM's import has no idempotency token, so each attempt first looks for what an earlier one left.
 
-use rotation_aws::store::acm::ImportError;
-use rotation_aws::store::{self, acm, iam};
+use rotation_aws::store::{self, ImportError, acm, iam};
 use rotation_core::certificate::bundle::Bundle;
-use rotation_core::finding::{Ending, Finding};
+use rotation_core::failure::Ending;
+use rotation_core::finding::Finding;
 use rotation_core::ids::{CertificateId, Store};
 use rotation_core::request::source_ref;
 use rotation_core::request::tags::{self, Tag};
 use serde::Deserialize;
 
 use crate::Context;
-use crate::account::source;
+use crate::account::old_certificate;
+use crate::account::source::{self, Content};
 use crate::lambda::error::StepError;
-use crate::payload::{Imported, Plan, old_id};
+use rotation_core::plan::state::{Imported, Plan};
 
 /// The state after the quota was found sufficient.
 #[derive(Debug, Deserialize)]
@@ -35,7 +36,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
     }
     let aws = &context.aws;
     let bundle = planned_bundle(context, &plan).await?;
-    let old = old_id(&plan)?;
+    let old = old_certificate(&plan)?;
     if let Some(id) = store::copies(aws, plan.store, &bundle.leaf).await?.into_iter().next() {
         tracing::info!(%id, "import-certificate: an earlier attempt got through");
         return Ok(Imported { id, imported: true });
@@ -55,9 +56,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
 async fn planned_bundle(context: &Context, plan: &Plan) -> Result<Bundle, StepError> {
     let source_ref = source_ref(&plan.source)
         .map_err(|(problem, _)| StepError::Internal(format!("the plan's source {problem}")))?;
-    let bundle = source::bundle(&context.aws, &source_ref, &plan.source)
-        .await?
-        .map_err(|finding| StepError::found(&[finding]))?;
+    let bundle = match source::content(&context.aws, &source_ref, &plan.source).await? {
+        Content::Bundle(bundle) => *bundle,
+        Content::Unusable(finding) => return Err(StepError::found(&[finding])),
+    };
     if bundle.leaf.fingerprint().to_string() != plan.new_certificate.fingerprint {
         return Err(StepError::found(&[Finding::new(
             Ending::CertificateInvalid,

@@ -4,7 +4,6 @@
 
 pub mod account;
 pub mod lambda;
-pub mod payload;
 
 pub mod check_quota;
 pub mod delete_certificate;

@@ -3,42 +3,39 @@
 //! Every finding is collected before the rotation is refused, so that one look tells all there is to
 //! mend.
 
-use std::collections::BTreeMap;
+mod members;
+mod old_certificate;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::SignedDuration;
-use rotation_aws::cloudfront::{
-    DistributionFacts, Status, TenantFacts, continuous_deployment_policies,
-    continuous_deployment_policy_of,
-};
 use rotation_aws::s3;
 use rotation_aws::store::{self, Stored};
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::fitness::{self, OldCertificate as Outlived};
-use rotation_core::finding::{Ending, Finding, listed};
-use rotation_core::ids::{CertificateId, Store};
+use rotation_core::failure::Ending;
+use rotation_core::finding::{Finding, listed};
+use rotation_core::ids::{CertificateId, Serves, Store};
 use rotation_core::metrics::Unit;
-use rotation_core::plan::rights;
-use rotation_core::plan::{MAX_LANES, Member, Outcome, Serves, outcome, targets, waves};
-use rotation_core::request::tags;
+use rotation_core::plan::state::{
+    Execution, Folder, NewCertificate, OldCertificate, Plan, PlanRecord, PlannedTarget, TargetList,
+};
+use rotation_core::plan::{MAX_LANES, Member, Outcome, outcome, rights, targets, waves};
 use rotation_core::request::{self, OnFailure, Request};
-use rotation_core::target;
+use rotation_core::target::polling;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Context;
 use crate::account::claim::claim;
-use crate::account::fleet::{
-    Fleet, distribution, list, look, serves, tenant, tenant_serves, tenants_of,
-};
+use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::reading::Reading;
-use crate::account::source;
+use crate::account::source::{self, Content};
 use crate::lambda::error::StepError;
-use crate::payload::{
-    Execution, Folder, NewCertificate, OldCertificate, Plan, PlanRecord, Target, TargetList,
-};
 
-/// How many distributions are asked, and lanes written, side by side.
+use members::members;
+use old_certificate::{Old, find_old};
+
+/// How many lanes are written side by side.
 const SIDE_BY_SIDE: usize = 8;
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
@@ -66,7 +63,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
 }
 
 /// A plan and what it was made of.
-pub struct Look {
+pub struct Assessment {
     /// What the state machine would be given.
     pub plan: Plan,
     /// What is to be moved, or was moved already.
@@ -81,26 +78,26 @@ pub struct Look {
 ///
 /// # Errors
 /// Those of [`step`], but for `AlreadyRunning`, and for findings about the new certificate and the targets,
-/// which are in the [`Look`].
-pub async fn rehearse(context: &Context, input: &Input) -> Result<Look, StepError> {
+/// which are in the [`Assessment`].
+pub async fn rehearse(context: &Context, input: &Input) -> Result<Assessment, StepError> {
     let folder = Folder::of(&context.settings.bucket, &input.execution);
-    look_at(&Reading::new(context), input, folder, false).await
+    assess(&Reading::new(context), input, folder, false).await
 }
 
 async fn plan(context: &Context, input: Input) -> Result<Plan, StepError> {
     let folder = Folder::of(&context.settings.bucket, &input.execution);
     let reading = Reading::resume(context, &folder, "plan").await?;
-    let planned = look_and_write(&reading, &input, folder).await;
+    let planned = assess_and_record(&reading, &input, folder).await;
     reading.end(planned).await
 }
 
-async fn look_and_write(
+async fn assess_and_record(
     reading: &Reading<'_>,
     input: &Input,
     folder: Folder,
 ) -> Result<Plan, StepError> {
     let context = reading.context();
-    let Look { plan, targets, findings, .. } = look_at(reading, input, folder, true).await?;
+    let Assessment { plan, targets, findings, .. } = assess(reading, input, folder, true).await?;
     reading.on_time()?;
     // An earlier rotation that has done everything leaves nothing to take in turn.
     if plan.old_certificate.id.is_some() {
@@ -113,81 +110,149 @@ async fn look_and_write(
     if findings.is_empty() { Ok(plan) } else { Err(StepError::found(&findings)) }
 }
 
-async fn look_at(
+async fn assess(
     reading: &Reading<'_>,
     input: &Input,
     folder: Folder,
     claims: bool,
-) -> Result<Look, StepError> {
+) -> Result<Assessment, StepError> {
     let context = reading.context();
     let request = request::parse(&input.request).map_err(|findings| StepError::found(&findings))?;
-
-    let bundle = source::bundle(&context.aws, &request.source_ref, &request.source).await?;
-    let old = match &bundle {
-        Ok(bundle) => find_old(reading, &request, Some(bundle)).await?,
-        Err(_) => find_old(reading, &request, None).await?,
-    };
-    let (bundle, old) = match (bundle, old) {
-        (Ok(bundle), Old::Found(old)) => (bundle, *old),
-        (Ok(bundle), Old::Replaced { store, given, by }) => {
-            let plan = nothing_left(&request, context, folder, &bundle, store, given, by);
-            let names = bundle.leaf.dns_names().to_vec();
-            return Ok(Look { plan, targets: Vec::new(), names, findings: Vec::new() });
+    let (bundle, old) = both_certificates(reading, &request).await?;
+    let names = bundle.leaf.dns_names().to_vec();
+    let old = match old {
+        Old::Found(old) => *old,
+        Old::Replaced { store, given, by } => {
+            let plan = nothing_left(context, folder, &request, &bundle, store, given, by);
+            return Ok(Assessment { plan, targets: Vec::new(), names, findings: Vec::new() });
         }
-        (Ok(_), Old::Missing(finding)) | (Err(finding), Old::Found(_) | Old::Replaced { .. }) => {
-            return Err(StepError::found(&[finding]));
-        }
-        (Err(unreadable), Old::Missing(missing)) => {
-            return Err(StepError::found(&[unreadable, missing]));
-        }
+        Old::Missing(finding) => return Err(StepError::found(&[finding])),
     };
     // A dry run changes nothing that another rotation could mind.
     if claims && !request.dry_run {
         claim(context, &input.execution, &old.id).await?;
     }
-    let Examined { store, new, members, planned, findings } =
-        examine(reading, &request, &old, &bundle).await?;
-    let waves = waves(&planned, request.concurrency);
+    let examined = examine(reading, &request, &old, &bundle).await?;
+    let plan = planned(context, folder, &request, &bundle, &old, &examined);
+    let Examined { planned: targets, findings, .. } = examined;
+    Ok(Assessment { plan, targets, names, findings })
+}
 
-    let plan = Plan {
-        outcome: outcome(&members, &planned, new.is_some(), request.delete_old, request.dry_run),
-        source: request.source.clone(),
-        store,
+/// The new certificate in its source, and the old one as it was found; or why the source cannot be used.
+async fn both_certificates(
+    reading: &Reading<'_>,
+    request: &Request,
+) -> Result<(Box<Bundle>, Old), StepError> {
+    let aws = &reading.context().aws;
+    match source::content(aws, &request.source_ref, &request.source).await? {
+        Content::Bundle(bundle) => {
+            let old = find_old(reading, request, Some(&bundle)).await?;
+            Ok((bundle, old))
+        }
+        Content::Unusable(unreadable) => match find_old(reading, request, None).await? {
+            Old::Missing(missing) => Err(StepError::found(&[unreadable, missing])),
+            _ => Err(StepError::found(&[unreadable])),
+        },
+    }
+}
+
+/// The plan of a rotation.
+fn planned(
+    context: &Context,
+    folder: Folder,
+    request: &Request,
+    bundle: &Bundle,
+    old: &Stored,
+    examined: &Examined,
+) -> Plan {
+    let Examined { store, new, members, planned, .. } = examined;
+    let to_move = || planned.iter().filter(|member| member.serves == Serves::Old);
+    let waves = waves(planned, request.concurrency);
+    let keys = |(wave, lanes): (usize, &Vec<_>)| {
+        let key = |lane| folder.key(&format!("waves/{wave}/{lane}.json"));
+        (0..lanes.len()).map(key).collect()
+    };
+    let targets = TargetList {
+        key: folder.key("targets.json"),
+        waves: waves.iter().enumerate().map(keys).collect(),
+        total: planned.len(),
+        to_move: to_move().count(),
+        dedicated_ip: to_move().filter(|member| member.dedicated_ip).count(),
+    };
+    Plan {
+        outcome: outcome(members, planned, new.is_some(), request.delete_old, request.dry_run),
         old_certificate: OldCertificate {
             given: old.id.id().to_owned(),
             fingerprint: Some(old.certificate.fingerprint().to_string()),
             not_after: Some(old.certificate.not_after()),
-            id: Some(old.id),
+            id: Some(old.id.clone()),
         },
-        new_certificate: planned_new(new, &bundle),
+        targets,
+        retain_seconds: request.retain_old_days * SECONDS_A_DAY,
+        notes: notes(planned, &old.in_use_by, request),
+        ..plan_of(context, folder, request, bundle, *store, new.clone())
+    }
+}
+
+/// The plan when an earlier rotation has done everything.
+fn nothing_left(
+    context: &Context,
+    folder: Folder,
+    request: &Request,
+    bundle: &Bundle,
+    store: Store,
+    given: String,
+    by: CertificateId,
+) -> Plan {
+    let old = OldCertificate { id: None, given, fingerprint: None, not_after: None };
+    Plan {
+        old_certificate: old,
+        notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
+        ..plan_of(context, folder, request, bundle, store, Some(by))
+    }
+}
+
+/// What is the same in every plan of this request; it has no targets, and nothing to do.
+fn plan_of(
+    context: &Context,
+    folder: Folder,
+    request: &Request,
+    bundle: &Bundle,
+    store: Store,
+    new: Option<CertificateId>,
+) -> Plan {
+    let deadline = SignedDuration::from_mins(context.settings.deployment_deadline_minutes);
+    Plan {
+        outcome: Outcome::NothingToDo,
+        source: request.source.clone(),
+        store,
+        old_certificate: OldCertificate {
+            id: None,
+            given: String::new(),
+            fingerprint: None,
+            not_after: None,
+        },
+        new_certificate: NewCertificate {
+            id: new,
+            fingerprint: bundle.leaf.fingerprint().to_string(),
+            not_after: bundle.leaf.not_after(),
+        },
         targets: TargetList {
             key: folder.key("targets.json"),
-            waves: waves
-                .iter()
-                .enumerate()
-                .map(|(wave, lanes)| {
-                    let key = |lane| folder.key(&format!("waves/{wave}/{lane}.json"));
-                    (0..lanes.len()).map(key).collect()
-                })
-                .collect(),
-            total: planned.len(),
-            to_move: planned.iter().filter(|member| member.serves == Serves::Old).count(),
-            dedicated_ip: planned
-                .iter()
-                .filter(|member| member.dedicated_ip && member.serves == Serves::Old)
-                .count(),
+            waves: Vec::new(),
+            total: 0,
+            to_move: 0,
+            dedicated_ip: 0,
         },
         delete_old: request.delete_old,
-        retain_seconds: request.retain_old_days * SECONDS_A_DAY,
-        poll_seconds: poll_seconds(context),
+        retain_seconds: 0,
+        poll_seconds: polling::poll_seconds(context.settings.poll_seconds, deadline),
         concurrency: request.concurrency,
         verify_viewers: request.verify_viewers,
         roll_back: request.on_failure == OnFailure::Rollback,
-        notes: notes(&planned, &old.in_use_by, &request),
+        notes: Vec::new(),
         folder,
-    };
-    let names = bundle.leaf.dns_names().to_vec();
-    Ok(Look { plan, targets: planned, names, findings })
+    }
 }
 
 /// What putting a certificate in the place of the old one would mean.
@@ -217,7 +282,7 @@ pub(crate) async fn examine(
     let store = request.store.unwrap_or(old.id.store());
     let copies = store::copies(&context.aws, store, &bundle.leaf).await?;
     let certificates: Vec<&CertificateId> = std::iter::once(&old.id).chain(&copies).collect();
-    let fleet = look(reading, &certificates).await?;
+    let fleet = list_fleet(reading, &certificates).await?;
     let new = most_served(&fleet, copies);
     let members = members(reading, &fleet, &old.id, new.as_ref()).await?;
 
@@ -226,157 +291,12 @@ pub(crate) async fn examine(
         not_after: old.certificate.not_after(),
     };
     let now = (context.now)();
+    let roots = &context.settings.trust_roots().map_err(StepError::Internal)?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
-    findings.extend(fitness::check(bundle, &outlived, store, &context.trust_roots()?, now));
+    findings.extend(fitness::check(bundle, &outlived, store, roots, now));
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
     Ok(Examined { store, new, members, planned: chosen.planned, findings })
-}
-
-/// What became of the search for the old certificate.
-enum Old {
-    Found(Box<Stored>),
-    /// An earlier rotation has put the certificate `by` in its place and deleted it.
-    Replaced {
-        store: Store,
-        given: String,
-        by: CertificateId,
-    },
-    Missing(Finding),
-}
-
-async fn find_old(
-    reading: &Reading<'_>,
-    request: &Request,
-    bundle: Option<&Bundle>,
-) -> Result<Old, StepError> {
-    let aws = &reading.context().aws;
-    let Some(old) = &request.old else {
-        return find_managed(reading, request, bundle).await;
-    };
-    if let Some(found) = store::find(aws, old).await? {
-        return Ok(Old::Found(Box::new(found)));
-    }
-    if let Some(bundle) = bundle {
-        for store in [Store::Acm, Store::Iam] {
-            for by in store::copies(aws, store, &bundle.leaf).await? {
-                let tags = store::describe(aws, &by).await?.map(|found| found.tags);
-                if tags.is_some_and(|tags| tags::replaces(&tags, old.as_str())) {
-                    return Ok(Old::Replaced { store, given: old.as_str().to_owned(), by });
-                }
-            }
-        }
-    }
-    Ok(Old::Missing(Finding::new(
-        Ending::CertificateNotFound,
-        format!("oldCertificate {}", old.as_str()),
-        "is in neither store of this account",
-        "look up its ARN or id in ACM (us-east-1) or with iam list-server-certificates",
-    )))
-}
-
-/// The certificate whose tag names this source; of several, the one that is served.
-async fn find_managed(
-    reading: &Reading<'_>,
-    request: &Request,
-    bundle: Option<&Bundle>,
-) -> Result<Old, StepError> {
-    let new = bundle.map(|bundle| bundle.leaf.fingerprint());
-    let (current, mut older): (Vec<Stored>, Vec<Stored>) =
-        store::managed(&reading.context().aws, |source| source == request.source)
-            .await?
-            .into_iter()
-            .partition(|stored| Some(stored.certificate.fingerprint()) == new);
-    if older.len() > 1 {
-        let ids: Vec<&CertificateId> = older.iter().map(|stored| &stored.id).collect();
-        let fleet = look(reading, &ids).await?;
-        let served: Vec<bool> = ids.iter().map(|id| !fleet.targets_of(id).is_empty()).collect();
-        if served.iter().filter(|served| **served).count() == 1 {
-            let mut served = served.into_iter();
-            older.retain(|_| served.next().unwrap_or(false));
-        }
-    }
-    match (older.len(), current.into_iter().next()) {
-        (1, _) => Ok(older
-            .pop()
-            .map_or_else(|| Old::Missing(no_managed(request)), |one| Old::Found(Box::new(one)))),
-        (0, Some(stored)) => Ok(Old::Replaced {
-            store: stored.id.store(),
-            given: tags::replaced(&stored.tags).as_ref().unwrap_or(&stored.id).id().to_owned(),
-            by: stored.id,
-        }),
-        (0, None) => Ok(Old::Missing(no_managed(request))),
-        (_, _) => {
-            let ids: Vec<&str> = older.iter().map(|stored| stored.id.id()).collect();
-            Ok(Old::Missing(Finding::new(
-                Ending::RequestInvalid,
-                "field oldCertificate",
-                format!(
-                    "is missing, and more than one certificate is tagged {} = {}: {}",
-                    tags::SOURCE,
-                    request.source,
-                    listed(&ids)
-                ),
-                "name the one to replace in oldCertificate, or delete those that nothing uses",
-            )))
-        }
-    }
-}
-
-fn no_managed(request: &Request) -> Finding {
-    Finding::new(
-        Ending::CertificateNotFound,
-        "field oldCertificate",
-        format!("is missing, and no certificate is tagged {} = {}", tags::SOURCE, request.source),
-        "name the certificate to replace in oldCertificate, or tag it",
-    )
-}
-
-/// The plan when an earlier rotation has done everything.
-fn nothing_left(
-    request: &Request,
-    context: &Context,
-    folder: Folder,
-    bundle: &Bundle,
-    store: Store,
-    given: String,
-    by: CertificateId,
-) -> Plan {
-    Plan {
-        outcome: Outcome::NothingToDo,
-        source: request.source.clone(),
-        store,
-        old_certificate: OldCertificate { id: None, given, fingerprint: None, not_after: None },
-        new_certificate: planned_new(Some(by), bundle),
-        targets: TargetList {
-            key: folder.key("targets.json"),
-            waves: Vec::new(),
-            total: 0,
-            to_move: 0,
-            dedicated_ip: 0,
-        },
-        delete_old: request.delete_old,
-        retain_seconds: 0,
-        poll_seconds: poll_seconds(context),
-        concurrency: request.concurrency,
-        verify_viewers: request.verify_viewers,
-        roll_back: request.on_failure == OnFailure::Rollback,
-        notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
-        folder,
-    }
-}
-
-fn planned_new(id: Option<CertificateId>, bundle: &Bundle) -> NewCertificate {
-    NewCertificate {
-        id,
-        fingerprint: bundle.leaf.fingerprint().to_string(),
-        not_after: bundle.leaf.not_after(),
-    }
-}
-
-fn poll_seconds(context: &Context) -> u64 {
-    let deadline = SignedDuration::from_mins(context.settings.deployment_deadline_minutes);
-    target::poll_seconds(context.settings.poll_seconds, deadline)
 }
 
 /// CloudFront in China takes certificates from IAM only ("Amazon CloudFront in China").
@@ -396,84 +316,6 @@ fn most_served(fleet: &Fleet, copies: Vec<CertificateId>) -> Option<CertificateI
     let served = |id: &CertificateId| fleet.targets_of(id).len();
     // The first of equals: copies come with our own imports first.
     copies.into_iter().rev().max_by_key(served)
-}
-
-/// Everything in CloudFront as the plan sees it. Distributions that serve another certificate are
-/// there too, since the request may name them.
-async fn members(
-    reading: &Reading<'_>,
-    fleet: &Fleet,
-    old: &CertificateId,
-    new: Option<&CertificateId>,
-) -> Result<Vec<Member>, StepError> {
-    let client = reading.context().aws.cloudfront();
-    // A policy id is in the configuration, not in the list; most accounts have no policy at all.
-    let any_policy = !list(reading, "policies", async |marker| {
-        continuous_deployment_policies(client, marker).await
-    })
-    .await?
-    .is_empty();
-    let members = fleet.distributions.iter().map(async |facts| {
-        let serves = serves(facts.certificate.as_ref(), old, new);
-        let mut member = distribution_member(facts, serves);
-        if serves == Serves::Old {
-            let id = facts.id.as_str();
-            if any_policy {
-                let policy = continuous_deployment_policy_of(client, id);
-                let question = format!("policy of {id}");
-                member.continuous_deployment_policy = reading.ask(question, policy).await?;
-            }
-            if facts.tenant_only {
-                let tenants = tenants_of(reading, id).await?.into_iter();
-                let without_own = tenants.filter(|tenant| tenant.certificate_arn.is_none());
-                member.names.extend(without_own.flat_map(|tenant| tenant.domains));
-            }
-        }
-        Ok::<_, StepError>(member)
-    });
-    let mut members: Vec<Member> =
-        stream::iter(members).buffered(SIDE_BY_SIDE).try_collect().await?;
-    let templates: BTreeMap<&str, &DistributionFacts> =
-        fleet.distributions.iter().map(|facts| (facts.id.as_str(), facts)).collect();
-    for facts in &fleet.tenants {
-        let template = templates.get(facts.distribution_id.as_str()).copied();
-        members.push(tenant_member(facts, template, tenant_serves(facts, old, new)));
-    }
-    Ok(members)
-}
-
-fn distribution_member(facts: &DistributionFacts, serves: Serves) -> Member {
-    Member {
-        target: distribution(&facts.id),
-        serves,
-        deployed: facts.status == Status::Deployed,
-        names: facts.aliases.clone(),
-        http_version: facts.http_version.clone(),
-        staging: facts.staging,
-        multi_tenant: facts.tenant_only,
-        continuous_deployment_policy: None,
-        dedicated_ip: facts.ssl_support_method.as_deref() == Some("vip"),
-        associations: facts.associations.clone(),
-    }
-}
-
-fn tenant_member(
-    facts: &TenantFacts,
-    template: Option<&DistributionFacts>,
-    serves: Serves,
-) -> Member {
-    Member {
-        target: tenant(&facts.id),
-        serves,
-        deployed: facts.status == Status::Deployed,
-        names: facts.domains.clone(),
-        http_version: template.map(|template| template.http_version.clone()).unwrap_or_default(),
-        staging: false,
-        multi_tenant: true,
-        continuous_deployment_policy: None,
-        dedicated_ip: false,
-        associations: facts.associations.clone(),
-    }
 }
 
 /// What does not stand in the way, and is better known beforehand.
@@ -512,9 +354,9 @@ async fn write(
     waves: &[Vec<Vec<&Member>>],
 ) -> Result<(), StepError> {
     let put = async |(key, members): (&str, Vec<&Member>)| {
-        let targets: Vec<Target> = members
+        let targets: Vec<PlannedTarget> = members
             .into_iter()
-            .map(|member| Target { target: member.target.clone(), serves: member.serves })
+            .map(|member| PlannedTarget { id: member.target.clone(), serves: member.serves })
             .collect();
         s3::put_json(context.aws.s3(), &plan.folder.bucket, key, &targets).await
     };

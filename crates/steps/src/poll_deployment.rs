@@ -3,21 +3,21 @@
 use jiff::SignedDuration;
 use rotation_aws::cloudfront::{self, Reach};
 use rotation_core::ids::CertificateId;
-use rotation_core::target;
+use rotation_core::target::polling;
 use rotation_core::target::record::{Deployment, DeploymentStatus as Status, Update};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::account::fleet::serves;
 use crate::lambda::error::StepError;
-use crate::payload::Target;
+use rotation_core::plan::state::PlannedTarget;
 
 /// A target after `update-distribution`, and after the look before this one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     /// Which target.
-    pub target: Target,
+    pub target: PlannedTarget,
     /// The certificate it was moved from.
     pub from: CertificateId,
     /// The certificate it was moved to.
@@ -49,23 +49,30 @@ pub struct Output {
 /// # Errors
 /// `DeploymentStalled` past the deadline, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
-    let Input { target: Target { target, .. }, from, to, poll_seconds, update, deployment } = input;
+    let Input {
+        target: PlannedTarget { id: target, .. },
+        from,
+        to,
+        poll_seconds,
+        update,
+        deployment,
+    } = input;
     let minutes = context.settings.deployment_deadline_minutes;
     let at = (context.now)();
     let seen = cloudfront::status(context.aws.cloudfront(), &target).await?;
     let status = match &seen {
         None => Status::Gone,
-        Some(seen) => match target::deployment(
+        Some(seen) => match polling::deployment(
             seen.status == cloudfront::Status::Deployed,
             serves(seen.certificate.as_ref(), &from, Some(&to)),
             update.since,
             at,
             SignedDuration::from_mins(minutes),
         ) {
-            target::Deployment::InProgress => Status::InProgress,
-            target::Deployment::Deployed => Status::Deployed,
-            target::Deployment::Drifted => Status::Drifted,
-            target::Deployment::Stalled => {
+            polling::Deployment::InProgress => Status::InProgress,
+            polling::Deployment::Deployed => Status::Deployed,
+            polling::Deployment::Drifted => Status::Drifted,
+            polling::Deployment::Stalled => {
                 return Err(StepError::DeploymentStalled { target, minutes });
             }
         },
@@ -75,7 +82,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let looks = looks + 1;
     Ok(Output {
         deployment: Deployment { status, at, looks, retries },
-        wait_seconds: target::wait_seconds(poll_seconds, looks),
+        wait_seconds: polling::wait_seconds(poll_seconds, looks),
         reach: seen.filter(|_| status == Status::Deployed).map(|seen| seen.reach),
     })
 }

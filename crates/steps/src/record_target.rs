@@ -2,27 +2,27 @@
 //! `update-distribution` begins no target while there is one.
 
 use rotation_aws::s3;
-use rotation_core::ending::Halt;
+use rotation_core::failure::Failure;
 use rotation_core::ids::CertificateId;
-use rotation_core::target::record::{self, Deployment, Record, Update, Verification, Way};
+use rotation_core::plan::state::{Folder, PlannedTarget, file};
+use rotation_core::target::record::{Deployment, Direction, Halt, Record, Update, Verification};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::lambda::error::StepError;
-use crate::payload::{Folder, Target, file};
-use crate::report_rotation::Failure;
 
 /// A target at the end of its way, with what its steps returned.
 #[derive(Debug, Deserialize)]
 pub struct Input {
     /// Which target.
-    pub target: Target,
+    pub target: PlannedTarget,
     /// The certificate it was moved from.
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
     /// Forward, or back.
-    pub way: Way,
+    #[serde(rename = "way")]
+    pub direction: Direction,
     /// Of a rollback.
     pub round: u64,
     /// Where the record goes.
@@ -46,22 +46,22 @@ pub struct Output {}
 /// # Errors
 /// What S3 answers.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
-    let Input { target: Target { target, .. }, from, to, way, round, folder, .. } = input;
-    let failure = input
-        .failure
-        .map(|failure| record::Failure { cause: failure.words(), error: failure.error });
-    if let Some(record::Failure { error, cause }) = &failure {
-        tracing::error!(%target, ?way, error, cause, "record-target");
+    let Input {
+        target: PlannedTarget { id: target, .. }, from, to, direction, round, folder, ..
+    } = input;
+    let failure = input.failure.map(Failure::plain);
+    if let Some(Failure { error, cause }) = &failure {
+        tracing::error!(%target, way = ?direction, error, cause, "record-target");
     }
     let (s3, bucket) = (context.aws.s3(), &folder.bucket);
-    if let (Way::Forward, Some(record::Failure { error, cause })) = (way, failure.clone()) {
-        let halt = Halt { target: target.clone(), error, cause };
+    if let (Direction::Forward, Some(failure)) = (direction, failure.clone()) {
+        let halt = Halt { target: target.clone(), failure };
         s3::put_json(s3, bucket, &format!("{}{}", folder.halts(), file(&target)), &halt).await?;
     }
-    let key = format!("{}{}", folder.records(way), file(&target));
+    let key = format!("{}{}", folder.records(direction), file(&target));
     let record = Record {
         target,
-        way,
+        direction,
         round,
         from: from.id().to_owned(),
         to: to.id().to_owned(),

@@ -10,24 +10,24 @@ use rotation_core::automation::decision::{
     Decision, Facts, Past, Replacement, days_left, decide, execution_name,
 };
 use rotation_core::automation::notice::{About, Notice, failed};
-use rotation_core::automation::trigger::{self, At, Look, Trigger};
+use rotation_core::automation::trigger::{self, At, Scope, Trigger};
+use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::finding::Finding;
-use rotation_core::ids::CertificateId;
+use rotation_core::ids::Serves;
+use rotation_core::ids::{CertificateId, execution_arn};
 use rotation_core::metrics::Unit;
-use rotation_core::plan::Serves;
 use rotation_core::request::{Request, source_ref};
 use rotation_core::request::{managed, tags};
-use rotation_core::target::record::words;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::Context;
 use crate::account::claim::is_held;
-use crate::account::fleet::{Fleet, look};
+use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::notify::notify;
 use crate::account::reading::Reading;
-use crate::account::source;
+use crate::account::source::{self, Content};
 use crate::lambda::error::StepError;
 use crate::plan_rotation::examine;
 
@@ -39,7 +39,7 @@ pub struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignored: Option<&'static str>,
     /// What was decided, certificate by certificate.
-    pub certificates: Vec<Looked>,
+    pub certificates: Vec<Evaluated>,
     /// The names of the notices that were sent.
     pub notices: Vec<String>,
 }
@@ -47,7 +47,7 @@ pub struct Output {
 /// What was decided about one certificate.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Looked {
+pub struct Evaluated {
     /// ACM ARN or IAM id.
     pub id: String,
     /// The names in it.
@@ -83,7 +83,7 @@ pub async fn handle(context: &Context, event: Value) -> Result<Output, StepError
     match trigger {
         Trigger::Nothing(why) => Ok(Output { ignored: Some(why), ..Output::default() }),
         Trigger::Failed { execution, stopped } => tell(context, &execution, &stopped).await,
-        Trigger::Look(look) => look_at(context, &look).await,
+        Trigger::Evaluate(scope) => evaluate_all(context, &scope).await,
     }
 }
 
@@ -96,8 +96,7 @@ async fn tell(context: &Context, arn: &str, stopped: &str) -> Result<Output, Ste
             return Ok(Output { ignored, ..Output::default() });
         }
     };
-    let cause = words(&execution.error, &execution.cause);
-    let notice = failed(arn, stopped, &execution.error, &cause, &execution.input);
+    let notice = failed(arn, stopped, &execution.failure(), &execution.input);
     let mut output = Output::default();
     send(context, notice, &mut output).await?;
     Ok(output)
@@ -110,9 +109,9 @@ async fn send(context: &Context, notice: Notice, output: &mut Output) -> Result<
     Ok(())
 }
 
-async fn look_at(context: &Context, wanted: &Look) -> Result<Output, StepError> {
+async fn evaluate_all(context: &Context, scope: &Scope) -> Result<Output, StepError> {
     let aws = &context.aws;
-    let stored = match &wanted.at {
+    let stored = match &scope.at {
         At::All => store::managed(aws, |_| true).await?,
         At::Source(changed) => {
             let is_it = |tag: &str| source_ref(tag).is_ok_and(|source| source.may_be(changed));
@@ -131,20 +130,20 @@ async fn look_at(context: &Context, wanted: &Look) -> Result<Output, StepError> 
         tracing::info!("no managed certificate is concerned");
     }
     let reading = Reading::new(context);
-    let fleet = look(&reading, &ids).await?;
+    let fleet = list_fleet(&reading, &ids).await?;
     let mut output = Output::default();
     let mut failure = None;
     for one in &stored {
-        match consider(&reading, wanted, one, &fleet, &mut output).await {
-            Ok(looked) => {
+        match evaluate(&reading, scope, one, &fleet, &mut output).await {
+            Ok(evaluated) => {
                 tracing::info!(
-                    certificate = looked.id,
-                    days_left = looked.days_left,
-                    decision = ?looked.decision,
-                    rotation = looked.execution,
+                    certificate = evaluated.id,
+                    days_left = evaluated.days_left,
+                    decision = ?evaluated.decision,
+                    rotation = evaluated.execution,
                     "looked at a certificate"
                 );
-                output.certificates.push(looked);
+                output.certificates.push(evaluated);
             }
             Err(error) => {
                 tracing::error!(certificate = %one.id, error = error.name(), "{error}");
@@ -152,133 +151,140 @@ async fn look_at(context: &Context, wanted: &Look) -> Result<Output, StepError> 
             }
         }
     }
-    if wanted.at == At::All && !wanted.dry_run {
+    if scope.at == At::All && !scope.dry_run {
         measure(context, &stored, &output, failure.is_none());
     }
     failure.map_or(Ok(output), Err)
 }
 
-/// Decides about one certificate, and acts.
-async fn consider(
+/// Evaluates one certificate, and acts on the decision.
+async fn evaluate(
     reading: &Reading<'_>,
-    wanted: &Look,
+    scope: &Scope,
     one: &Stored,
     fleet: &Fleet,
     output: &mut Output,
-) -> Result<Looked, StepError> {
-    let context = reading.context();
-    let now = (context.now)();
-    let schedule = &context.settings.schedule;
-    let certificate = &one.certificate;
+) -> Result<Evaluated, StepError> {
+    let (context, now) = (reading.context(), (reading.context().now)());
     let targets = fleet.targets_of(&one.id);
-    let source = tags::value(&one.tags, tags::SOURCE);
-    let mut looked = Looked {
-        id: one.id.id().to_owned(),
-        names: certificate.dns_names().to_vec(),
-        not_after: certificate.not_after(),
-        days_left: days_left(certificate, now),
-        time_of: schedule.time_of(certificate),
-        targets: targets.len(),
-        source: source.map(str::to_owned),
-        decision: Decision::NotManaged,
-        findings: Vec::new(),
-        execution: None,
-    };
-    let Some(source) = source else { return Ok(looked) };
-    let about = About {
-        id: &one.id,
-        certificate,
-        source,
-        targets: &targets,
-        moment: schedule.moment(certificate, now),
-        now,
-    };
+    let mut evaluated = Evaluated::of(context, one, targets.len());
+    let Some(source) = tags::value(&one.tags, tags::SOURCE) else { return Ok(evaluated) };
+    let moment = context.settings.schedule.moment(&one.certificate, now);
+    let certificate = &one.certificate;
+    let about = About { id: &one.id, certificate, source, targets: &targets, moment, now };
     let (input, request) = match managed::request(&one.tags, &one.id) {
         Ok(wanted) => wanted,
         Err(findings) => {
-            looked.findings = findings.iter().map(ToString::to_string).collect();
-            looked.decision =
+            evaluated.found(&findings);
+            evaluated.decision =
                 if targets.is_empty() { Decision::NotServed } else { Decision::SettingsInvalid };
-            if !targets.is_empty() && !wanted.dry_run {
+            if !targets.is_empty() && !scope.dry_run {
                 send(context, about.settings(&findings), output).await?;
             }
-            return Ok(looked);
+            return Ok(evaluated);
         }
     };
-    let found = replacement(reading, &request, one, !targets.is_empty()).await?;
-    let mut next = None;
-    let mut past = Past::None;
-    if let (Replacement::Fit, Some(bundle)) = (found.replacement, &found.bundle) {
-        let fingerprint = bundle.leaf.fingerprint();
-        let name = execution_name(&one.id, certificate, &fingerprint, request.dry_run);
-        let (attempt, before) = attempts(context, &name).await?;
-        next = Some(format!("{name}-{attempt}"));
-        past = before;
-    }
+
+    let found = read_replacement(reading, &request, one, !targets.is_empty()).await?;
+    let next = match &found.bundle {
+        Some(bundle) if found.replacement == Replacement::Fit => {
+            Some(next_attempt(context, one, bundle, &request).await?)
+        }
+        _ => None,
+    };
     let facts = Facts {
         served: !targets.is_empty(),
-        is_time: now >= looked.time_of,
-        asked: wanted.asked,
+        is_time: now >= evaluated.time_of,
+        asked: scope.asked,
         replacement: found.replacement,
         claimed: next.is_some() && is_claimed(context, one, fleet).await?,
         dry_run: request.dry_run,
-        past,
+        past: next.as_ref().map_or(Past::None, |next| next.past),
     };
-    looked.decision = decide(&facts, now);
-    if looked.decision == Decision::ReplacementUnusable {
-        looked.findings = found.findings.iter().map(ToString::to_string).collect();
-    }
-    let leaf = found.bundle.as_ref().map(|bundle| &bundle.leaf);
-    match looked.decision {
-        Decision::Start => {
-            let name = next.unwrap_or_default();
-            let machine = &context.settings.state_machine_arn;
-            // The name was free a moment ago. Whoever was faster since then, since an event came twice, has
-            // started this very execution, and Step Functions says the same to both; it says no if theirs has
-            // another input, because the tags were changed in between, or has ended.
-            if !wanted.dry_run
-                && !step_functions::start(context.aws.states(), machine, &name, &input).await?
-            {
-                looked.decision = Decision::UnderWay;
+    evaluated.decision = decide(&facts, now);
+
+    match (evaluated.decision, next) {
+        (Decision::Start, Some(next)) => {
+            if scope.dry_run || start(context, &next.name, &input).await? {
+                evaluated.execution = Some(next.name);
             } else {
-                looked.execution = Some(name);
+                evaluated.decision = Decision::UnderWay;
             }
         }
-        _ if wanted.dry_run => {}
-        Decision::ReplacementMissing if about.moment.is_some() => {
-            let other = leaf.filter(|leaf| *leaf != certificate).map(|leaf| leaf.not_after());
-            send(context, about.missing(other), output).await?;
+        (Decision::ReplacementUnusable, _) => {
+            evaluated.found(&found.findings);
+            if !scope.dry_run {
+                send(context, about.unusable(found.leaf(), &found.findings), output).await?;
+            }
         }
-        Decision::ReplacementUnusable => {
-            send(context, about.unusable(leaf, &found.findings), output).await?;
+        (Decision::ReplacementMissing, _) if about.moment.is_some() && !scope.dry_run => {
+            let other = found.leaf().filter(|leaf| *leaf != certificate);
+            send(context, about.missing(other.map(Certificate::not_after)), output).await?;
         }
         _ => {}
     }
-    Ok(looked)
+    Ok(evaluated)
+}
+
+impl Evaluated {
+    /// What there is to say of a certificate before anything is decided.
+    fn of(context: &Context, one: &Stored, targets: usize) -> Self {
+        let certificate = &one.certificate;
+        Self {
+            id: one.id.id().to_owned(),
+            names: certificate.dns_names().to_vec(),
+            not_after: certificate.not_after(),
+            days_left: days_left(certificate, (context.now)()),
+            time_of: context.settings.schedule.time_of(certificate),
+            targets,
+            source: tags::value(&one.tags, tags::SOURCE).map(str::to_owned),
+            decision: Decision::NotManaged,
+            findings: Vec::new(),
+            execution: None,
+        }
+    }
+
+    fn found(&mut self, findings: &[Finding]) {
+        self.findings = findings.iter().map(ToString::to_string).collect();
+    }
+}
+
+/// Starts an execution under a name that was free a moment ago. Whoever was faster since then, since an event came
+/// twice, has started this very execution, and Step Functions says the same to both; it says no if theirs has another
+/// input, because the tags were changed in between, or has ended.
+async fn start(context: &Context, name: &str, input: &Value) -> Result<bool, StepError> {
+    let machine = &context.settings.state_machine_arn;
+    Ok(step_functions::start(context.aws.states(), machine, name, input).await?)
 }
 
 /// What lies in a source.
 struct Found {
     replacement: Replacement,
-    bundle: Option<Bundle>,
+    bundle: Option<Box<Bundle>>,
     findings: Vec<Finding>,
 }
 
-/// Reads the source, and if something else lies there that lives longer, looks at it as the plan does.
-async fn replacement(
+impl Found {
+    fn leaf(&self) -> Option<&Certificate> {
+        self.bundle.as_ref().map(|bundle| &bundle.leaf)
+    }
+}
+
+/// Reads the source, and if something else lies there that lives longer, examines it as the plan does.
+async fn read_replacement(
     reading: &Reading<'_>,
     request: &Request,
     one: &Stored,
     is_served: bool,
 ) -> Result<Found, StepError> {
-    let bundle =
-        match source::bundle(&reading.context().aws, &request.source_ref, &request.source).await? {
-            Ok(bundle) => bundle,
-            Err(finding) => {
-                let replacement = Replacement::Unusable;
-                return Ok(Found { replacement, bundle: None, findings: vec![finding] });
-            }
-        };
+    let aws = &reading.context().aws;
+    let bundle = match source::content(aws, &request.source_ref, &request.source).await? {
+        Content::Bundle(bundle) => bundle,
+        Content::Unusable(finding) => {
+            let replacement = Replacement::Unusable;
+            return Ok(Found { replacement, bundle: None, findings: vec![finding] });
+        }
+    };
     let (replacement, findings) = if bundle.leaf.not_after() <= one.certificate.not_after() {
         (Replacement::None, Vec::new())
     } else if !is_served {
@@ -292,31 +298,46 @@ async fn replacement(
     Ok(Found { replacement, bundle: Some(bundle), findings })
 }
 
-/// The number of the next attempt under this name, and what became of the last one.
-async fn attempts(context: &Context, name: &str) -> Result<(u64, Past), StepError> {
+/// The next attempt to replace a certificate by one other.
+struct Attempt {
+    /// The name of its execution.
+    name: String,
+    /// The attempts before.
+    past: Past,
+}
+
+/// The first attempt whose name is free, and the outcome of those before.
+async fn next_attempt(
+    context: &Context,
+    one: &Stored,
+    bundle: &Bundle,
+    request: &Request,
+) -> Result<Attempt, StepError> {
+    let new = bundle.leaf.fingerprint();
+    let stem = execution_name(&one.id, &one.certificate, &new, request.dry_run);
     let machine = &context.settings.state_machine_arn;
-    let executions = machine.replacen(":stateMachine:", ":execution:", 1);
     let mut last: Option<(Timestamp, bool)> = None;
-    let mut attempt = 1;
-    while let Some(execution) =
-        step_functions::find(context.aws.states(), &format!("{executions}:{name}-{attempt}"))
-            .await?
-    {
+    let mut number = 1;
+    loop {
+        let name = format!("{stem}-{number}");
+        let arn = execution_arn(machine, &name);
+        let Some(execution) = step_functions::find(context.aws.states(), &arn).await? else {
+            let past = match last {
+                None => Past::None,
+                Some((ended, true)) => Past::Succeeded(ended),
+                Some((ended, false)) => Past::Failed(ended),
+            };
+            return Ok(Attempt { name, past });
+        };
         match execution.stopped {
+            // Names are free again after 90 days, so a lower number may be the later one.
             Some(ended) if !execution.running => {
-                // Names are free again after 90 days, so a lower number may be the later one.
                 last = last.max(Some((ended, execution.succeeded)));
             }
-            _ => return Ok((attempt, Past::Running)),
+            _ => return Ok(Attempt { name, past: Past::Running }),
         }
-        attempt += 1;
+        number += 1;
     }
-    let past = match last {
-        None => Past::None,
-        Some((ended, true)) => Past::Succeeded(ended),
-        Some((ended, false)) => Past::Failed(ended),
-    };
-    Ok((attempt, past))
 }
 
 /// Is an execution at work that moves this certificate, or one that moves targets to it?
@@ -326,8 +347,9 @@ async fn is_claimed(context: &Context, one: &Stored, fleet: &Fleet) -> Result<bo
     }
     let Some(replaced) = tags::replaced(&one.tags) else { return Ok(false) };
     // Such an execution may go on for long after its last target has arrived: it keeps the old certificate.
-    let arriving = fleet.seen(&one.id, None).into_values();
-    let all_arrived = arriving.filter(|seen| seen.serves == Serves::Old).all(|seen| seen.deployed);
+    let arriving = fleet.states(&one.id, None).into_values();
+    let all_arrived =
+        arriving.filter(|state| state.serves == Serves::Old).all(|state| state.deployed);
     Ok((!all_arrived || !fleet.targets_of(&replaced).is_empty())
         && is_held(context, replaced.id()).await?)
 }
@@ -343,16 +365,16 @@ fn measure(context: &Context, stored: &[Stored], output: &Output, completed: boo
     let without: Vec<i64> = output
         .certificates
         .iter()
-        .filter(|looked| {
-            looked.time_of <= now
+        .filter(|evaluated| {
+            evaluated.time_of <= now
                 && matches!(
-                    looked.decision,
+                    evaluated.decision,
                     Decision::ReplacementMissing
                         | Decision::ReplacementUnusable
                         | Decision::SettingsInvalid
                 )
         })
-        .map(|looked| looked.days_left)
+        .map(|evaluated| evaluated.days_left)
         .collect();
     let mut metrics = vec![
         ("LooksCompleted", Unit::Count, if completed { 1.0 } else { 0.0 }),

@@ -3,27 +3,29 @@
 use rotation_aws::cloudfront::{WriteError, read_config, write_config};
 use rotation_aws::s3;
 use rotation_core::ids::CertificateId;
-use rotation_core::target::record::{Update, UpdateStatus as Status, Way};
-use rotation_core::target::{Move, decide, wait_seconds};
+use rotation_core::target::polling::wait_seconds;
+use rotation_core::target::record::{Direction, Update, UpdateStatus as Status};
+use rotation_core::target::{Move, decide};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::account::fleet::serves;
 use crate::lambda::error::StepError;
-use crate::payload::{Folder, Target};
+use rotation_core::plan::state::{Folder, PlannedTarget};
 
 /// An item of the Map, with the two certificates.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     /// Which target.
-    pub target: Target,
+    pub target: PlannedTarget,
     /// The certificate it is moved from.
     pub from: CertificateId,
     /// The certificate it is moved to.
     pub to: CertificateId,
     /// Forward, or back.
-    pub way: Way,
+    #[serde(rename = "way")]
+    pub direction: Direction,
     /// Where the notes of failed targets lie.
     pub folder: Folder,
     /// The interval of looks at its deployment.
@@ -47,7 +49,7 @@ pub struct Output {
 /// `TargetChanged`, `CertificateChangeInProgress`, `CertificateNotAccepted`, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let status = move_target(context, &input).await?;
-    let target = &input.target.target;
+    let target = &input.target.id;
     tracing::info!(%target, ?status, from = %input.from, to = %input.to, "update-distribution");
     Ok(Output {
         update: Update { status, since: (context.now)(), retries: 0 },
@@ -56,9 +58,9 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
 }
 
 async fn move_target(context: &Context, input: &Input) -> Result<Status, StepError> {
-    let Input { target: Target { target, .. }, from, to, way, folder, .. } = input;
+    let Input { target: PlannedTarget { id: target, .. }, from, to, direction, folder, .. } = input;
     // A rollback goes on whatever fails: each target that is back is one less to worry about.
-    if *way == Way::Forward
+    if *direction == Direction::Forward
         && s3::any_under(context.aws.s3(), &folder.bucket, &folder.halts()).await?
     {
         return Ok(Status::NotBegun);

@@ -5,17 +5,17 @@ use futures_util::{StreamExt, stream};
 use rotation_aws::cloudfront::{Entrance, Reach, entrances};
 use rotation_core::certificate::TrustRoots;
 use rotation_core::finding::listed;
+use rotation_core::ids::Serves;
 use rotation_core::ids::{CertificateId, TargetId};
-use rotation_core::plan::Serves;
 use rotation_core::target::record::{Verification, VerificationStatus};
 use rotation_core::target::verification::{Fault, Handshake, handshakes, judge};
 use rotation_viewer::ViewerError;
 use serde::Deserialize;
 
 use crate::Context;
-use crate::account::fleet::look_at;
+use crate::account::fleet::read_target;
 use crate::lambda::error::StepError;
-use crate::payload::Target;
+use rotation_core::plan::state::PlannedTarget;
 
 /// How many handshakes are made side by side.
 const SIDE_BY_SIDE: usize = 16;
@@ -26,7 +26,7 @@ const ENOUGH: usize = 10;
 #[derive(Debug, Deserialize)]
 pub struct Input {
     /// Which target.
-    pub target: Target,
+    pub target: PlannedTarget,
     /// The certificate it was moved from.
     pub from: CertificateId,
     /// The certificate it was moved to.
@@ -55,7 +55,8 @@ enum Trouble {
 /// # Errors
 /// `WrongCertificateServed`, `EdgeUnreachable`, and what AWS answers.
 pub async fn step(context: &Context, input: Input) -> Result<Verification, StepError> {
-    let Input { target: Target { target, .. }, from, to, fingerprint, deployment } = input;
+    let Input { target: PlannedTarget { id: target, .. }, from, to, fingerprint, deployment } =
+        input;
     let at = (context.now)();
     let skipped = |reason: &str| Verification {
         status: VerificationStatus::Skipped,
@@ -78,7 +79,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         ));
     }
 
-    let roots = context.trust_roots()?;
+    let roots = context.settings.trust_roots().map_err(StepError::Internal)?;
     let mut verification = Verification {
         status: VerificationStatus::Verified,
         at,
@@ -101,7 +102,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         return Ok(verification);
     }
     // Is it still what it was?
-    match look_at(&context.aws, &target, &from, &to).await? {
+    match read_target(&context.aws, &target, &from, &to).await? {
         None => Ok(skipped("It no longer exists.")),
         Some(seen) if seen.serves != Serves::New => {
             Ok(skipped("Another client has given it another certificate."))

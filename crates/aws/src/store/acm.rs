@@ -12,20 +12,8 @@ use rotation_core::certificate::bundle::Bundle;
 use rotation_core::ids::CertificateId;
 use rotation_core::request::tags::{self, Tag};
 
-use crate::error::{AwsError, Context, ErrorKind};
-
-/// A certificate in ACM.
-#[derive(Debug)]
-pub struct AcmCertificate {
-    /// Its id.
-    pub id: CertificateId,
-    /// The leaf.
-    pub certificate: Certificate,
-    /// ARNs of what uses it, as far as ACM knows; that lags by half an hour.
-    pub in_use_by: Vec<String>,
-    /// Its tags.
-    pub tags: Vec<Tag>,
-}
+use crate::error::{AwsError, ErrorKind, SdkResultExt};
+use crate::store::{Deletion, ImportError, Stored};
 
 /// What counts against ACM's quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,36 +28,8 @@ pub struct AcmUsage {
     pub imported_last_year: u64,
 }
 
-/// Why nothing was imported or uploaded.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The store is full.
-    #[error("a quota is reached: {0}")]
-    QuotaReached(AwsError),
-    /// The store does not take this certificate.
-    #[error("it is not accepted: {0}")]
-    Invalid(AwsError),
-    /// The name is taken; IAM only.
-    #[error("a certificate of this name exists")]
-    AlreadyExists,
-    /// Anything else.
-    #[error(transparent)]
-    Aws(AwsError),
-}
-
-/// What became of a deletion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deletion {
-    /// Deleted.
-    Deleted,
-    /// It did not exist.
-    AlreadyGone,
-    /// Refused, in the store's words.
-    InUse(String),
-}
-
 /// A certificate with its tags and uses; none if there is no such ARN.
-pub async fn describe(client: &Client, arn: &str) -> Result<Option<AcmCertificate>, AwsError> {
+pub async fn describe(client: &Client, arn: &str) -> Result<Option<Stored>, AwsError> {
     match leaf_and_uses(client, arn).await? {
         Some(found) => Ok(Some(certificate(arn, found, tags(client, arn).await?))),
         None => Ok(None),
@@ -82,7 +42,7 @@ async fn leaf_and_uses(
 ) -> Result<Option<(Certificate, Vec<String>)>, AwsError> {
     const OPERATION: &str = "DescribeCertificate";
     let answer = client.describe_certificate().certificate_arn(arn).send().await;
-    let detail = match answer.during(OPERATION, arn) {
+    let detail = match answer.operation(OPERATION, arn) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
         answer => answer?
             .certificate
@@ -96,8 +56,8 @@ fn certificate(
     arn: &str,
     (certificate, in_use_by): (Certificate, Vec<String>),
     tags: Vec<Tag>,
-) -> AcmCertificate {
-    AcmCertificate { id: CertificateId::Acm { arn: arn.to_owned() }, certificate, in_use_by, tags }
+) -> Stored {
+    Stored { id: CertificateId::Acm { arn: arn.to_owned() }, certificate, in_use_by, tags }
 }
 
 /// The imported certificates with this very leaf, with their tags.
@@ -128,7 +88,7 @@ pub async fn find_by_fingerprint(
 }
 
 /// Every imported certificate.
-pub async fn list_imported(client: &Client) -> Result<Vec<AcmCertificate>, AwsError> {
+pub async fn list_imported(client: &Client) -> Result<Vec<Stored>, AwsError> {
     let mut found = Vec::new();
     for arn in imported(client).await? {
         found.extend(describe(client, &arn).await?);
@@ -141,7 +101,7 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     const OPERATION: &str = "AddTagsToCertificate";
     let request = client.add_tags_to_certificate().certificate_arn(arn);
     let request = request.set_tags(Some(sdk_tags(tags, OPERATION)?));
-    request.send().await.during(OPERATION, arn).map(drop)
+    request.send().await.operation(OPERATION, arn).map(drop)
 }
 
 /// The imported certificates that carry a tag of this key with a value that is wanted.
@@ -149,7 +109,7 @@ pub async fn list_tagged(
     client: &Client,
     key: &str,
     is_wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<AcmCertificate>, AwsError> {
+) -> Result<Vec<Stored>, AwsError> {
     let mut found = Vec::new();
     for arn in imported(client).await? {
         let tags = tags(client, &arn).await?;
@@ -176,18 +136,19 @@ pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<St
         .set_tags(Some(tags));
     let once = aws_sdk_acm::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = request.customize().config_override(once).send().await;
-    let answer = answer.during(OPERATION, "the new certificate").map_err(|error| {
-        match error.code.as_deref() {
-            Some("LimitExceededException") => ImportError::QuotaReached(error),
-            Some(
-                "InvalidParameterException"
-                | "ValidationException"
-                | "TooManyTagsException"
-                | "InvalidTagException"
-                | "TagPolicyException",
-            ) => ImportError::Invalid(error),
-            _ => ImportError::Aws(error),
-        }
+    let answer = answer.operation(OPERATION, "the new certificate").map_err(|error| match error
+        .code
+        .as_deref()
+    {
+        Some("LimitExceededException") => ImportError::QuotaReached(error),
+        Some(
+            "InvalidParameterException"
+            | "ValidationException"
+            | "TooManyTagsException"
+            | "InvalidTagException"
+            | "TagPolicyException",
+        ) => ImportError::Invalid(error),
+        _ => ImportError::Aws(error),
     })?;
     answer.certificate_arn.ok_or_else(|| {
         ImportError::Aws(AwsError::malformed(OPERATION, "the new certificate", "no CertificateArn"))
@@ -197,7 +158,7 @@ pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<St
 /// Deletes a certificate that nothing uses.
 pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
     let answer = client.delete_certificate().certificate_arn(arn).send().await;
-    match answer.during("DeleteCertificate", arn) {
+    match answer.operation("DeleteCertificate", arn) {
         Ok(_) => Ok(Deletion::Deleted),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(Deletion::AlreadyGone),
         Err(error) if error.is("ResourceInUseException") => Ok(Deletion::InUse(error.message)),
@@ -256,7 +217,7 @@ async fn list(client: &Client) -> Result<Vec<CertificateSummary>, AwsError> {
         .send();
     let mut all = Vec::new();
     while let Some(summary) = pages.next().await {
-        all.push(summary.during("ListCertificates", "ACM")?);
+        all.push(summary.operation("ListCertificates", "ACM")?);
     }
     Ok(all)
 }
@@ -265,7 +226,7 @@ async fn list(client: &Client) -> Result<Vec<CertificateSummary>, AwsError> {
 async fn leaf(client: &Client, arn: &str) -> Result<Option<Certificate>, AwsError> {
     const OPERATION: &str = "GetCertificate";
     let answer = client.get_certificate().certificate_arn(arn).send().await;
-    let pem = match answer.during(OPERATION, arn) {
+    let pem = match answer.operation(OPERATION, arn) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
         answer => answer?
             .certificate
@@ -278,7 +239,7 @@ async fn leaf(client: &Client, arn: &str) -> Result<Option<Certificate>, AwsErro
 
 async fn tags(client: &Client, arn: &str) -> Result<Vec<Tag>, AwsError> {
     let answer = client.list_tags_for_certificate().certificate_arn(arn).send().await;
-    let tags = match answer.during("ListTagsForCertificate", arn) {
+    let tags = match answer.operation("ListTagsForCertificate", arn) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
         answer => answer?.tags.unwrap_or_default(),
     };

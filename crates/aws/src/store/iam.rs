@@ -8,22 +8,11 @@ use rotation_core::certificate::bundle::Bundle;
 use rotation_core::ids::CertificateId;
 use rotation_core::request::tags::{self, Tag};
 
-use crate::error::{AwsError, Context, ErrorKind};
-use crate::store::acm::{Deletion, ImportError};
+use crate::error::{AwsError, ErrorKind, SdkResultExt};
+use crate::store::{Deletion, ImportError, Stored};
 
 /// Where CloudFront looks: the path of a server certificate must begin with this.
 const PATH: &str = "/cloudfront/";
-
-/// A server certificate.
-#[derive(Debug)]
-pub struct IamCertificate {
-    /// Its id.
-    pub id: CertificateId,
-    /// The leaf.
-    pub certificate: Certificate,
-    /// Its tags.
-    pub tags: Vec<Tag>,
-}
 
 /// What counts against IAM's quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +24,14 @@ pub struct IamUsage {
 }
 
 /// The server certificate of this ARN.
-pub async fn find_by_arn(client: &Client, arn: &str) -> Result<Option<IamCertificate>, AwsError> {
+pub async fn find_by_arn(client: &Client, arn: &str) -> Result<Option<Stored>, AwsError> {
     let found = find_by_name(client, name_of(arn)).await?;
     // Names are unique in the account, whatever the path; the ARN has both.
     Ok(found.filter(|found| found.id.arn() == arn))
 }
 
 /// The server certificate of this id, `ASCA…`. Only lists know ids.
-pub async fn find_by_id(client: &Client, id: &str) -> Result<Option<IamCertificate>, AwsError> {
+pub async fn find_by_id(client: &Client, id: &str) -> Result<Option<Stored>, AwsError> {
     let all = list(client).await?;
     match all.into_iter().find(|metadata| metadata.server_certificate_id == id) {
         Some(metadata) => find_by_name(client, &metadata.server_certificate_name).await,
@@ -51,10 +40,10 @@ pub async fn find_by_id(client: &Client, id: &str) -> Result<Option<IamCertifica
 }
 
 /// The server certificate of this name.
-pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<IamCertificate>, AwsError> {
+pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<Stored>, AwsError> {
     const OPERATION: &str = "GetServerCertificate";
     let answer = client.get_server_certificate().server_certificate_name(name).send().await;
-    let found = match answer.during(OPERATION, name) {
+    let found = match answer.operation(OPERATION, name) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
         answer => answer?.server_certificate,
     };
@@ -66,7 +55,7 @@ pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<IamCerti
     let certificate = Certificate::from_pem(&found.certificate_body)
         .map_err(|error| AwsError::malformed(OPERATION, name, error))?;
     let tags = found.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect();
-    Ok(Some(IamCertificate { id: id_of(metadata), certificate, tags }))
+    Ok(Some(Stored { id: id_of(metadata), certificate, tags, in_use_by: Vec::new() }))
 }
 
 /// The server certificates of CloudFront with this very leaf, with their tags.
@@ -94,7 +83,7 @@ pub async fn list_tagged(
     client: &Client,
     key: &str,
     is_wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<IamCertificate>, AwsError> {
+) -> Result<Vec<Stored>, AwsError> {
     let mut found = Vec::new();
     for metadata in list(client).await? {
         let one = find_by_name(client, &metadata.server_certificate_name).await?;
@@ -104,7 +93,7 @@ pub async fn list_tagged(
 }
 
 /// Every server certificate of CloudFront.
-pub async fn list_all(client: &Client) -> Result<Vec<IamCertificate>, AwsError> {
+pub async fn list_all(client: &Client) -> Result<Vec<Stored>, AwsError> {
     let mut found = Vec::new();
     for metadata in list(client).await? {
         if metadata.path.starts_with(PATH) {
@@ -119,7 +108,7 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     const OPERATION: &str = "TagServerCertificate";
     let request = client.tag_server_certificate().server_certificate_name(name_of(arn));
     let request = request.set_tags(Some(sdk_tags(tags, OPERATION)?));
-    request.send().await.during(OPERATION, arn).map(drop)
+    request.send().await.operation(OPERATION, arn).map(drop)
 }
 
 /// Uploads a certificate. It is sent once: the next attempt of the step looks for it first.
@@ -142,14 +131,15 @@ pub async fn upload(
         .set_tags(Some(tags));
     let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
     let answer = request.customize().config_override(once).send().await;
-    let answer = answer.during(OPERATION, name).map_err(|error| match error.code.as_deref() {
-        Some("LimitExceeded") => ImportError::QuotaReached(error),
-        Some("EntityAlreadyExists") => ImportError::AlreadyExists,
-        Some("MalformedCertificate" | "KeyPairMismatch" | "InvalidInput" | "ValidationError") => {
-            ImportError::Invalid(error)
-        }
-        _ => ImportError::Aws(error),
-    })?;
+    let answer =
+        answer.operation(OPERATION, name).map_err(|error| match error.code.as_deref() {
+            Some("LimitExceeded") => ImportError::QuotaReached(error),
+            Some("EntityAlreadyExists") => ImportError::AlreadyExists,
+            Some(
+                "MalformedCertificate" | "KeyPairMismatch" | "InvalidInput" | "ValidationError",
+            ) => ImportError::Invalid(error),
+            _ => ImportError::Aws(error),
+        })?;
     answer.server_certificate_metadata.map(id_of).ok_or_else(|| {
         ImportError::Aws(AwsError::malformed(OPERATION, name, "no ServerCertificateMetadata"))
     })
@@ -158,7 +148,7 @@ pub async fn upload(
 /// Deletes the server certificate of this ARN, if nothing uses it.
 pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
     let request = client.delete_server_certificate().server_certificate_name(name_of(arn));
-    match request.send().await.during("DeleteServerCertificate", arn) {
+    match request.send().await.operation("DeleteServerCertificate", arn) {
         Ok(_) => Ok(Deletion::Deleted),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(Deletion::AlreadyGone),
         Err(error) if error.is("DeleteConflict") => Ok(Deletion::InUse(error.message)),
@@ -169,7 +159,7 @@ pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
 /// What is used of the account's quota, and the quota, both from GetAccountSummary.
 pub async fn usage(client: &Client) -> Result<IamUsage, AwsError> {
     const OPERATION: &str = "GetAccountSummary";
-    let answer = client.get_account_summary().send().await.during(OPERATION, "IAM")?;
+    let answer = client.get_account_summary().send().await.operation(OPERATION, "IAM")?;
     let map = answer.summary_map.unwrap_or_default();
     let number = |key: SummaryKeyType| {
         map.get(&key)
@@ -186,7 +176,7 @@ async fn list(client: &Client) -> Result<Vec<ServerCertificateMetadata>, AwsErro
     let mut pages = client.list_server_certificates().into_paginator().items().send();
     let mut all = Vec::new();
     while let Some(metadata) = pages.next().await {
-        all.push(metadata.during("ListServerCertificates", "IAM")?);
+        all.push(metadata.operation("ListServerCertificates", "IAM")?);
     }
     Ok(all)
 }

@@ -12,9 +12,9 @@ use aws_sdk_acm::types::{
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
 use rotation_aws::store::acm::{
-    AcmUsage, Deletion, ImportError, delete, describe, find_by_fingerprint, import, list_tagged,
-    usage,
+    AcmUsage, delete, describe, find_by_fingerprint, import, list_tagged, usage,
 };
+use rotation_aws::store::{Deletion, ImportError};
 use rotation_core::ids::CertificateId;
 
 use crate::material::{COMMON, assert_kind, json_error, material, other};

@@ -8,10 +8,10 @@ use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{ServerCertificate, ServerCertificateMetadata, SummaryKeyType, Tag};
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
-use rotation_aws::store::acm::{Deletion, ImportError};
 use rotation_aws::store::iam::{
     IamUsage, delete, find_by_arn, find_by_fingerprint, find_by_id, list_tagged, upload, usage,
 };
+use rotation_aws::store::{Deletion, ImportError};
 use rotation_core::ids::CertificateId;
 
 use crate::material::{COMMON, assert_kind, material, other, xml_error};

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::automation::decision::days_left;
 use crate::certificate::{Certificate, Fingerprint};
+use crate::failure::Failure;
 use crate::finding::{Finding, listed};
 use crate::ids::{CertificateId, TargetId, segment};
 
@@ -194,7 +195,8 @@ impl About<'_> {
 }
 
 /// A rotation that failed: its name, the error it ended with, and the cause.
-pub fn failed(execution: &str, stopped: &str, error: &str, cause: &str, input: &Value) -> Notice {
+pub fn failed(execution: &str, stopped: &str, failure: &Failure, input: &Value) -> Notice {
+    let (error, cause) = (&failure.error, failure.message());
     let rotation = execution.rsplit(':').next().unwrap_or(execution);
     let of = |field: &str| input[field].as_str().unwrap_or("not named in its input");
     let text = format!(

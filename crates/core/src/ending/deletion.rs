@@ -1,7 +1,11 @@
 //! May the old certificate go?
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::finding::listed;
-use crate::ids::TargetId;
+use crate::ids::{Serves, TargetId};
+use crate::plan::state::{FleetSnapshot, TargetState};
 
 /// What was found just before a deletion.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,70 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
         return Decision::TryLater(format!("ACM still reports it in use by {arns}"));
     }
     Decision::Delete
+}
+
+/// The outcome of the deletion: what `delete-certificate` returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// Is it gone?
+    pub deleted: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was seen just before; none if it was gone already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// What a deletion was decided on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// How many distributions were looked at: all of the account.
+    pub distributions: usize,
+    /// How many tenants with one of the two certificates.
+    pub tenants: usize,
+    /// Those that serve the old certificate.
+    pub serving: Vec<String>,
+    /// Targets that are not `Deployed`.
+    pub deploying: Vec<String>,
+    /// Of ACM's `InUseBy`.
+    pub in_use_by: Vec<String>,
+}
+
+/// How many of each kind are named as evidence.
+const NAMED: usize = 20;
+
+/// What a snapshot says of uses of the old certificate, for the decision and for the record.
+pub fn uses(
+    snapshot: &FleetSnapshot,
+    planned: &[TargetId],
+    in_use_by: &[String],
+) -> (Uses, Evidence) {
+    let pick = |wanted: fn(&TargetState) -> bool| -> Vec<TargetId> {
+        let wanted = snapshot.targets.iter().filter(|target| wanted(&target.state));
+        wanted.map(|target| target.id.clone()).collect()
+    };
+    let mut deploying = pick(|state| state.serves == Serves::New && !state.deployed);
+    deploying.retain(|target| planned.contains(target));
+    let uses = Uses {
+        serving: pick(|state| state.serves == Serves::Old),
+        deploying,
+        in_use_by: in_use_by.to_vec(),
+    };
+    let named =
+        |targets: &[TargetId]| targets.iter().take(NAMED).map(TargetId::to_string).collect();
+    let evidence = Evidence {
+        at: snapshot.at,
+        distributions: snapshot.distributions,
+        tenants: snapshot.tenants,
+        serving: named(&uses.serving),
+        deploying: named(&uses.deploying),
+        in_use_by: in_use_by.iter().take(NAMED).cloned().collect(),
+    };
+    (uses, evidence)
 }
 
 #[cfg(test)]

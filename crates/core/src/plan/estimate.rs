@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use crate::plan::MAX_LANES;
-use crate::target::wait_seconds;
+use crate::target::polling::wait_seconds;
 
 /// From an update until `Deployed`, as a rule; AWS promises nothing (CloudFront Developer Guide,
 /// "Values that CloudFront displays").

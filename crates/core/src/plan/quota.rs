@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::finding::{Ending, Finding};
+use crate::failure::Ending;
+use crate::finding::Finding;
 
 /// Where the value of a quota is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

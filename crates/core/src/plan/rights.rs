@@ -9,8 +9,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::listed;
+use crate::ids::Serves;
 use crate::ids::TargetId;
-use crate::plan::{Member, Serves};
+use crate::plan::Member;
 
 /// Where it is written which rights these are, and who shall have them.
 const SECTION: &str = "see \"Side permissions of UpdateDistribution\" in docs/deployment.md";

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::finding::{Ending, Finding};
+use crate::failure::Ending;
+use crate::finding::Finding;
 use crate::ids::CertificateId;
 use crate::request::tags::{FINGERPRINT, PREFIX, REPLACES, SOURCE, Tag};
 use crate::request::{self, Request};

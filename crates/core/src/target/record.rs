@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::ids::TargetId;
 
 /// In which direction a target is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Way {
+pub enum Direction {
     /// From the old certificate to the new one.
     Forward,
     /// From the new certificate to the old one: a rollback.
@@ -22,7 +23,8 @@ pub struct Record {
     /// Which target.
     pub target: TargetId,
     /// Forward, or back.
-    pub way: Way,
+    #[serde(rename = "way")]
+    pub direction: Direction,
     /// A rollback is tried in rounds; 0 on the way forward.
     pub round: u64,
     /// The certificate it was moved from: ACM ARN or IAM id.
@@ -138,80 +140,12 @@ pub enum VerificationStatus {
     Skipped,
 }
 
-/// What a cause says: of a function's error the message in the JSON that Lambda makes of it. None if it says
-/// nothing.
-fn said(cause: &str) -> Option<String> {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(cause).ok();
-    let message = parsed.as_ref().and_then(|json| json.get("errorMessage")?.as_str());
-    Some(message.unwrap_or(cause)).filter(|words| !words.trim().is_empty()).map(str::to_owned)
-}
-
-/// What a failure means, in a sentence or more: what its cause says, or else what its name does. Step Functions
-/// gives no cause when a state's or an execution's time is over, nor when an execution is stopped without one
-/// (recorded: `{"Error": "States.Timeout", "Cause": ""}`, and neither in `DescribeExecution` of `TIMED_OUT`).
-pub fn words(error: &str, cause: &str) -> String {
-    said(cause).unwrap_or_else(|| {
-        match error {
-            "TIMED_OUT" => "The execution exceeded the timeout of its state machine.",
-            "ABORTED" => "The execution was stopped, and no cause was given.",
-            "States.Timeout" => "It exceeded its timeout in the state machine.",
-            _ => "No cause was given.",
-        }
-        .to_owned()
-    })
-}
-
-/// What a step failed with.
+/// A target that failed, as the note in the rotation's folder has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// The step error's name.
-    pub error: String,
-    /// Its message.
-    pub cause: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_without_a_cause_is_told_by_its_name() {
-        const TIMEOUT: &str = "The execution exceeded the timeout of its state machine.";
-        const ABORTED: &str = "The execution was stopped, and no cause was given.";
-        const TASK: &str = "It exceeded its timeout in the state machine.";
-        for (error, cause, expected) in [
-            ("RolledBack", r#"{"errorType":"RolledBack","errorMessage":"why"}"#, "why"),
-            (
-                "Runtime.ExitError",
-                r#"{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}"#,
-                "exit status 1",
-            ),
-            (
-                "Sandbox.Timedout",
-                r#"{"errorMessage":"Task timed out after 900.00 seconds"}"#,
-                "Task timed out after 900.00 seconds",
-            ),
-            (
-                "States.Runtime",
-                "The JSONPath '$.x' could not be found.",
-                "The JSONPath '$.x' could not be found.",
-            ),
-            (
-                "RolledBack",
-                r#"{"errorType":"RolledBack","errorMessage":""}"#,
-                "No cause was given.",
-            ),
-            ("Other", r#"{"errorType":"Other"}"#, r#"{"errorType":"Other"}"#),
-            ("Other", "[1]", "[1]"),
-            ("ABORTED", "Change freeze.", "Change freeze."),
-            ("TIMED_OUT", "", TIMEOUT),
-            ("ABORTED", "", ABORTED),
-            ("ABORTED", "  ", ABORTED),
-            ("States.Timeout", "", TASK),
-            ("FAILED", "", "No cause was given."),
-            ("", "", "No cause was given."),
-        ] {
-            assert_eq!(words(error, cause), expected, "{error}: {cause}");
-        }
-    }
+pub struct Halt {
+    /// Which one.
+    pub target: TargetId,
+    /// The step error, and its message for a cause.
+    #[serde(flatten)]
+    pub failure: Failure,
 }

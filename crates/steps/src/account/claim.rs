@@ -1,13 +1,14 @@
 //! Claims the old certificate for one execution: see [`rotation_core::plan::claim`].
 
 use rotation_aws::{s3, step_functions};
-use rotation_core::finding::{Ending, Finding};
+use rotation_core::failure::Ending;
+use rotation_core::finding::Finding;
 use rotation_core::ids::{CertificateId, segment};
 use rotation_core::plan::claim::{Decision, Holder, decide};
 
 use crate::Context;
 use crate::lambda::error::StepError;
-use crate::payload::Execution;
+use rotation_core::plan::state::Execution;
 
 /// Writes this execution down as the one that moves `old`, unless another one that runs is there.
 ///

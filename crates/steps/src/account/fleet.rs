@@ -1,6 +1,6 @@
-//! A look at everything in CloudFront that may serve one of the two certificates.
+//! Everything in CloudFront that may serve one of the two certificates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rotation_aws::Aws;
@@ -8,10 +8,11 @@ use rotation_aws::cloudfront::{
     self, DistributionFacts, Page, Status, TenantFacts, ViewerCertificateRef, all_pages,
 };
 use rotation_aws::error::AwsError;
-use rotation_core::ids::{CertificateId, TargetId, TargetKind};
-use rotation_core::plan::Serves;
+use rotation_core::ids::Serves;
+use rotation_core::ids::{CertificateId, TargetId};
+use rotation_core::plan::state::{FleetSnapshot, PlannedTarget, TargetSnapshot, TargetState};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
@@ -24,20 +25,11 @@ pub struct Fleet {
     pub tenants: Vec<TenantFacts>,
 }
 
-/// What one target was seen to serve, and whether that is `Deployed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Which of the two certificates.
-    pub serves: Serves,
-    /// Has it reached the edges?
-    pub deployed: bool,
-}
-
-/// Looks at all pages of distributions, and for each ACM certificate at its tenants.
+/// Reads all pages of distributions, and for each ACM certificate those of its tenants.
 ///
 /// # Errors
 /// Those of [`Reading::ask`].
-pub async fn look(
+pub async fn list_fleet(
     reading: &Reading<'_>,
     certificates: &[&CertificateId],
 ) -> Result<Fleet, StepError> {
@@ -86,86 +78,62 @@ pub async fn list<T: Serialize + DeserializeOwned>(
     .await
 }
 
-/// `review.json`: what was seen of the two certificates in CloudFront.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Sight {
-    /// When the look began.
-    pub at: Timestamp,
-    /// How many distributions there are in the account.
-    pub distributions: usize,
-    /// How many tenants bring one of the two certificates themselves.
-    pub tenants: usize,
-    /// The targets of the rotation, and whatever else serves one of the two.
-    pub stands: Vec<Stand>,
-}
-
-/// A distribution or tenant in a [`Sight`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stand {
-    /// Which one.
-    #[serde(flatten)]
-    pub target: TargetId,
-    /// What it serves.
-    pub serves: Serves,
-    /// Is that `Deployed`?
-    pub deployed: bool,
-}
-
-impl Sight {
-    /// Of what was seen, what matters to a rotation of these targets.
-    pub fn of(
-        at: Timestamp,
-        fleet: &Fleet,
-        seen: &BTreeMap<TargetId, Seen>,
-        planned: &BTreeSet<TargetId>,
-    ) -> Self {
-        let stands = seen
-            .iter()
-            .filter(|(target, seen)| seen.serves != Serves::Other || planned.contains(target))
-            .map(|(target, seen)| Stand {
-                target: target.clone(),
-                serves: seen.serves,
-                deployed: seen.deployed,
-            })
-            .collect();
-        Self { at, distributions: fleet.distributions.len(), tenants: fleet.tenants.len(), stands }
-    }
-}
-
 impl Fleet {
-    /// What every distribution and tenant of this look serves.
-    pub fn seen(
+    /// What every distribution and tenant serves.
+    pub fn states(
         &self,
         old: &CertificateId,
         new: Option<&CertificateId>,
-    ) -> BTreeMap<TargetId, Seen> {
+    ) -> BTreeMap<TargetId, TargetState> {
         let distributions = self.distributions.iter().map(|facts| {
             let serves = serves(facts.certificate.as_ref(), old, new);
-            (distribution(&facts.id), Seen { serves, deployed: facts.status == Status::Deployed })
+            (
+                TargetId::distribution(&facts.id),
+                TargetState { serves, deployed: facts.status == Status::Deployed },
+            )
         });
         let tenants = self.tenants.iter().map(|facts| {
             let serves = tenant_serves(facts, old, new);
-            (tenant(&facts.id), Seen { serves, deployed: facts.status == Status::Deployed })
+            (
+                TargetId::tenant(&facts.id),
+                TargetState { serves, deployed: facts.status == Status::Deployed },
+            )
         });
         distributions.chain(tenants).collect()
     }
 
     /// What serves this certificate.
     pub fn targets_of(&self, id: &CertificateId) -> Vec<TargetId> {
-        let seen = self.seen(id, None).into_iter();
-        seen.filter(|(_, seen)| seen.serves == Serves::Old).map(|(target, _)| target).collect()
+        let states = self.states(id, None).into_iter();
+        states.filter(|(_, state)| state.serves == Serves::Old).map(|(target, _)| target).collect()
+    }
+
+    /// Of these states those that matter to a rotation of the planned targets, as they are kept.
+    pub fn snapshot(
+        &self,
+        at: Timestamp,
+        states: &BTreeMap<TargetId, TargetState>,
+        planned: &[PlannedTarget],
+    ) -> FleetSnapshot {
+        let planned = planned.iter().map(|target| target.id.clone()).collect();
+        FleetSnapshot {
+            at,
+            distributions: self.distributions.len(),
+            tenants: self.tenants.len(),
+            targets: TargetSnapshot::of_interest(states, &planned),
+        }
     }
 }
 
 /// One target, asked for by its id; none if it is gone.
-pub async fn look_at(
+pub async fn read_target(
     aws: &Aws,
     target: &TargetId,
     old: &CertificateId,
     new: &CertificateId,
-) -> Result<Option<Seen>, AwsError> {
+) -> Result<Option<TargetState>, AwsError> {
     let status = cloudfront::status(aws.cloudfront(), target).await?;
-    Ok(status.map(|status| Seen {
+    Ok(status.map(|status| TargetState {
         serves: serves(status.certificate.as_ref(), old, Some(new)),
         deployed: status.status == Status::Deployed,
     }))
@@ -191,14 +159,4 @@ pub fn tenant_serves(
     new: Option<&CertificateId>,
 ) -> Serves {
     serves(facts.certificate_arn.clone().map(ViewerCertificateRef::Acm).as_ref(), old, new)
-}
-
-/// The target of a distribution id.
-pub fn distribution(id: &str) -> TargetId {
-    TargetId { kind: TargetKind::Distribution, id: id.to_owned() }
-}
-
-/// The target of a tenant id.
-pub fn tenant(id: &str) -> TargetId {
-    TargetId { kind: TargetKind::Tenant, id: id.to_owned() }
 }

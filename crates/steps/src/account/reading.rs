@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::Context;
 use crate::lambda::error::StepError;
-use crate::payload::Folder;
+use rotation_core::plan::state::Folder;
 
 /// Answers that are older than this are not gone on from.
 const STALE: SignedDuration = SignedDuration::from_hours(1);

@@ -10,8 +10,6 @@ use rotation_core::certificate::TrustRoots;
 use rotation_core::metrics::{self, Unit};
 use rotation_viewer::Edges;
 
-use crate::lambda::error::StepError;
-
 /// What a step works with, made once when its function starts.
 pub struct Context {
     /// The clients.
@@ -43,19 +41,6 @@ impl Context {
     pub fn measure_stack(&self, metrics: &[(&str, Unit, f64)]) {
         self.measure(("Stack", &self.settings.stack), metrics);
     }
-
-    /// Whom viewers trust: Mozilla's roots, and the file that `SSL_CERT_FILE` names.
-    ///
-    /// # Errors
-    /// `Internal` when that file is not a list of certificates.
-    pub fn trust_roots(&self) -> Result<TrustRoots, StepError> {
-        let Some(path) = &self.settings.extra_roots else { return Ok(TrustRoots::mozilla()) };
-        let broken = |error: String| {
-            StepError::Internal(format!("SSL_CERT_FILE {}: {error}", path.display()))
-        };
-        let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
-        TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
-    }
 }
 
 /// The environment variables of the functions; each function has those it needs.
@@ -63,7 +48,7 @@ impl Context {
 pub struct Settings {
     /// `ROTATION_BUCKET`: the bucket that rotations keep their folders in.
     pub bucket: String,
-    /// `POLL_INTERVAL_SECONDS`: the interval of [`wait_seconds`](rotation_core::target::wait_seconds).
+    /// `POLL_INTERVAL_SECONDS`: the interval of [`wait_seconds`](rotation_core::target::polling::wait_seconds).
     pub poll_seconds: u64,
     /// `DEPLOYMENT_DEADLINE_MINUTES`: how long a deployment may take.
     pub deployment_deadline_minutes: i64,
@@ -97,6 +82,17 @@ fn number<T: std::str::FromStr>(name: &str, given: Option<&str>, default: T) -> 
 }
 
 impl Settings {
+    /// Whom viewers trust: Mozilla's roots, and the file that `SSL_CERT_FILE` names.
+    ///
+    /// # Errors
+    /// When that file is not a list of certificates, with its name.
+    pub fn trust_roots(&self) -> Result<TrustRoots, String> {
+        let Some(path) = &self.extra_roots else { return Ok(TrustRoots::mozilla()) };
+        let broken = |error: String| format!("SSL_CERT_FILE {}: {error}", path.display());
+        let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+        TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
+    }
+
     /// Reads the environment; what is not set has the template's default.
     pub fn from_env() -> Result<Self, lambda_runtime::Error> {
         fn read<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {

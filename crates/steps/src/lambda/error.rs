@@ -1,9 +1,9 @@
-//! The names by which steps fail. They are the interface between this code and the state machine:
-//! `Retry` and `Catch` match on exactly these strings, and a test compares the two lists.
+//! Why a step did not do its work, and under which of the names that the state machine knows.
 
 use lambda_runtime::Diagnostic;
 use rotation_aws::error::{AwsError, ErrorKind};
-use rotation_core::finding::{Ending, Finding, conclude};
+use rotation_core::failure::{Ending, StepErrorName};
+use rotation_core::finding::{Finding, conclude};
 use rotation_core::ids::TargetId;
 use rotation_core::plan::rights;
 
@@ -94,33 +94,40 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// What the state machine matches on, written out so that renaming a variant changes nothing.
+    /// What the state machine matches on.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ends { ending, .. } => ending.name(),
-            Self::Aws(error) => match error.kind {
-                ErrorKind::Throttled => "Throttled",
-                ErrorKind::Unavailable => "Unavailable",
-                ErrorKind::AccessDenied => "AccessDenied",
-                ErrorKind::NotFound | ErrorKind::Refused => "Refused",
-            },
-            Self::TargetChanged(_) => "TargetChanged",
-            Self::CertificateChangeInProgress(_) => "CertificateChangeInProgress",
-            Self::CertificateNotAccepted { .. } => "CertificateNotAccepted",
-            Self::CertificateInUse(_) => "CertificateInUse",
-            Self::DeploymentStalled { .. } => "DeploymentStalled",
-            Self::WrongCertificateServed { .. } => "WrongCertificateServed",
-            Self::EdgeUnreachable { .. } => "EdgeUnreachable",
-            Self::ClaimUnsettled(_) => "Unavailable",
-            Self::Unfinished(_) => "Unfinished",
             Self::Retried { error, .. } => error.name(),
-            Self::Internal(_) => "Internal",
+            Self::Aws(error) => match error.kind {
+                ErrorKind::Throttled => StepErrorName::Throttled,
+                ErrorKind::Unavailable => StepErrorName::Unavailable,
+                ErrorKind::AccessDenied => StepErrorName::AccessDenied,
+                ErrorKind::NotFound | ErrorKind::Refused => StepErrorName::Refused,
+            }
+            .name(),
+            Self::TargetChanged(_) => StepErrorName::TargetChanged.name(),
+            Self::CertificateChangeInProgress(_) => {
+                StepErrorName::CertificateChangeInProgress.name()
+            }
+            Self::CertificateNotAccepted { .. } => StepErrorName::CertificateNotAccepted.name(),
+            Self::CertificateInUse(_) => StepErrorName::CertificateInUse.name(),
+            Self::DeploymentStalled { .. } => StepErrorName::DeploymentStalled.name(),
+            Self::WrongCertificateServed { .. } => StepErrorName::WrongCertificateServed.name(),
+            Self::EdgeUnreachable { .. } => StepErrorName::EdgeUnreachable.name(),
+            Self::ClaimUnsettled(_) => StepErrorName::Unavailable.name(),
+            Self::Unfinished(_) => StepErrorName::Unfinished.name(),
+            Self::Internal(_) => StepErrorName::Internal.name(),
         }
     }
 
     /// Is the step expected to get further when it is tried again?
     pub fn passes(&self) -> bool {
-        matches!(self.name(), "Throttled" | "Unavailable" | "Unfinished")
+        use StepErrorName::{Throttled, Unavailable, Unfinished};
+
+        [Throttled, Unavailable, Unfinished]
+            .into_iter()
+            .any(|passing| passing.name() == self.name())
     }
 
     /// Ends the rotation with everything that was found; there must be something.

@@ -285,6 +285,9 @@ async fn without_service_quotas_what_is_full_is_waited_for() {
         state["execution"]["startTime"] = json!(now() - SignedDuration::from_hours(49));
         let (name, cause) = rig.refuse("check-quota", &in_vain(&state)).await;
         assert_eq!(name, "QuotaDenied");
-        assert!(cause.contains("no increase could be requested from Service Quotas within 48 hours"), "{cause}");
+        assert!(
+            cause.contains("no increase could be requested from Service Quotas within 48 hours"),
+            "{cause}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
 use jiff::Timestamp;
-use rotation_core::finding::Ending;
+use rotation_core::failure::Ending;
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 

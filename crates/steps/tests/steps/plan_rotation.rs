@@ -302,12 +302,8 @@ async fn old_certificates_that_are_not_there() {
 async fn certificates_that_will_not_do() {
     let bad =
         |account: &mut Account, _: &CertificateId| account.put_source(&certificates().bad.source());
-    let words = [
-        "expired",
-        "does not match the certificate",
-        "no longer than the old one",
-        "trusted root",
-    ];
+    let words =
+        ["expired", "does not match the certificate", "no longer than the old one", "trusted root"];
     check(Store::Acm, bad, json!({}), "CertificateInvalid", &words).await;
     let same =
         |account: &mut Account, _: &CertificateId| account.put_source(&certificates().old.source());

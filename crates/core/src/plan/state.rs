@@ -1,14 +1,15 @@
-//! What travels between the steps: the JSON of the state machine's state, and the objects in the
-//! rotation's folder. The fields are what `statemachine/rotation.asl.json` names in its paths.
+//! The state of a rotation: what travels between the steps as JSON, and the objects in the rotation's folder. The
+//! fields are what `statemachine/rotation.asl.json` names in its paths.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rotation_core::finding::Finding;
-use rotation_core::ids::{CertificateId, Store, TargetId, TargetKind};
-use rotation_core::plan::{Member, Outcome, Serves};
-use rotation_core::target::record::Way;
 use serde::{Deserialize, Serialize};
 
-use crate::lambda::error::StepError;
+use crate::finding::Finding;
+use crate::ids::{CertificateId, Serves, Store, TargetId, TargetKind};
+use crate::plan::{Member, Outcome};
+use crate::target::record::Direction;
 
 /// The execution that a step belongs to, from the state machine's context object.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -57,11 +58,11 @@ impl Folder {
         self.key("halt/")
     }
 
-    /// The prefix of the records of targets that were moved this way.
-    pub fn records(&self, way: Way) -> String {
-        self.key(match way {
-            Way::Forward => "targets/forward/",
-            Way::Back => "targets/back/",
+    /// The prefix of the records of targets that were moved in this direction.
+    pub fn records(&self, direction: Direction) -> String {
+        self.key(match direction {
+            Direction::Forward => "targets/forward/",
+            Direction::Back => "targets/back/",
         })
     }
 }
@@ -88,7 +89,7 @@ pub struct Plan {
     pub delete_old: bool,
     /// How long to keep it after the last target was moved, in seconds.
     pub retain_seconds: u64,
-    /// The interval of [`wait_seconds`](rotation_core::target::wait_seconds).
+    /// The interval of [`wait_seconds`](crate::target::polling::wait_seconds).
     pub poll_seconds: u64,
     /// Maximum targets in progress; above 1, the first one goes alone as a canary.
     pub concurrency: u64,
@@ -130,7 +131,7 @@ pub struct NewCertificate {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetList {
-    /// The key of the array of all [`Target`]s in the folder's bucket.
+    /// The key of the array of all [`PlannedTarget`]s in the folder's bucket.
     pub key: String,
     /// The keys of the lanes, wave by wave: arrays of targets that are rotated one after the other.
     pub waves: Vec<Vec<String>>,
@@ -144,19 +145,20 @@ pub struct TargetList {
 
 /// One target, as an item of the Map.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Target {
+pub struct PlannedTarget {
     /// Which one: `kind` and `id`.
     #[serde(flatten)]
-    pub target: TargetId,
+    pub id: TargetId,
     /// What it served when the plan was made.
     pub serves: Serves,
 }
 
-/// `move` of the state: which targets are on their way, and in which direction.
+/// `move` of the state: which targets are moved, and in which direction.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Move {
+pub struct Leg {
     /// Forward, or back.
-    pub way: Way,
+    #[serde(rename = "way")]
+    pub direction: Direction,
     /// A rollback is tried in rounds; 0 on the way forward.
     pub round: u64,
     /// The keys of the lanes, wave by wave.
@@ -167,12 +169,12 @@ pub struct Move {
 #[derive(Debug, Deserialize)]
 pub struct PlanFile {
     /// Every target with its names.
-    pub targets: Vec<PlannedTarget>,
+    pub targets: Vec<NamedTarget>,
 }
 
 /// A target in a [`PlanFile`].
 #[derive(Debug, Deserialize)]
-pub struct PlannedTarget {
+pub struct NamedTarget {
     /// Which one.
     pub target: TargetId,
     /// What it served.
@@ -197,13 +199,68 @@ pub struct PlanRecord<'a> {
     pub findings: &'a [Finding],
 }
 
-/// What [`import_certificate`](crate::import_certificate) returns.
+/// What `import-certificate` returns.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Imported {
     /// The new certificate in its store.
     pub id: CertificateId,
     /// By this rotation? False when it lay there when the plan was made.
     pub imported: bool,
+}
+
+impl Plan {
+    /// Where the whole plan is, `s3://bucket/key`.
+    pub fn location(&self) -> String {
+        format!("s3://{}/{}", self.folder.bucket, self.folder.key("plan.json"))
+    }
+}
+
+/// What a target serves, and whether that is `Deployed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetState {
+    /// Which of the two certificates.
+    pub serves: Serves,
+    /// Has it reached the edges?
+    pub deployed: bool,
+}
+
+/// `review.json`: what of CloudFront served one of the two certificates.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FleetSnapshot {
+    /// When reading it began.
+    pub at: Timestamp,
+    /// How many distributions there are in the account.
+    pub distributions: usize,
+    /// How many tenants bring one of the two certificates themselves.
+    pub tenants: usize,
+    /// The targets of the rotation, and whatever else serves one of the two.
+    #[serde(rename = "stands")]
+    pub targets: Vec<TargetSnapshot>,
+}
+
+/// A distribution or tenant in a [`FleetSnapshot`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetSnapshot {
+    /// Which one.
+    #[serde(flatten)]
+    pub id: TargetId,
+    /// What it serves.
+    #[serde(flatten)]
+    pub state: TargetState,
+}
+
+impl TargetSnapshot {
+    /// Of all states those that matter to a rotation of these targets.
+    pub fn of_interest(
+        states: &BTreeMap<TargetId, TargetState>,
+        planned: &BTreeSet<TargetId>,
+    ) -> Vec<Self> {
+        let matters = |id: &TargetId, state: &TargetState| {
+            state.serves != Serves::Other || planned.contains(id)
+        };
+        let mattering = states.iter().filter(|(id, state)| matters(id, state));
+        mattering.map(|(id, state)| Self { id: id.clone(), state: *state }).collect()
+    }
 }
 
 /// The name of a target's object in the rotation's folder.
@@ -215,13 +272,70 @@ pub fn file(target: &TargetId) -> String {
     format!("{kind}-{}.json", target.id)
 }
 
-/// The old certificate of a plan that has something to do.
-///
-/// # Errors
-/// `Internal`: only a plan without work has none.
-pub fn old_id(plan: &Plan) -> Result<&CertificateId, StepError> {
-    plan.old_certificate
-        .id
-        .as_ref()
-        .ok_or_else(|| StepError::Internal("a plan with work to do has no old certificate".into()))
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The plan of a rotation of three targets, two of them to be moved, until the old certificate expires.
+    pub(crate) fn plan() -> Plan {
+        Plan {
+            outcome: Outcome::Rotate,
+            folder: Folder { bucket: "bucket".into(), prefix: "rotations/autumn/1/".into() },
+            source: "tls/www".into(),
+            store: Store::Acm,
+            old_certificate: OldCertificate {
+                id: Some(CertificateId::Acm { arn: "arn:old".into() }),
+                given: "arn:old".into(),
+                fingerprint: Some("sha256:old".into()),
+                not_after: Some("2026-12-15T00:00:00Z".parse().expect("time")),
+            },
+            new_certificate: NewCertificate {
+                id: None,
+                fingerprint: "sha256:new".into(),
+                not_after: "2027-11-01T00:00:00Z".parse().expect("time"),
+            },
+            targets: TargetList {
+                key: "rotations/autumn/1/targets.json".into(),
+                waves: Vec::new(),
+                total: 3,
+                to_move: 2,
+                dedicated_ip: 0,
+            },
+            delete_old: true,
+            retain_seconds: 0,
+            poll_seconds: 25,
+            concurrency: 1,
+            verify_viewers: true,
+            roll_back: true,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_folder_is_that_of_one_attempt() {
+        let execution = |redrive_count| Execution {
+            id: "arn:x".into(),
+            name: "autumn".into(),
+            start_time: "2026-11-23T11:00:00.123Z".parse().expect("time"),
+            redrive_count,
+        };
+        for (redrives, expected) in [
+            (0, "rotations/autumn/20261123T110000Z/plan.json"),
+            (2, "rotations/autumn/20261123T110000Z-redrive-2/plan.json"),
+        ] {
+            assert_eq!(Folder::of("bucket", &execution(redrives)).key("plan.json"), expected);
+        }
+    }
+
+    #[test]
+    fn a_snapshot_has_the_rotations_targets_and_what_serves_its_certificates() {
+        let state = |serves| TargetState { serves, deployed: true };
+        let states = [("E1", Serves::Old), ("E2", Serves::Other), ("E3", Serves::Other)]
+            .map(|(id, serves)| (TargetId::distribution(id), state(serves)))
+            .into();
+        let planned = [TargetId::distribution("E2")].into();
+        let targets = TargetSnapshot::of_interest(&states, &planned);
+        let ids: Vec<&str> = targets.iter().map(|target| target.id.id.as_str()).collect();
+        assert_eq!(ids, ["E1", "E2"]);
+    }
 }

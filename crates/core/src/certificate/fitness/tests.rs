@@ -1,0 +1,300 @@
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use super::*;
+use crate::certificate::bundle;
+use crate::test_authority::*;
+
+const NOW: &str = "2026-04-01T00:00:00Z";
+const NAMES: &[&str] = &["www.example.com"];
+
+/// One case: all that [`check`] is given, good in every way until something is changed.
+#[derive(Clone)]
+struct Case {
+    source: String,
+    old: OldCertificate,
+    store: Store,
+    roots: String,
+    now: &'static str,
+}
+
+impl Case {
+    fn new(source: String, root: &str) -> Self {
+        let old = OldCertificate {
+            fingerprint: Fingerprint::of(b"old"),
+            not_after: time("2026-06-30T00:00:00Z"),
+        };
+        Self { source, old, store: Store::Acm, roots: root.to_string(), now: NOW }
+    }
+
+    /// Each finding must hold the texts of its line, and there must be as many as lines.
+    #[track_caller]
+    fn finds(&self, expected: &[&[&str]]) {
+        let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
+        let roots = TrustRoots::mozilla().with_pem(&self.roots).expect("roots");
+        let findings = check(&bundle, &self.old, self.store, &roots, time(self.now));
+        let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), expected.len(), "{said:#?}");
+        for (said, texts) in said.iter().zip(expected) {
+            assert!(texts.iter().all(|text| said.contains(text)), "{said} {texts:?}");
+        }
+        for finding in findings {
+            assert_eq!(finding.ending, Ending::CertificateInvalid);
+            assert!(!finding.problem.ends_with('.') && !finding.cure.ends_with('.'));
+        }
+    }
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().expect("time")
+}
+
+/// A leaf of an intermediate authority of a trusted root, of ECDSA throughout.
+fn good() -> Case {
+    changed(|_| {})
+}
+
+fn changed(change: impl Fn(&mut CertificateParams)) -> Case {
+    let mut params = leaf_params(NAMES);
+    change(&mut params);
+    let root = Authority::root("Root");
+    let lower = root.intermediate("Lower");
+    let key = p256();
+    let leaf = lower.sign(&params, &key);
+    Case::new(format!("{leaf}{}{}", lower.pem, key.serialize_pem()), &root.pem)
+}
+
+fn with_leaf_key(key: &KeyPair) -> Case {
+    let root = Authority::root("Root");
+    let leaf = root.sign(&leaf_params(NAMES), key);
+    Case::new(format!("{leaf}{}", key.serialize_pem()), &root.pem)
+}
+
+#[test]
+fn a_good_certificate_has_no_findings() {
+    good().finds(&[]);
+    Case { store: Store::Iam, ..good() }.finds(&[]);
+    // RSA throughout.
+    let root = Authority::root_with_key("Root", rsa_2048());
+    let leaf = root.sign(&leaf_params(NAMES), &rsa_2048());
+    Case::new(format!("{leaf}{RSA_2048_PKCS1}"), &root.pem).finds(&[]);
+}
+
+#[test]
+fn it_must_outlive_the_old_one() {
+    let old_until = |not_after: &str| {
+        let mut case = good();
+        case.old.not_after = time(not_after);
+        case
+    };
+    let no_longer: &[&str] =
+        &["new certificate (CN=www.example.com)", "2026-07-01T00:00:00Z, no longer"];
+    old_until("2026-06-30T23:59:59Z").finds(&[]);
+    old_until("2026-07-01T00:00:00Z").finds(&[no_longer]);
+    old_until("2026-12-31T00:00:00Z").finds(&[no_longer]);
+
+    let mut the_same = old_until("2026-07-01T00:00:00Z");
+    let leaf = bundle::read(the_same.source.as_bytes()).expect("a bundle").leaf;
+    the_same.old.fingerprint = leaf.fingerprint();
+    the_same.finds(&[&["it is the old certificate", "renewed"]]);
+}
+
+#[test]
+fn it_must_be_valid_now() {
+    let at = |now| Case { now, ..good() };
+    at("2026-01-01T00:00:00Z").finds(&[]);
+    at("2026-07-01T00:00:00Z").finds(&[]);
+    at("2025-12-31T23:59:59Z")
+        .finds(&[&["new certificate (CN=www.example.com)", "not valid before 2026-01-01"]]);
+    at("2026-07-01T00:00:01Z")
+        .finds(&[&["new certificate (CN=www.example.com)", "expired at 2026-07-01"]]);
+    // The chain lives from 2020 to 2040.
+    at("2041-01-01T00:00:00Z")
+        .finds(&[&["expired at 2026"], &["chain certificate 1 (CN=Lower)", "expired at 2040"]]);
+    at("2019-01-01T00:00:00Z")
+        .finds(&[&["before 2026"], &["chain certificate 1 (CN=Lower)", "before 2020"]]);
+    // Expired, and not trusted either: both are said.
+    let mut untrusted = at("2027-01-01T00:00:00Z");
+    untrusted.roots = Authority::root("Another").pem;
+    untrusted.finds(&[&["expired at 2026"], &["CN=Root", "nor a trusted root"]]);
+    // No moment at which all are valid.
+    let mut late = authority_params("Late");
+    late.not_before = date_time_ymd(2027, 1, 1);
+    let root = Authority::root("Root");
+    let late = root.intermediate_from(late, p256());
+    let key = p256();
+    let leaf = late.sign(&leaf_params(NAMES), &key);
+    let source = format!("{leaf}{}{}", late.pem, key.serialize_pem());
+    Case::new(source, &root.pem).finds(&[&["chain certificate 1 (CN=Late)", "before 2027"]]);
+}
+
+#[test]
+fn the_key_must_be_the_leaf_s() {
+    let exchanged = |key: &str| {
+        let case = good();
+        let at = case.source.find("-----BEGIN PRIVATE").expect("key");
+        Case { source: format!("{}{key}", &case.source[..at]), ..case }
+    };
+    let subject = "private key of the new certificate";
+    let stranger = p256().serialize_pem();
+    exchanged(&stranger).finds(&[&[subject, "CN=www.example.com, whose key is ECDSA P-256"]]);
+    exchanged(RSA_2048_PKCS1).finds(&[&[subject, "does not match"]]);
+    exchanged(RSA_1024_PKCS1).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
+    exchanged(P521_PKCS8).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
+}
+
+#[test]
+fn the_key_must_be_of_a_kind_cloudfront_takes() {
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
+    with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not accept from ACM"]]);
+    let iam = Case { store: Store::Iam, ..with_leaf_key(&p384) };
+    iam.finds(&[&["ECDSA P-384, which CloudFront does not accept from IAM", "RSA of 2048"]]);
+    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
+    with_leaf_key(&ed25519).finds(&[&["algorithm 1.3.101.112, which CloudFront"]]);
+
+    // A key that *ring* does not read is no mismatch.
+    let rsa_root = Authority::root_with_key("Root", rsa_2048());
+    let rsa_1024 = include_str!("../../../tests/fixtures/rsa1024.pub.pem");
+    let rsa_1024 = rcgen::SubjectPublicKeyInfo::from_pem(rsa_1024).expect("public key");
+    let leaf = rsa_root.sign(&leaf_params(NAMES), &rsa_1024);
+    Case::new(format!("{leaf}{RSA_1024_PKCS1}"), &rsa_root.pem)
+        .finds(&[&["RSA 1024, which no public authority signs"]]);
+    let p521 = Case::new(format!("{P521_LEAF}{P521_PKCS8}"), FIXTURE_ROOT);
+    Case { now: "2030-01-01T00:00:00Z", ..p521 }
+        .finds(&[&["ECDSA P-521, which CloudFront"], &["issuer is RSA"]]);
+}
+
+#[test]
+fn leaf_and_issuer_must_have_keys_of_one_kind() {
+    let rsa_issuer = Authority::root_with_key("Root", rsa_2048());
+    let key = p256();
+    let leaf = rsa_issuer.sign(&leaf_params(NAMES), &key);
+    Case::new(format!("{leaf}{}", key.serialize_pem()), &rsa_issuer.pem)
+        .finds(&[&["its key is ECDSA, but the key of its issuer is RSA"]]);
+    let ec_issuer = rsa_issuer.intermediate("Issuer");
+    let leaf = ec_issuer.sign(&leaf_params(NAMES), &rsa_2048());
+    Case::new(format!("{leaf}{}{RSA_2048_PKCS8}", ec_issuer.pem), &rsa_issuer.pem)
+        .finds(&[&["its key is RSA, but the key of its issuer is ECDSA"]]);
+    // What the issuer's own issuer has does not matter.
+    let leaf = ec_issuer.sign(&leaf_params(NAMES), &key);
+    Case::new(format!("{leaf}{}{}", ec_issuer.pem, key.serialize_pem()), &rsa_issuer.pem)
+        .finds(&[]);
+}
+
+#[test]
+fn it_must_lead_to_a_trusted_root() {
+    let root = Authority::root("Root");
+    let upper = root.intermediate("Upper");
+    let lower = upper.intermediate("Lower");
+    let key = p256();
+    let leaf = lower.sign(&leaf_params(NAMES), &key);
+    let key = key.serialize_pem();
+    let case = |chain: &str| Case::new(format!("{leaf}{chain}{key}"), &root.pem);
+    case(&format!("{}{}", upper.pem, lower.pem)).finds(&[]);
+    case(&lower.pem).finds(&[&[
+        "last certificate CN=Lower, which is CN=Upper,",
+        "Add the intermediate certificate CN=Upper",
+    ]]);
+    case("").finds(&[&["last certificate CN=www.example.com, which is CN=Lower,"]]);
+
+    let own = p256();
+    let self_signed = leaf_params(NAMES).self_signed(&own).expect("certificate").pem();
+    // Trusting it does not make it acceptable to CloudFront.
+    Case::new(format!("{self_signed}{}", own.serialize_pem()), &self_signed)
+        .finds(&[&["it is self-signed"]]);
+    changed(|params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    })
+    .finds(&[&["no viewer would trust CN=www.example.com", "serverAuth"]]);
+}
+
+#[test]
+fn broken_hashes_and_old_versions_are_named_once() {
+    let case = |leaf: &str| {
+        let case = Case::new(format!("{leaf}{RSA_2048_PKCS1}"), FIXTURE_ROOT);
+        Case { now: "2030-01-01T00:00:00Z", ..case }
+    };
+    case(SHA1_LEAF).finds(&[&["new certificate (CN=www.example.com)", "signed with SHA-1"]]);
+    case(V1_LEAF).finds(&[&["version 3"], &["no DNS name among"]]);
+}
+
+#[test]
+fn it_must_have_dns_names() {
+    changed(|params| params.subject_alt_names.clear())
+        .finds(&[&["no DNS name", "common name does not count"]]);
+    changed(|params| {
+        params.subject_alt_names =
+            vec![rcgen::SanType::IpAddress("192.0.2.1".parse().expect("address"))];
+    })
+    .finds(&[&["no DNS name"]]);
+}
+
+#[test]
+fn five_certificates_are_enough() {
+    let case = |intermediates: usize| {
+        let root = Authority::root("Root");
+        let mut lowest = root.intermediate("1");
+        let mut chain = lowest.pem.clone();
+        for i in 2..=intermediates {
+            lowest = lowest.intermediate(&i.to_string());
+            chain += &lowest.pem;
+        }
+        let key = p256();
+        let leaf = lowest.sign(&leaf_params(NAMES), &key);
+        Case::new(format!("{leaf}{chain}{}", key.serialize_pem()), &root.pem)
+    };
+    case(4).finds(&[]);
+    case(5).finds(&[&["chain of the new certificate", "6 certificates; CloudFront accepts 5"]]);
+}
+
+#[test]
+fn it_must_fit_the_store() {
+    let many_names = |count: usize| {
+        changed(|params| {
+            params.subject_alt_names = (0..count)
+                .map(|i| format!("{i:05}.a-rather-long-name.example.com"))
+                .map(|name| rcgen::SanType::DnsName(name.try_into().expect("name")))
+                .collect();
+        })
+    };
+    // 38 bytes a name in DER, 51 in PEM.
+    many_names(300).finds(&[]);
+    Case { store: Store::Iam, ..many_names(300) }.finds(&[]);
+    many_names(500).finds(&[]);
+    Case { store: Store::Iam, ..many_names(500) }
+        .finds(&[&["new certificate (CN", "bytes in PEM; IAM accepts 16384 at most"]]);
+    many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM accepts 32768 at most"]]);
+
+    // No key CloudFront takes is that long; one that is, is damaged as well.
+    let case = good();
+    let at = case.source.find("-----BEGIN PRIVATE").expect("key");
+    let padded = |bytes: u16| {
+        let [high, low] = bytes.to_be_bytes();
+        let der = [&[0x30, 0x82, high, low][..], &vec![0; bytes.into()]].concat();
+        let key = pem::encode(&pem::Pem::new("PRIVATE KEY", der));
+        Case { source: format!("{}{key}", &case.source[..at]), ..case.clone() }
+    };
+    padded(3_600).finds(&[&["damaged"]]);
+    padded(4_000).finds(&[&["damaged"], &["private key", "ACM accepts 5120 at most"]]);
+    Case { store: Store::Iam, ..padded(4_000) }.finds(&[&["damaged"]]);
+    Case { store: Store::Iam, ..padded(13_000) }
+        .finds(&[&["damaged"], &["private key", "IAM accepts 16384 at most"]]);
+}
+
+#[test]
+fn everything_is_said_at_once() {
+    let issuer = Authority::root_with_key("Nobody", rsa_2048());
+    let mut params = leaf_params(&[]);
+    params.not_after = date_time_ymd(2026, 3, 1);
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
+    let leaf = issuer.sign(&params, &p384);
+    let source = format!("{leaf}{}", p256().serialize_pem());
+    Case::new(source, &Authority::root("Root").pem).finds(&[
+        &["no longer than the old one"],
+        &["ECDSA P-384, which CloudFront"],
+        &["does not match"],
+        &["no DNS name"],
+        &["its key is ECDSA, but"],
+        &["expired at 2026-03-01"],
+        &["neither in the source nor a trusted root"],
+    ]);
+}

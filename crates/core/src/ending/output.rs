@@ -1,0 +1,76 @@
+//! The contract's output.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// `targets` of the output: where the targets of the plan stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// All targets of the plan; the sum of the others.
+    pub total: usize,
+    /// Moved from the old certificate to the new one.
+    pub updated: usize,
+    /// On the new certificate already when the plan was made.
+    pub already_current: usize,
+    /// Taken over by somebody else meanwhile, and left alone.
+    pub drifted: usize,
+    /// Deleted by somebody else meanwhile.
+    pub gone: usize,
+    /// Not moved, or not deployed in time.
+    pub failed: usize,
+}
+
+/// The output of a rotation that did not fail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// `rotated`, `nothingToDo` or `planned`.
+    pub outcome: String,
+    /// The certificate that was replaced.
+    pub old_certificate: OldCertificate,
+    /// The certificate that replaces it.
+    pub new_certificate: NewCertificate,
+    /// Where the targets stand; of a dry run, where they stood.
+    pub targets: Counts,
+    /// Where the plan lies, `s3://bucket/key`.
+    pub plan: String,
+    /// What else is worth knowing, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A certificate as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateSummary {
+    /// ACM ARN or IAM server-certificate id; null when it is in no store yet.
+    pub id: Option<String>,
+    /// `sha256:` and the hex digest of the leaf's DER; null when an earlier rotation deleted it and nothing is left to
+    /// read.
+    pub fingerprint: Option<String>,
+    /// End of its validity; null like the fingerprint.
+    pub not_after: Option<Timestamp>,
+}
+
+/// `oldCertificate` of the output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldCertificate {
+    /// Which one.
+    #[serde(flatten)]
+    pub certificate: CertificateSummary,
+    /// Is it gone from its store?
+    pub deleted: bool,
+    /// Why not, if it was to be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `newCertificate` of the output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCertificate {
+    /// Which one.
+    #[serde(flatten)]
+    pub certificate: CertificateSummary,
+    /// Was it imported by this rotation? False when it lay in the store already.
+    pub imported: bool,
+}

@@ -1,0 +1,229 @@
+//! What follows from where the targets are after a Map: go on, move back, or leave them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ending::Counts;
+use crate::ending::words::{incomplete, not_rolled_back, rolled_back};
+use crate::failure::Failure;
+use crate::ids::{Serves, TargetId};
+use crate::plan::state::{Plan, PlannedTarget, TargetState};
+use crate::target::record::{Halt, Record};
+
+/// What `review-targets` returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// What is to be done about it.
+    pub next: Next,
+    /// The counts of the output.
+    pub counts: Counts,
+    /// For a rollback: the keys of its lanes, in one wave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<Vec<String>>,
+    /// The closing words, unless all is well; of a rollback those for the case that this round is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// `next` of a [`Review`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Next {
+    /// Every target arrived that could.
+    Complete,
+    /// Restore the targets that were moved, or what of it is not back yet.
+    RollBack,
+    /// Everything that was moved is back.
+    RolledBack,
+    /// Targets failed, and are left as they are.
+    Incomplete,
+}
+
+/// What is known of the targets after a Map.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The targets of the plan, and what each of them served then.
+    pub planned: &'a [PlannedTarget],
+    /// What they serve now; one that is not there is gone.
+    pub states: &'a BTreeMap<TargetId, TargetState>,
+    /// Those that failed on the way forward.
+    pub halts: &'a [Halt],
+    /// What the Map itself failed with, if it did.
+    pub map_failure: Option<&'a Failure>,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is to be done.
+    pub next: Next,
+    /// The counts of the output.
+    pub counts: Counts,
+    /// What is to be moved back in the next round, in order.
+    pub move_back: Vec<TargetId>,
+    /// The closing words, unless all is well.
+    pub cause: Option<String>,
+}
+
+/// After the way forward.
+pub fn after_forward(plan: &Plan, seen: &Observed<'_>, now: Timestamp) -> Verdict {
+    let counts = seen.count(&seen.halted());
+    let verdict =
+        |next, move_back, cause| Verdict { next, counts, move_back, cause: seen.with_map(cause) };
+    if counts.failed == 0 && seen.map_failure.is_none() {
+        return Verdict { next: Next::Complete, counts, move_back: Vec::new(), cause: None };
+    }
+    if let Some(why_not) = why_nothing_is_moved_back(plan, now) {
+        let cause = incomplete(&counts, seen.halts, &seen.left(), why_not);
+        return verdict(Next::Incomplete, Vec::new(), cause);
+    }
+    let moved = seen.moved();
+    if moved.is_empty() {
+        let cause = rolled_back(0, counts.already_current, seen.halts);
+        return verdict(Next::RolledBack, moved, cause);
+    }
+    let cause = format!("{} targets were to be restored to the old certificate.", moved.len());
+    verdict(Next::RollBack, moved, cause)
+}
+
+/// Why targets stay where they are after a failure, if they do.
+fn why_nothing_is_moved_back(plan: &Plan, now: Timestamp) -> Option<&'static str> {
+    if !plan.roll_back {
+        return Some("No target was restored, since onFailure is stop.");
+    }
+    let has_expired = plan.old_certificate.not_after.is_some_and(|not_after| not_after <= now);
+    has_expired.then_some("No target was restored, since the old certificate has expired.")
+}
+
+/// After a round of the rollback: `round` are its targets, `records` all records of the way back.
+pub fn after_back(
+    seen: &Observed<'_>,
+    number: u64,
+    round: Vec<TargetId>,
+    records: Vec<Record>,
+) -> Verdict {
+    // Earlier rounds have put back the others; what they left is in this round.
+    let moved = records.len().max(round.len());
+    let mut records: BTreeMap<TargetId, Record> = records
+        .into_iter()
+        .filter(|record| record.round == number)
+        .map(|record| (record.target.clone(), record))
+        .collect();
+    let round: Vec<MovedBack> = round
+        .into_iter()
+        .map(|target| MovedBack {
+            state: seen.states.get(&target).copied(),
+            record: records.remove(&target),
+            target,
+        })
+        .collect();
+    let left: Vec<&MovedBack> = round.iter().filter(|one| !one.is_done()).collect();
+    let (next, cause) = match left.is_empty() {
+        true => {
+            let current = seen.planned.iter().filter(|target| target.serves == Serves::New).count();
+            (Next::RolledBack, rolled_back(moved, current, seen.halts))
+        }
+        false => (Next::RollBack, not_rolled_back(moved - left.len(), &left, seen.halts)),
+    };
+    Verdict {
+        next,
+        counts: seen.count(&BTreeSet::new()),
+        move_back: left.iter().map(|one| one.target.clone()).collect(),
+        cause: Some(cause),
+    }
+}
+
+impl Observed<'_> {
+    fn halted(&self) -> BTreeSet<&TargetId> {
+        self.halts.iter().map(|halt| &halt.target).collect()
+    }
+
+    fn serves(&self, target: &TargetId) -> Option<Serves> {
+        self.states.get(target).map(|state| state.serves)
+    }
+
+    /// Counts each target once, by what it serves now. One of `halted` has failed whatever it serves.
+    fn count(&self, halted: &BTreeSet<&TargetId>) -> Counts {
+        let mut counts = Counts { total: self.planned.len(), ..Counts::default() };
+        for PlannedTarget { id, serves: before } in self.planned {
+            let count = match (before, self.serves(id)) {
+                _ if halted.contains(id) => &mut counts.failed,
+                (_, None) => &mut counts.gone,
+                (Serves::New, Some(Serves::New)) => &mut counts.already_current,
+                (_, Some(Serves::New)) => &mut counts.updated,
+                (Serves::Old, Some(Serves::Old)) => &mut counts.failed,
+                (_, Some(_)) => &mut counts.drifted,
+            };
+            *count += 1;
+        }
+        counts
+    }
+
+    /// Those that still serve the old certificate.
+    fn left(&self) -> Vec<TargetId> {
+        let ids = self.planned.iter().map(|target| &target.id);
+        ids.filter(|id| self.serves(id) == Some(Serves::Old)).cloned().collect()
+    }
+
+    /// The targets that a rollback puts back: those that were on the old certificate when the plan was made and are on
+    /// the new one now.
+    ///
+    /// Those that are still deploying come first: each of them holds up a lane until it has arrived, so that there are
+    /// never more under way than there are lanes. Then those that failed, since viewers may have met something there.
+    fn moved(&self) -> Vec<TargetId> {
+        let halted = self.halted();
+        let mut moved: Vec<(bool, bool, &TargetId)> = self
+            .planned
+            .iter()
+            .filter(|target| target.serves == Serves::Old)
+            .filter_map(|PlannedTarget { id, .. }| match self.states.get(id) {
+                Some(TargetState { serves: Serves::New, deployed }) => {
+                    Some((*deployed, !halted.contains(id), id))
+                }
+                _ => None,
+            })
+            .collect();
+        moved.sort();
+        moved.into_iter().map(|(_, _, id)| id.clone()).collect()
+    }
+
+    fn with_map(&self, cause: String) -> Option<String> {
+        Some(match self.map_failure {
+            Some(failure) => format!("{cause}\n{failure}"),
+            None => cause,
+        })
+    }
+}
+
+/// Where a target of a rollback stands, by a fresh look and by the outcome of its move back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MovedBack {
+    /// Which one.
+    pub(super) target: TargetId,
+    /// What it serves; none if it is gone.
+    pub(super) state: Option<TargetState>,
+    /// The record of this round; none if it was not written.
+    pub(super) record: Option<Record>,
+}
+
+impl MovedBack {
+    /// Is there nothing left to do about it? Not while it is on the new certificate, not `Deployed`, or not verified.
+    /// One with a third certificate, or none, is nobody's to move.
+    fn is_done(&self) -> bool {
+        match self.state {
+            None => true,
+            Some(TargetState { serves: Serves::Other, .. }) => true,
+            Some(TargetState { serves: Serves::New, .. }) => false,
+            Some(TargetState { serves: Serves::Old, deployed }) => {
+                let is_verified =
+                    self.record.as_ref().is_some_and(|record| record.failure.is_none());
+                deployed && is_verified
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

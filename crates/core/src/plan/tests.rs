@@ -1,0 +1,193 @@
+use super::*;
+
+fn member(id: &str, serves: Serves) -> Member {
+    Member {
+        target: TargetId { kind: TargetKind::Distribution, id: id.into() },
+        serves,
+        deployed: true,
+        names: vec!["www.example.com".into()],
+        http_version: "http2".into(),
+        staging: false,
+        multi_tenant: false,
+        continuous_deployment_policy: None,
+        dedicated_ip: false,
+        associations: Vec::new(),
+    }
+}
+
+fn ids(members: &[Member]) -> Vec<&str> {
+    members.iter().map(|member| member.target.id.as_str()).collect()
+}
+
+fn check(members: &[Member], named: Option<&[&str]>, store: Store) -> (Vec<String>, Vec<String>) {
+    let named: Option<Vec<String>> =
+        named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+    let names = ["www.example.com".to_owned(), "*.shop.example.com".to_owned()];
+    let targets = targets(members, named.as_deref(), &names, store);
+    (
+        ids(&targets.planned).into_iter().map(str::to_owned).collect(),
+        targets.findings.iter().map(|f| format!("{} {f}", f.ending.name())).collect(),
+    )
+}
+
+#[test]
+fn every_target_of_the_old_certificate_and_those_already_moved() {
+    let members =
+        [member("E3", Serves::Old), member("E1", Serves::New), member("E2", Serves::Other)];
+    assert_eq!(check(&members, None, Store::Acm), (vec!["E1".into(), "E3".into()], vec![]));
+}
+
+#[test]
+fn named_targets_limit_the_rotation_and_must_be_targets() {
+    let members = [
+        member("E1", Serves::Old),
+        member("E2", Serves::New),
+        member("E3", Serves::Other),
+        member("E4", Serves::Old),
+    ];
+    let (planned, findings) = check(&members, Some(&["E1", "E2", "E3", "E9"]), Store::Acm);
+    assert_eq!(planned, ["E1", "E2"]);
+    assert_eq!(findings.len(), 2);
+    assert!(findings[0].starts_with("TargetNotRotatable target E3: serves neither"));
+    assert!(findings[1].starts_with("TargetNotRotatable target E9: is neither"));
+}
+
+#[test]
+fn every_uncovered_alias_of_every_target_is_named() {
+    let mut one = member("E1", Serves::Old);
+    one.names = vec!["www.example.com".into(), "api.example.com".into(), "x.example.org".into()];
+    let mut two = member("E2", Serves::Old);
+    two.names = vec!["a.shop.example.com".into(), "a.b.shop.example.com".into()];
+    let (_, findings) = check(&[one, two], None, Store::Acm);
+    assert!(findings[0].contains("E1: aliases api.example.com, x.example.org are not covered"));
+    assert!(findings[1].contains("E2: alias a.b.shop.example.com is not covered"));
+    assert_eq!(findings.len(), 2);
+}
+
+#[test]
+fn what_a_moved_or_unwanted_target_is_like_does_not_matter() {
+    let mut moved = member("E1", Serves::New);
+    moved.names = vec!["elsewhere.example.org".into()];
+    let mut unwanted = member("E2", Serves::Old);
+    unwanted.names = vec!["elsewhere.example.org".into()];
+    let members = [moved, unwanted, member("E3", Serves::Old)];
+    assert_eq!(check(&members, Some(&["E1", "E3"]), Store::Acm).1, Vec::<String>::new());
+}
+
+#[test]
+fn a_continuous_deployment_policy_holds_both_its_distributions() {
+    let mut primary = member("E1", Serves::Old);
+    primary.continuous_deployment_policy = Some("p-1".into());
+    let mut staging = primary.clone();
+    staging.target.id = "E2".into();
+    staging.staging = true;
+    let (_, findings) = check(&[primary, staging], None, Store::Acm);
+    assert!(
+        findings[0].contains("E1: is the primary distribution of continuous-deployment policy p-1")
+    );
+    assert!(
+        findings[1].contains("E2: is the staging distribution of continuous-deployment policy p-1")
+    );
+}
+
+#[test]
+fn a_staging_distribution_must_not_be_left_behind() {
+    let mut staging = member("E2", Serves::Old);
+    staging.staging = true;
+    let members = [member("E1", Serves::Old), staging];
+    assert!(check(&members, None, Store::Acm).1.is_empty());
+    let findings = check(&members, Some(&["E1"]), Store::Acm).1;
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].contains("E2: is a staging distribution"));
+}
+
+#[test]
+fn multi_tenant_targets_take_acm_only() {
+    let mut tenant = member("dt_1", Serves::Old);
+    tenant.multi_tenant = true;
+    tenant.target.kind = TargetKind::Tenant;
+    assert!(check(std::slice::from_ref(&tenant), None, Store::Acm).1.is_empty());
+    assert!(
+        check(&[tenant], None, Store::Iam).1[0]
+            .contains("distribution tenant dt_1: is multi-tenant")
+    );
+}
+
+#[test]
+fn one_http_versions_option_for_all_that_will_share_the_certificate() {
+    let mut odd = member("E3", Serves::New);
+    odd.http_version = "http2and3".into();
+    let members = [member("E1", Serves::Old), member("E2", Serves::Old), odd];
+    let findings = check(&members, Some(&["E1", "E2"]), Store::Acm).1;
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].contains("E3: supports http2and3"));
+    assert!(check(&members[..2], None, Store::Acm).1.is_empty());
+}
+
+#[test]
+fn targets_are_dealt_out_to_lanes() {
+    let members: Vec<Member> = (1..=7).map(|n| member(&format!("E{n}"), Serves::Old)).collect();
+    let check = |members: &[Member], concurrency| -> Vec<Vec<String>> {
+        let lanes = lanes(members, concurrency);
+        lanes.into_iter().map(|l| l.iter().map(|m| m.target.id.clone()).collect()).collect()
+    };
+    assert_eq!(check(&members, 1), [["E1", "E2", "E3", "E4", "E5", "E6", "E7"]]);
+    assert_eq!(check(&members, 3), [vec!["E1", "E4", "E7"], vec!["E2", "E5"], vec!["E3", "E6"]]);
+    assert_eq!(check(&members, 1_000).len(), 7, "no empty lanes");
+    assert!(check(&[], 3).is_empty());
+    let many = vec![member("E1", Serves::Old); 100];
+    let sizes: Vec<usize> = lanes(&many, 1_000).iter().map(Vec::len).collect();
+    assert_eq!((sizes.len() as u64, sizes.iter().sum()), (MAX_LANES, 100));
+}
+
+#[test]
+fn with_several_at_once_one_goes_before_all_others() {
+    let staging = Member { staging: true, ..member("E2", Serves::Old) };
+    let nameless = Member { names: vec![], ..member("E3", Serves::Old) };
+    let members = [
+        member("E1", Serves::New),
+        staging,
+        nameless,
+        member("E4", Serves::Old),
+        member("E5", Serves::Old),
+    ];
+    let check = |members: &[Member], concurrency, expected: &str| {
+        let waves: Vec<String> = waves(members, concurrency)
+            .iter()
+            .map(|wave| {
+                let lane = |lane: &Vec<&Member>| {
+                    lane.iter().map(|m| m.target.id.as_str()).collect::<Vec<_>>().join(" ")
+                };
+                wave.iter().map(lane).collect::<Vec<_>>().join(" | ")
+            })
+            .collect();
+        assert_eq!(waves.join(" then "), expected);
+    };
+    check(&members, 1, "E1 E2 E3 E4 E5");
+    check(&members, 2, "E4 then E1 E3 | E2 E5");
+    check(&members[..3], 9, "E2 then E1 | E3");
+    check(&members[3..4], 9, "E4");
+    check(&members[..1], 9, "E1");
+    check(&[], 9, "");
+}
+
+#[test]
+fn outcomes() {
+    let old = || member("E1", Serves::Old);
+    let new = || member("E2", Serves::New);
+    let deploying = || Member { deployed: false, ..new() };
+    // members, planned, begun, delete_old, dry_run
+    for (members, planned, begun, delete_old, dry_run, expected) in [
+        (vec![old()], vec![old()], false, true, false, Outcome::Rotate),
+        (vec![old()], vec![old()], false, true, true, Outcome::Planned),
+        (vec![], vec![], false, true, false, Outcome::NothingToDo),
+        (vec![new()], vec![new()], true, true, false, Outcome::Rotate),
+        (vec![new()], vec![new()], true, true, true, Outcome::Planned),
+        (vec![new()], vec![new()], true, false, false, Outcome::NothingToDo),
+        (vec![deploying()], vec![deploying()], true, false, false, Outcome::Rotate),
+        // Its own target is moved; others serve the old certificate, which must stay.
+        (vec![old(), new()], vec![new()], true, true, false, Outcome::NothingToDo),
+    ] {
+        assert_eq!(outcome(&members, &planned, begun, delete_old, dry_run), expected);
+    }
+}

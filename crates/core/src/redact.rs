@@ -1,0 +1,67 @@
+//! What of a text from outside may be shown: in a message, a log or a report.
+//!
+//! Anything may be in a wrong place, a private key too. So nothing is quoted but names, and of those only what
+//! looks like one.
+
+use serde_json::Value;
+
+/// A name of X.509 as a message may have it: an authority may put anything into one, a line break too, and
+/// any amount of it.
+pub(crate) fn name(name: &str) -> String {
+    let plain = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    plain.take(200).collect()
+}
+
+/// The name of an unknown field, if it looks like one. What does not may be a piece of a key, and so may two
+/// hyphens, which PEM begins with.
+pub(crate) fn field(name: &str) -> Option<&str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let is_name = (1..=32).contains(&name.len()) && name.chars().all(is_plain);
+    (is_name && !name.contains("--")).then_some(name)
+}
+
+/// Does a text hold a PEM block, of a certificate or of a key?
+pub(crate) fn holds_pem(text: &str) -> bool {
+    text.contains("-----BEGIN")
+}
+
+/// An input as a report may have it: one with a certificate or a key in it was refused, and is not passed on.
+pub(crate) fn request(request: &Value) -> Value {
+    match holds_pem(&request.to_string()) {
+        true => "It contained a certificate or a key, and is not shown.".into(),
+        false => request.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_looks_like_a_name_is_quoted() {
+        for (text, is_shown) in [
+            ("certificate", true),
+            ("retain-old_days.2", true),
+            ("", false),
+            ("-----BEGIN", false),
+            ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw", false),
+            ("two words", false),
+            ("schlüssel", false),
+        ] {
+            assert_eq!(field(text), is_shown.then_some(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_x509_are_one_line_and_not_endless() {
+        assert_eq!(name("CN=a\nb"), "CN=a\u{fffd}b");
+        assert_eq!(name(&"x".repeat(1_000)).len(), 200);
+    }
+
+    #[test]
+    fn an_input_with_a_key_in_it_is_not_passed_on() {
+        let input = serde_json::json!({"newCertificate": "-----BEGIN PRIVATE KEY-----"});
+        assert!(!request(&input).to_string().contains("BEGIN"));
+        assert_eq!(request(&Value::Null), Value::Null);
+    }
+}

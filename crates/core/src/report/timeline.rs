@@ -1,0 +1,93 @@
+//! What the viewers of a target met from one moment to another.
+
+use jiff::Timestamp;
+
+use crate::ids::Serves;
+use crate::report::TargetReport;
+use crate::target::record::{DeploymentStatus, Direction, UpdateStatus};
+
+/// A stretch of time in a target's timeline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// What viewers met.
+    pub meets: Meets,
+    /// How much of the whole it is, 0 to 1.
+    pub share: f64,
+}
+
+/// Which certificate viewers met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meets {
+    /// The old one.
+    Old,
+    /// One or the other: the change is on its way to the edges.
+    Both,
+    /// The new one, at all edges, while handshakes are made.
+    NewVerifying,
+    /// The new one.
+    New,
+    /// The old one again, while handshakes are made.
+    OldVerifying,
+    /// A third one.
+    Another,
+}
+
+impl Meets {
+    /// The class of its colour in the page.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::Both => "both",
+            Self::NewVerifying => "new verifying",
+            Self::New => "new",
+            Self::OldVerifying => "old verifying",
+            Self::Another => "another",
+        }
+    }
+}
+
+impl TargetReport {
+    /// What its viewers met from one moment to another, as parts of a whole that follow each other.
+    pub fn timeline(&self, from: Timestamp, to: Timestamp) -> Vec<Part> {
+        let whole = to.duration_since(from).as_secs_f64().max(1.0);
+        let at =
+            |time: Timestamp| (time.duration_since(from).as_secs_f64() / whole).clamp(0.0, 1.0);
+        let mut parts = Vec::new();
+        let mut reached = 0.0;
+        let mut until = |end: f64, meets: Meets| {
+            if end > reached {
+                parts.push(Part { meets, share: end - reached });
+                reached = end;
+            }
+        };
+        let mut meets = match self.planned {
+            Serves::Old => Meets::Old,
+            Serves::New => Meets::New,
+            Serves::Other => Meets::Another,
+        };
+        for record in self.moves() {
+            let Some(update) =
+                record.update.as_ref().filter(|one| one.status == UpdateStatus::Moving)
+            else {
+                continue;
+            };
+            until(at(update.since), meets);
+            let deployed =
+                record.deployment.as_ref().filter(|one| one.status == DeploymentStatus::Deployed);
+            let Some(deployed) = deployed else {
+                meets = Meets::Both;
+                continue;
+            };
+            until(at(deployed.at), Meets::Both);
+            meets = if record.direction == Direction::Forward { Meets::New } else { Meets::Old };
+            if let Some(verified) = &record.verification {
+                until(
+                    at(verified.at),
+                    if meets == Meets::New { Meets::NewVerifying } else { Meets::OldVerifying },
+                );
+            }
+        }
+        until(1.0, meets);
+        parts
+    }
+}
