@@ -122,15 +122,21 @@ mod tests {
         };
         let (same, other) = (running(&input), running(&json!({"newCertificate": "tls/shop"})));
         for (there, expected) in [
-            (None, "There was a rotation of the name n within the last 90 days. Choose"),
-            (Some(&same), "A rotation of the name n runs since 2026-11-23 11:00:00 UTC. Choose"),
-            (Some(&other), "runs since 2026-11-23 11:00:00 UTC, with another input. Choose"),
+            (None, "A rotation named n ran within the last 90 days. Choose"),
+            (
+                Some(&same),
+                "A rotation named n has been running since 2026-11-23 11:00:00 UTC. Choose",
+            ),
+            (
+                Some(&other),
+                "has been running since 2026-11-23 11:00:00 UTC, with another input. Choose",
+            ),
         ] {
             let said = taken("n", &input, there);
             assert!(said.contains(expected), "{said}");
         }
         let said = ran_already("n", &same);
-        assert!(said.contains("n runs already, since 2026-11-23 11:00:00 UTC"), "{said}");
+        assert!(said.contains("n has been running since 2026-11-23 11:00:00 UTC"), "{said}");
         assert!(said.contains("nothing was started"), "{said}");
     }
 

@@ -104,7 +104,7 @@ async fn an_increase_is_asked_for_once_waited_for_and_used() {
         let (rig, state) = planned(&account).await;
         let output = rig.succeed("check-quota", &state).await;
         assert_eq!(output["status"], "pending");
-        assert!(output["quotas"].to_string().contains("asked for an increase"), "{output}");
+        assert!(output["quotas"].to_string().contains("requested an increase"), "{output}");
         let requests = rig.account().quota_requests;
         assert_eq!(
             (requests.len(), requests[0].code.as_str(), requests[0].desired),
@@ -277,7 +277,7 @@ async fn without_service_quotas_what_is_full_is_waited_for() {
         let mut later = state.clone();
         later["quota"] = output;
         let output = rig.succeed("check-quota", &later).await;
-        assert!(output["quotas"].to_string().contains("asked for an increase"), "{output}");
+        assert!(output["quotas"].to_string().contains("requested an increase"), "{output}");
         assert_eq!((&output["waitSeconds"], &output["note"]), (&json!(900), &Value::Null));
 
         rig.change(|account| account.quota_requests.clear());

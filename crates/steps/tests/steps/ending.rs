@@ -251,7 +251,7 @@ async fn a_rotation_that_did_its_work() {
     let reason = reported["output"]["oldCertificate"]["reason"].as_str().unwrap();
     assert_eq!(
         reason,
-        "what became of the deletion is not known: the function ended with Lambda.Unknown"
+        "the outcome of the deletion is unknown: the function failed with Lambda.Unknown"
     );
 
     state["deletion"] = json!({"deleted": false, "reason": "a load balancer"});

@@ -96,6 +96,19 @@ fn shape(value: &Value) -> Value {
     }
 }
 
+/// With the fields of each object in the order of their names: how a `Value` orders them depends on which crates are
+/// built together, since one of them turns on `preserve_order` of serde_json.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.iter().collect();
+            fields.into_iter().map(|(name, field)| (name.clone(), sorted(field))).collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
 /// The payloads, of those that look alike the first, and the objects.
 fn rotation(name: &str, ran: &Ran) -> String {
     let mut masks = Masks::default();
@@ -103,8 +116,9 @@ fn rotation(name: &str, ran: &Ran) -> String {
     let mut shapes = BTreeSet::new();
     for payload in &ran.texts {
         let Ok(value) = serde_json::from_str::<Value>(payload) else { continue };
+        let value = sorted(&value);
         if shapes.insert(shape(&value).to_string()) {
-            let _ = writeln!(text, "{}", masks.json(payload));
+            let _ = writeln!(text, "{}", masks.json(&value.to_string()));
         }
     }
     text + &objects(&ran.after, &mut masks)
@@ -165,13 +179,13 @@ async fn started(name: &str, account: Account) -> String {
     let output = serde_json::to_string(&output).expect("JSON");
     let mut text = format!("## {name}\n{}\n", masks.json(&output));
     for metric in rig.metrics() {
-        let _ = writeln!(text, "{}", masks.json(&metric.to_string()));
+        let _ = writeln!(text, "{}", masks.json(&sorted(&metric).to_string()));
     }
     let after = rig.account();
     for event in &after.events {
         let detail: Value =
             serde_json::from_str(event["Detail"].as_str().expect("a detail")).expect("JSON");
-        let _ = writeln!(text, "{}", masks.json(&detail.to_string()));
+        let _ = writeln!(text, "{}", masks.json(&sorted(&detail).to_string()));
     }
     text + &objects(&after, &mut masks)
 }

@@ -182,8 +182,8 @@ async fn associations_are_noted_with_the_rights_that_they_may_take() {
     let notes: Vec<&str> =
         state["plan"]["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     for (note, expected) in notes.iter().zip([
-        "Associated with a web ACL: distribution E1, distribution tenant dt_1. CloudFront may ask for wafv2:GetWebACL",
-        "Associated with Lambda@Edge functions: distribution E2. CloudFront may ask for lambda:GetFunction",
+        "Associated with a web ACL: distribution E1, distribution tenant dt_1. CloudFront may require wafv2:GetWebACL",
+        "Associated with Lambda@Edge functions: distribution E2. CloudFront may require lambda:GetFunction",
         "CloudFront's lists do not show access logs",
     ]) {
         assert!(note.starts_with(expected), "{note}");
@@ -203,7 +203,7 @@ async fn notes_on_what_does_not_stand_in_the_way() {
     let rig = Rig::new(account).await;
     let state = rig.planned(json!({"concurrency": 41})).await;
     let notes = state["plan"]["notes"].to_string();
-    for told in ["No more than 40 targets", "charges for both certificates", "E5", ELB] {
+    for told in ["At most 40 targets", "charges for both certificates", "E5", ELB] {
         assert!(notes.contains(told), "{told}: {notes}");
     }
     assert_eq!(state["plan"]["targets"]["dedicatedIp"], 1);

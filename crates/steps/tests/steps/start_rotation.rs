@@ -391,7 +391,7 @@ async fn a_failed_rotation_is_told_of_in_its_own_words() {
 async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
     for (status, error, cause, subject, said) in [
-        ("TIMED_OUT", "", "", "TIMED_OUT", "lasted longer than its state machine lets it."),
+        ("TIMED_OUT", "", "", "TIMED_OUT", "exceeded the timeout of its state machine."),
         ("ABORTED", "", "", "ABORTED", "The execution was stopped, and no cause was given."),
         ("ABORTED", "Freeze", "Change freeze.", "Freeze", "Change freeze."),
         ("FAILED", "States.Runtime", "", "States.Runtime", "No cause was given."),

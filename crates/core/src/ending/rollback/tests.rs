@@ -90,7 +90,14 @@ fn what_follows_from_the_way_forward() {
     check(&[New, New, Old], &[], false, Next::RollBack, &["E1"], "1 targets were to be restored");
     check(&[New, New, New], &["E3"], false, Next::RollBack, &["E3", "E1"], "2 targets");
     check(&[Old, New, Old], &["E1"], false, Next::RolledBack, &[], "E1 failed with Refused");
-    check(&[New, New, New], &[], true, Next::RollBack, &["E1", "E3"], "States.Timeout: It exceeded");
+    check(
+        &[New, New, New],
+        &[],
+        true,
+        Next::RollBack,
+        &["E1", "E3"],
+        "States.Timeout: It exceeded",
+    );
     check(&[Other, New, Other], &[], true, Next::RolledBack, &[], "No target had been moved");
 }
 
