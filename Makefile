@@ -102,7 +102,7 @@ rotations: package certrotate ## Test whole rotations of the deployed template o
 pages: tools ## Test the report in a browser, at three widths
 	$(PYTEST) tests/pages
 
-check: tools ## Check formats, lints, docs, licenses and sources of dependencies, purity of the core
+check: tools ## Check formats, lints, docs, licenses and sources of dependencies, purity of the core, dependencies between modules
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
@@ -110,6 +110,7 @@ check: tools ## Check formats, lints, docs, licenses and sources of dependencies
 	@tree=$$(cargo tree --package rotation-core --edges normal --locked --prefix none) \
 	  && ! printf '%s\n' "$$tree" | grep -E '^(aws-|tokio|lambda)' \
 	  || { echo 'rotation-core must not depend on the crates above'; exit 1; }
+	$(PYTEST) -q tests/contract/test_modules.py
 	$(VENV)/bin/ruff check --quiet --no-cache tests infra
 	$(VENV)/bin/ruff format --check --quiet --no-cache tests infra
 

@@ -16,7 +16,7 @@ use crate::plan;
 #[derive(Debug, Serialize)]
 struct Adopted<'a> {
     certificate: &'a str,
-    tags: &'a [Tag],
+    tags: Vec<(&'a str, &'a str)>,
 }
 
 /// Plans, asks and tags.
@@ -55,23 +55,24 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
         verdict => verdict?,
     }
 
-    let mut tags: Vec<Tag> = vec![(SOURCE.into(), args.source.clone())];
+    let mut tags: Vec<Tag> = vec![Tag::new(SOURCE, &args.source)];
     if args.dry_run_only {
-        tags.push((DRY_RUN.into(), "true".into()));
+        tags.push(Tag::new(DRY_RUN, "true"));
     }
-    let listed: Vec<String> = tags.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    let then = match args.dry_run_only {
-        true => {
-            "From then on its rotation is rehearsed when it is due, and when its source changes."
-        }
-        false => "From then on it is rotated when it is due, and when its source changes.",
+    let listed: Vec<String> =
+        tags.iter().map(|tag| format!("{} = {}", tag.key, tag.value)).collect();
+    let then = if args.dry_run_only {
+        "From then on its rotation is rehearsed when it is due, and when its source changes."
+    } else {
+        "From then on it is rotated when it is due, and when its source changes."
     };
     output::confirm(
         global,
         &format!("\n{} gets the tags {}. {then}", stored.id.id(), listed.join(", ")),
     )?;
     store::tag(&context.aws, &stored.id, &tags).await?;
-    output::result(global, &Adopted { certificate: stored.id.id(), tags: &tags }, || {
+    let pairs = tags.iter().map(|tag| (&tag.key[..], &tag.value[..])).collect();
+    output::result(global, &Adopted { certificate: stored.id.id(), tags: pairs }, || {
         styled(GOOD, format!("✓ {} is managed.", stored.id.id()))
     })
 }

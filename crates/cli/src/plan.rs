@@ -238,8 +238,5 @@ fn served(serves: Serves, deployed: bool) -> String {
         Serves::New => "new",
         Serves::Other => "another",
     };
-    match deployed {
-        true => certificate.to_owned(),
-        false => format!("{certificate}, in progress"),
-    }
+    if deployed { certificate.to_owned() } else { format!("{certificate}, in progress") }
 }

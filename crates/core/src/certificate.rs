@@ -130,7 +130,6 @@ pub struct Certificate {
     is_version_3: bool,
     not_before: Timestamp,
     not_after: Timestamp,
-    serial: String,
     subject: String,
     issuer: String,
     subject_der: Vec<u8>,
@@ -151,7 +150,7 @@ impl Certificate {
     ///
     /// [`CertificateError::NotX509`], or [`CertificateError::Extension`] if one of the extensions
     /// that decide a rotation cannot be read.
-    pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
+    pub(crate) fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
         let (rest, x509) =
             X509Certificate::from_der(&der).map_err(|_| CertificateError::NotX509)?;
         if !rest.is_empty() {
@@ -189,7 +188,6 @@ impl Certificate {
             is_version_3: x509.version() == X509Version::V3,
             not_before: timestamp(x509.validity().not_before.timestamp()),
             not_after: timestamp(x509.validity().not_after.timestamp()),
-            serial: serial(x509.raw_serial()),
             subject: redact::name(&x509.subject().to_string()),
             issuer: redact::name(&x509.issuer().to_string()),
             subject_der: x509.subject().as_raw().to_vec(),
@@ -210,7 +208,7 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateError::NotPem`], or those of [`Self::from_der`].
+    /// [`CertificateError::NotPem`], or what is wrong with the certificate itself.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         let blocks = pem::parse_many(text).map_err(|_| CertificateError::NotPem)?;
         match <[Pem; 1]>::try_from(blocks) {
@@ -246,12 +244,6 @@ impl Certificate {
         self.not_after
     }
 
-    /// The serial number as ACM's `DescribeCertificate` writes it: lower-case hex pairs with
-    /// colons between them, without a leading zero pair that is only DER's sign.
-    pub fn serial(&self) -> &str {
-        &self.serial
-    }
-
     /// The subject, for people; it may be empty.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -280,12 +272,12 @@ impl Certificate {
     }
 
     /// Whether it names itself as its issuer, as a root does.
-    pub fn is_self_signed(&self) -> bool {
+    pub(crate) fn is_self_signed(&self) -> bool {
         self.is_issued_by(self)
     }
 
     /// Whether it is version 3, the only one that has extensions.
-    pub fn is_version_3(&self) -> bool {
+    pub(crate) fn is_version_3(&self) -> bool {
         self.is_version_3
     }
 
@@ -359,14 +351,6 @@ fn timestamp(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
-fn serial(bytes: &[u8]) -> String {
-    let bytes = match bytes {
-        [0, rest @ ..] if !rest.is_empty() => rest,
-        bytes => bytes,
-    };
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
-}
-
 /// Whether an alias is covered by these names of a certificate: by the same name, or by a wildcard
 /// for exactly its first label. An alias that is a wildcard itself needs that same wildcard.
 ///
@@ -395,7 +379,6 @@ mod tests {
         let leaf = certificate(SHA1_LEAF);
         let fingerprint = "sha256:90d7d46c7a040d801d75c151230629b322934659a459515949f77039bf90768f";
         assert_eq!(leaf.fingerprint().to_string(), fingerprint);
-        assert_eq!(leaf.serial(), "10:01");
         assert_eq!(leaf.not_before().to_string(), "2026-11-23T20:40:00Z");
         assert_eq!(leaf.not_after().to_string(), "2126-10-30T20:40:00Z");
         assert_eq!(leaf.subject(), "CN=www.example.com");
@@ -413,8 +396,6 @@ mod tests {
         let sha1 = certificate(include_str!("../tests/fixtures/p256-sha1.pem"));
         assert_eq!(sha1.broken_hash(), Some("SHA-1"));
         assert_eq!(sha1.signed_with(), Some(KeyFamily::Ec));
-        // DER writes it 00:ff:03, since the first bit is the sign.
-        assert_eq!(certificate(P521_LEAF).serial(), "ff:03");
         assert_eq!(leaf.to_pem(), SHA1_LEAF);
         assert_eq!(format!("{leaf:?}"), format!("Certificate(CN=www.example.com, {fingerprint})"));
     }

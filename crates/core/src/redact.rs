@@ -27,9 +27,10 @@ pub(crate) fn holds_pem(text: &str) -> bool {
 
 /// An input as a report may have it: one with a certificate or a key in it was refused, and is not passed on.
 pub(crate) fn request(request: &Value) -> Value {
-    match holds_pem(&request.to_string()) {
-        true => "It contained a certificate or a key, and is not shown.".into(),
-        false => request.clone(),
+    if holds_pem(&request.to_string()) {
+        "It contained a certificate or a key, and is not shown.".into()
+    } else {
+        request.clone()
     }
 }
 

@@ -25,10 +25,10 @@ pub const CLOUDFRONT_REGION: &str = "us-east-1";
 
 /// The longest `retainOldDays`: an execution of Step Functions lasts a year at most, and waiting for
 /// a quota or for deployments needs some of it.
-pub const MAX_RETAIN_DAYS: u64 = 300;
+const MAX_RETAIN_DAYS: u64 = 300;
 
 /// The largest `concurrency`. CloudFront throttles updates long before.
-pub const MAX_CONCURRENCY: u64 = 1_000;
+const MAX_CONCURRENCY: u64 = 1_000;
 
 /// What to do with the targets that were moved when one fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What several steps do in the account: read it, claim a certificate, notify.
 
 pub mod claim;
+pub(crate) mod examination;
 pub mod fleet;
 pub mod notify;
 pub mod reading;

@@ -24,12 +24,12 @@ use serde_json::Value;
 
 use crate::Context;
 use crate::account::claim::is_held;
+use crate::account::examination::examine;
 use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::notify::notify;
 use crate::account::reading::Reading;
 use crate::account::source::{self, Content};
 use crate::lambda::error::StepError;
-use crate::plan_rotation::examine;
 
 /// What came of an event.
 #[derive(Debug, Default, PartialEq, Serialize)]

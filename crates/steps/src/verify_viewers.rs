@@ -80,87 +80,94 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     }
 
     let roots = context.settings.trust_roots().map_err(StepError::Internal)?;
-    let mut verification = Verification {
-        status: VerificationStatus::Verified,
-        at,
-        names: names as u64,
-        handshakes: 0,
-        notes: Vec::new(),
-        retries: 0,
-    };
-    let mut trouble = Vec::new();
+    let mut met = Met::default();
     for entrance in &entrances {
-        let room = ENOUGH.saturating_sub(trouble.len());
-        trouble
-            .extend(visit(context, entrance, &fingerprint, &roots, room, &mut verification).await);
+        let room = ENOUGH.saturating_sub(met.trouble.len());
+        met.add(visit(context, entrance, &fingerprint, &roots, room).await);
     }
-    verification.notes.dedup();
-    tracing::info!(
-        %target, handshakes = verification.handshakes, faults = trouble.len(), "verify-viewers"
-    );
+    let Met { handshakes, trouble, mut notes } = met;
+    notes.dedup();
+    tracing::info!(%target, handshakes, faults = trouble.len(), "verify-viewers");
     if trouble.is_empty() {
-        return Ok(verification);
+        let (status, names) = (VerificationStatus::Verified, names as u64);
+        return Ok(Verification { status, at, names, handshakes, notes, retries: 0 });
     }
     // Is it still what it was?
     match read_target(&context.aws, &target, &from, &to).await? {
         None => Ok(skipped("It no longer exists.")),
-        Some(seen) if seen.serves != Serves::New => {
+        Some(state) if state.serves != Serves::New => {
             Ok(skipped("Another client has given it another certificate."))
         }
         Some(_) => Err(failure(target, &trouble)),
     }
 }
 
-/// All handshakes at one edge name; returns what was wrong, `room` things at most.
+/// What was met at edges.
+#[derive(Default)]
+struct Met {
+    /// How many handshakes came to their end.
+    handshakes: u64,
+    trouble: Vec<Trouble>,
+    /// What was not tried, and why.
+    notes: Vec<String>,
+}
+
+impl Met {
+    fn add(&mut self, more: Self) {
+        self.handshakes += more.handshakes;
+        self.trouble.extend(more.trouble);
+        self.notes.extend(more.notes);
+    }
+}
+
+/// All handshakes at one edge name, until there were `room` things wrong.
 async fn visit(
     context: &Context,
     entrance: &Entrance,
     fingerprint: &str,
     roots: &TrustRoots,
     room: usize,
-    verification: &mut Verification,
-) -> Vec<Trouble> {
+) -> Met {
     let Entrance { host, names, without_sni } = entrance;
+    let mut met = Met::default();
     let addresses = match context.edges.addresses(host).await {
         Ok(addresses) => addresses,
-        Err(error) => return vec![Trouble::Unreachable(host.clone(), error)],
+        Err(error) => {
+            met.trouble.push(Trouble::Unreachable(host.clone(), error));
+            return met;
+        }
     };
     let has_ipv4 = addresses.iter().any(std::net::SocketAddr::is_ipv4);
-    let mut trouble = Vec::new();
     let without_sni = *without_sni && !context.edges.are_one();
-    let mut met = stream::iter(handshakes(names, &addresses, without_sni))
+    let mut made = stream::iter(handshakes(names, &addresses, without_sni))
         .map(async |handshake: Handshake| {
             let sni = handshake.sni.then_some(handshake.name.as_str());
             let served = context.edges.shake_hands(host, handshake.address, sni).await;
             (handshake, served)
         })
         .buffered(SIDE_BY_SIDE);
-    while let Some((Handshake { name, address, .. }, served)) = met.next().await {
+    while let Some((Handshake { name, address, .. }, served)) = made.next().await {
         match served {
             Ok(chain) => {
-                verification.handshakes += 1;
+                met.handshakes += 1;
                 let verdict = judge(&chain, fingerprint, &name, roots, (context.now)());
-                trouble.extend(
-                    verdict.err().map(|fault| {
-                        Trouble::Wrong(format!("{name} at {address} of {host}"), fault)
-                    }),
-                );
+                let wrong = |fault| Trouble::Wrong(format!("{name} at {address} of {host}"), fault);
+                met.trouble.extend(verdict.err().map(wrong));
             }
             // Functions have no way to IPv6 unless they are given one.
             Err(ViewerError::Connect { .. }) if address.is_ipv6() && has_ipv4 => {
-                verification
-                    .notes
+                met.notes
                     .push("IPv6 was not tried: this function has no connection to it.".to_owned());
             }
             Err(error) => {
-                trouble.push(Trouble::Unreachable(format!("{name} of {host}"), error));
+                met.trouble.push(Trouble::Unreachable(format!("{name} of {host}"), error));
             }
         }
-        if trouble.len() >= room {
+        if met.trouble.len() >= room {
             break;
         }
     }
-    trouble
+    met
 }
 
 fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
@@ -174,8 +181,9 @@ fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
         })
         .collect();
     let faults = listed(&faults);
-    match is_wrong {
-        true => StepError::WrongCertificateServed { target, faults },
-        false => StepError::EdgeUnreachable { target, faults },
+    if is_wrong {
+        StepError::WrongCertificateServed { target, faults }
+    } else {
+        StepError::EdgeUnreachable { target, faults }
     }
 }

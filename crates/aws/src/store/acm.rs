@@ -184,7 +184,7 @@ pub async fn usage(client: &Client, now: Timestamp) -> Result<AcmUsage, AwsError
 
 /// Tags as the SDK has them.
 fn sdk_tags(tags: &[Tag], operation: &'static str) -> Result<Vec<AcmTag>, AwsError> {
-    let tags = tags.iter().map(|(key, value)| AcmTag::builder().key(key).value(value).build());
+    let tags = tags.iter().map(|tag| AcmTag::builder().key(&tag.key).value(&tag.value).build());
     tags.map(|tag| tag.map_err(|error| AwsError::malformed(operation, "a tag", error))).collect()
 }
 
@@ -243,5 +243,5 @@ async fn tags(client: &Client, arn: &str) -> Result<Vec<Tag>, AwsError> {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
         answer => answer?.tags.unwrap_or_default(),
     };
-    Ok(tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
+    Ok(tags.into_iter().map(|tag| Tag::new(tag.key, tag.value.unwrap_or_default())).collect())
 }

@@ -54,7 +54,12 @@ pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<Stored>,
         .ok_or_else(|| AwsError::malformed(OPERATION, name, "no ServerCertificateMetadata"))?;
     let certificate = Certificate::from_pem(&found.certificate_body)
         .map_err(|error| AwsError::malformed(OPERATION, name, error))?;
-    let tags = found.tags.unwrap_or_default().into_iter().map(|t| (t.key, t.value)).collect();
+    let tags = found
+        .tags
+        .unwrap_or_default()
+        .into_iter()
+        .map(|tag| Tag::new(tag.key, tag.value))
+        .collect();
     Ok(Some(Stored { id: id_of(metadata), certificate, tags, in_use_by: Vec::new() }))
 }
 
@@ -183,7 +188,7 @@ async fn list(client: &Client) -> Result<Vec<ServerCertificateMetadata>, AwsErro
 
 /// Tags as the SDK has them.
 fn sdk_tags(tags: &[Tag], operation: &'static str) -> Result<Vec<IamTag>, AwsError> {
-    let tags = tags.iter().map(|(key, value)| IamTag::builder().key(key).value(value).build());
+    let tags = tags.iter().map(|tag| IamTag::builder().key(&tag.key).value(&tag.value).build());
     tags.map(|tag| tag.map_err(|error| AwsError::malformed(operation, "a tag", error))).collect()
 }
 

@@ -75,7 +75,7 @@ async fn a_certificate_with_tags_and_uses() {
     assert_eq!(found.id, id(ARN));
     assert_eq!(found.certificate, material().certificate);
     assert_eq!(found.in_use_by, ["arn:x"]);
-    assert_eq!(found.tags, [("team".to_owned(), "web".to_owned())]);
+    assert_eq!(found.tags, [rotation_core::request::tags::Tag::new("team", "web")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +121,7 @@ async fn only_an_imported_certificate_with_the_same_leaf_is_the_same() {
     let found = find_by_fingerprint(&client, &material().certificate).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0, id("arn:same"));
-    assert_eq!(found[0].1[0].0, "cert-rotation:fingerprint");
+    assert_eq!(found[0].1[0].key, "cert-rotation:fingerprint");
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +156,7 @@ async fn an_import_carries_certificate_key_and_tags() {
                 && request.tags()[0].key() == "team"
         })
         .then_output(|| ImportCertificateOutput::builder().certificate_arn(ARN).build());
-    let tags = [("team".to_owned(), "web".to_owned())];
+    let tags = [rotation_core::request::tags::Tag::new("team", "web")];
     assert_eq!(import(&client(&[&rule]), &material().bundle(), &tags).await.unwrap(), ARN);
 }
 

@@ -71,7 +71,7 @@ async fn a_certificate_by_arn_and_by_id() {
         let found = found.unwrap().unwrap();
         assert_eq!(found.id, id("www"));
         assert_eq!(found.certificate, material().certificate);
-        assert_eq!(found.tags, [("team".to_owned(), "web".to_owned())]);
+        assert_eq!(found.tags, [rotation_core::request::tags::Tag::new("team", "web")]);
     }
     assert!(find_by_id(&client, "ASCAelse").await.unwrap().is_none());
     let other_path = "arn:aws:iam::111122223333:server-certificate/other/www";
@@ -126,7 +126,7 @@ async fn an_upload_goes_where_cloudfront_looks() {
                 .server_certificate_metadata(metadata("www", "/cloudfront/"))
                 .build()
         });
-    let tags = [("team".to_owned(), "web".to_owned())];
+    let tags = [rotation_core::request::tags::Tag::new("team", "web")];
     let uploaded = upload(&client(&[&rule]), "www", &material().bundle(), &tags).await;
     assert_eq!(uploaded.unwrap(), id("www"));
 }

@@ -122,15 +122,13 @@ impl Known {
     ) -> Result<(Execution, Now), Failure> {
         let execution = find(context, arn).await?;
         let folder = execution::folder(context, arn, &execution);
-        let state = match execution.running {
-            true => step_functions::current_state(context.aws.states(), arn).await?,
-            false => None,
+        let state = if execution.running {
+            step_functions::current_state(context.aws.states(), arn).await?
+        } else {
+            None
         };
         self.read(context, &folder).await?;
-        let in_flight = match execution.running {
-            true => self.in_flight(context).await?,
-            false => Vec::new(),
-        };
+        let in_flight = if execution.running { self.in_flight(context).await? } else { Vec::new() };
         let records = || self.forward.values().chain(self.back.values());
         let now = Now {
             rotation: execution::name(arn).to_owned(),

@@ -69,7 +69,7 @@ impl PrivateKey {
     }
 
     /// The length of [`Self::to_pem`] in bytes: what the stores' size limits are about.
-    pub fn pem_len(&self) -> usize {
+    pub(crate) fn pem_len(&self) -> usize {
         self.to_pem().len()
     }
 

@@ -120,12 +120,11 @@ pub fn after_back(
         })
         .collect();
     let left: Vec<&MovedBack> = round.iter().filter(|one| !one.is_done()).collect();
-    let (next, cause) = match left.is_empty() {
-        true => {
-            let current = seen.planned.iter().filter(|target| target.serves == Serves::New).count();
-            (Next::RolledBack, rolled_back(moved, current, seen.halts))
-        }
-        false => (Next::RollBack, not_rolled_back(moved - left.len(), &left, seen.halts)),
+    let (next, cause) = if left.is_empty() {
+        let current = seen.planned.iter().filter(|target| target.serves == Serves::New).count();
+        (Next::RolledBack, rolled_back(moved, current, seen.halts))
+    } else {
+        (Next::RollBack, not_rolled_back(moved - left.len(), &left, seen.halts))
     };
     Verdict {
         next,

@@ -208,10 +208,12 @@ pub fn unanswered(
 /// there soon, and what people decide on takes days, while an execution's history has room for 25,000 events.
 /// While Service Quotas gives no answer a look is as many retries, so there are fewer looks.
 pub fn look_again_seconds(waited: SignedDuration, answers: bool) -> u32 {
-    match answers {
-        true if waited < SignedDuration::from_hours(24) => 900,
-        true => 3_600,
-        false => 7_200,
+    if !answers {
+        7_200
+    } else if waited < SignedDuration::from_hours(24) {
+        900
+    } else {
+        3_600
     }
 }
 

@@ -8,16 +8,16 @@ use crate::target::record::{DeploymentStatus, Direction, UpdateStatus};
 
 /// A stretch of time in a target's timeline.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
+pub(super) struct Part {
     /// What viewers met.
-    pub meets: Meets,
+    pub(super) meets: Meets,
     /// How much of the whole it is, 0 to 1.
-    pub share: f64,
+    pub(super) share: f64,
 }
 
 /// Which certificate viewers met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meets {
+pub(super) enum Meets {
     /// The old one.
     Old,
     /// One or the other: the change is on its way to the edges.
@@ -48,7 +48,7 @@ impl Meets {
 
 impl TargetReport {
     /// What its viewers met from one moment to another, as parts of a whole that follow each other.
-    pub fn timeline(&self, from: Timestamp, to: Timestamp) -> Vec<Part> {
+    pub(super) fn timeline(&self, from: Timestamp, to: Timestamp) -> Vec<Part> {
         let whole = to.duration_since(from).as_secs_f64().max(1.0);
         let at =
             |time: Timestamp| (time.duration_since(from).as_secs_f64() / whole).clamp(0.0, 1.0);

@@ -40,7 +40,7 @@ pub fn request(tags: &[Tag], old: &CertificateId) -> Result<(Value, Request), Ve
     let mut input = Map::new();
     input.insert("oldCertificate".into(), old.id().into());
     let mut findings = Vec::new();
-    for (key, text) in tags.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+    for Tag { key, value: text } in tags.iter().filter(|tag| tag.key.starts_with(PREFIX)) {
         if key == SOURCE {
             input.insert("newCertificate".into(), text.as_str().into());
         } else if key != FINGERPRINT && key != REPLACES {
@@ -102,8 +102,7 @@ mod tests {
     const ARN: &str = "arn:aws:acm:us-east-1:111122223333:certificate/1";
 
     fn of(tags: &[(&str, &str)]) -> Result<Value, Vec<String>> {
-        let tags: Vec<Tag> =
-            tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::new(*key, *value)).collect();
         request(&tags, &CertificateId::Acm { arn: ARN.into() })
             .map(|(input, _)| input)
             .map_err(|findings| findings.iter().map(ToString::to_string).collect())

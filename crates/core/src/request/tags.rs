@@ -3,7 +3,7 @@
 use crate::ids::CertificateId;
 
 /// What the keys of all tags of this system begin with.
-pub const PREFIX: &str = "cert-rotation:";
+pub(crate) const PREFIX: &str = "cert-rotation:";
 /// On a managed certificate: where its replacement is found, as a `newCertificate` value.
 pub const SOURCE: &str = "cert-rotation:source";
 /// On a managed certificate: whether its rotation is only rehearsed, `true` or `false`.
@@ -11,26 +11,36 @@ pub const DRY_RUN: &str = "cert-rotation:dry-run";
 /// On a certificate this system imported: the fingerprint of its leaf.
 pub const FINGERPRINT: &str = "cert-rotation:fingerprint";
 /// On a certificate this system imported: the id and the ARN of the certificate it replaces.
-pub const REPLACES: &str = "cert-rotation:replaces";
+pub(crate) const REPLACES: &str = "cert-rotation:replaces";
 
 /// Both ACM (`ImportCertificate`) and IAM (`UploadServerCertificate`) take at most 50 tags.
 const MAX_TAGS: usize = 50;
 
-/// A tag: key and value.
-pub type Tag = (String, String);
+/// A tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Tag {
+    /// A tag of this key.
+    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { key: key.into(), value: value.into() }
+    }
+}
 
 /// The tags of a new certificate: those of the old one, and where it comes from.
 ///
 /// Tags beginning with `aws:` belong to AWS and cannot be copied. An old certificate without room for
 /// two more loses its last ones, since without its fingerprint a retry could not find the import.
 pub fn for_import(old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
-    let own = [
-        (FINGERPRINT.to_owned(), fingerprint.to_owned()),
-        (REPLACES.to_owned(), replaces.to_owned()),
-    ];
+    let own = [Tag::new(FINGERPRINT, fingerprint), Tag::new(REPLACES, replaces)];
     let copied = old
         .iter()
-        .filter(|(key, _)| !key.starts_with("aws:") && key != FINGERPRINT && key != REPLACES)
+        .filter(|tag| !tag.key.starts_with("aws:") && tag.key != FINGERPRINT && tag.key != REPLACES)
         .take(MAX_TAGS - own.len())
         .cloned();
     copied.chain(own).collect()
@@ -38,7 +48,7 @@ pub fn for_import(old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
 
 /// The value of a tag.
 pub fn value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
-    tags.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+    tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
 }
 
 /// The value of the tag `cert-rotation:replaces`: everything the old certificate may be called by.
@@ -68,7 +78,7 @@ mod tests {
     use super::*;
 
     fn tag(key: &str, value: &str) -> Tag {
-        (key.into(), value.into())
+        Tag::new(key, value)
     }
 
     #[test]

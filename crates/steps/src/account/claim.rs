@@ -48,10 +48,8 @@ pub async fn claim(
             "execution {} has claimed it and is not known to Step Functions yet",
             holder.name
         ))),
-        Decision::TakeOver => match s3::put_json_over(s3, bucket, &key, &own, etag).await? {
-            true => Ok(()),
-            false => Err(StepError::ClaimUnsettled("another execution was faster".into())),
-        },
+        Decision::TakeOver if s3::put_json_over(s3, bucket, &key, &own, etag).await? => Ok(()),
+        Decision::TakeOver => Err(StepError::ClaimUnsettled("another execution was faster".into())),
     }
 }
 

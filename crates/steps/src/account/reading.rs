@@ -108,10 +108,10 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// `Unfinished` when there is no time left in this invocation.
     pub fn on_time(&self) -> Result<(), StepError> {
-        match self.context.is_time_over() {
-            true => Err(StepError::Unfinished(self.with(|answers| answers.len()))),
-            false => Ok(()),
+        if self.context.is_time_over() {
+            return Err(StepError::Unfinished(self.with(|answers| answers.len())));
         }
+        Ok(())
     }
 
     /// At the end of the step: of one that is to be tried again, leaves the answers for the next attempt; of one

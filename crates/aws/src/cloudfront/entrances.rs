@@ -1,0 +1,108 @@
+//! Where viewers come in, and which names they ask for there.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudfront::Client;
+use rotation_core::ids::TargetId;
+use serde::{Deserialize, Serialize};
+
+use crate::cloudfront::{all_pages, tenants_of};
+use crate::error::{AwsError, SdkResultExt};
+
+/// How viewers reach a target, as far as one read says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// A disabled one serves nobody.
+    pub enabled: bool,
+    /// Where they come in.
+    pub at: ReachedAt,
+}
+
+/// `at` of a [`Reach`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReachedAt {
+    /// A distribution's own edge name.
+    Edge(Entrance),
+    /// A template: wherever its tenants are reached.
+    Tenants,
+    /// A tenant: at the endpoint of its connection group.
+    #[serde(rename_all = "camelCase")]
+    ConnectionGroup {
+        /// Its id; none is the default one.
+        group: Option<String>,
+        /// The tenant's domains in use.
+        names: Vec<String>,
+    },
+}
+
+/// Where viewers come in, and which names they ask for there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entrance {
+    /// The edge name: `d….cloudfront.net`, of a tenant that of its connection group.
+    pub host: String,
+    /// Aliases or domains, in use.
+    pub names: Vec<String>,
+    /// Does it serve viewers that send no name (`vip`)?
+    pub without_sni: bool,
+}
+
+/// Where viewers reach a target. For the template of tenants these are the tenants without a certificate of
+/// their own. The endpoints of tenants are asked for only `with_hosts`.
+pub async fn entrances(
+    client: &Client,
+    target: &TargetId,
+    reach: &Reach,
+    with_hosts: bool,
+) -> Result<Vec<Entrance>, AwsError> {
+    let tenants = match &reach.at {
+        ReachedAt::Edge(entrance) => return Ok(vec![entrance.clone()]),
+        ReachedAt::ConnectionGroup { group, names } => vec![(group.clone(), names.clone())],
+        ReachedAt::Tenants => {
+            all_pages(async |marker| tenants_of(client, &target.id, marker).await)
+                .await?
+                .into_iter()
+                .filter(|tenant| tenant.enabled && tenant.certificate_arn.is_none())
+                .map(|tenant| (tenant.connection_group, tenant.served))
+                .collect()
+        }
+    };
+    tenant_entrances(client, target, tenants, with_hosts).await
+}
+
+/// The domains of tenants by the endpoint of their connection group; the default group's for those that
+/// name none (CloudFront Developer Guide, "Connection groups").
+async fn tenant_entrances(
+    client: &Client,
+    target: &TargetId,
+    tenants: Vec<(Option<String>, Vec<String>)>,
+    with_hosts: bool,
+) -> Result<Vec<Entrance>, AwsError> {
+    const OPERATION: &str = "ListConnectionGroups";
+    let entrance = |(host, names)| Entrance { host, names, without_sni: false };
+    if tenants.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !with_hosts {
+        let names = tenants.into_iter().flat_map(|(_, names)| names).collect();
+        return Ok(vec![entrance(("every edge".to_owned(), names))]);
+    }
+    let mut pages = client.list_connection_groups().into_paginator().items().send();
+    let mut groups = Vec::new();
+    while let Some(group) = pages.next().await {
+        groups.push(group.operation(OPERATION, "the account")?);
+    }
+    let mut by_host: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (named, names) in tenants {
+        let group = groups.iter().find(|group| match &named {
+            Some(id) => group.id == *id,
+            None => group.is_default == Some(true),
+        });
+        let group = group.ok_or_else(|| {
+            AwsError::malformed(OPERATION, &target.id, "a connection group is not listed")
+        })?;
+        by_host.entry(group.routing_endpoint.clone()).or_default().extend(names);
+    }
+    Ok(by_host.into_iter().map(entrance).collect())
+}

@@ -1,0 +1,83 @@
+//! What putting one certificate in the place of another would mean: what `plan-rotation` plans, and by what
+//! `start-rotation` tells whether a replacement can be used.
+
+mod members;
+
+use rotation_aws::store::{self, Stored};
+use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::fitness::{self, OldCertificate as Outlived};
+use rotation_core::failure::Ending;
+use rotation_core::finding::Finding;
+use rotation_core::ids::{CertificateId, Store};
+use rotation_core::plan::{Member, targets};
+use rotation_core::request::Request;
+
+use crate::account::fleet::{Fleet, list_fleet};
+use crate::account::reading::Reading;
+use crate::lambda::error::StepError;
+
+use members::members;
+
+/// What putting a certificate in the place of the old one would mean.
+pub(crate) struct Examined {
+    /// Where the new certificate goes.
+    pub(crate) store: Store,
+    /// The new certificate, if it lies in that store already.
+    pub(crate) new: Option<CertificateId>,
+    /// Everything in CloudFront.
+    pub(crate) members: Vec<Member>,
+    /// What is to be moved, or was moved already.
+    pub(crate) planned: Vec<Member>,
+    /// Everything that speaks against it.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// Examines the new certificate and all that serves the old one.
+///
+/// # Errors
+/// What AWS answers.
+pub(crate) async fn examine(
+    reading: &Reading<'_>,
+    request: &Request,
+    old: &Stored,
+    bundle: &Bundle,
+) -> Result<Examined, StepError> {
+    let context = reading.context();
+    let store = request.store.unwrap_or(old.id.store());
+    let copies = store::copies(&context.aws, store, &bundle.leaf).await?;
+    let certificates: Vec<&CertificateId> = std::iter::once(&old.id).chain(&copies).collect();
+    let fleet = list_fleet(reading, &certificates).await?;
+    let new = most_served(&fleet, copies);
+    let members = members(reading, &fleet, &old.id, new.as_ref()).await?;
+
+    let outlived = Outlived {
+        fingerprint: old.certificate.fingerprint(),
+        not_after: old.certificate.not_after(),
+    };
+    let now = (context.now)();
+    let roots = &context.settings.trust_roots().map_err(StepError::Internal)?;
+    let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
+    findings.extend(fitness::check(bundle, &outlived, store, roots, now));
+    let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
+    findings.extend(chosen.findings);
+    Ok(Examined { store, new, members, planned: chosen.planned, findings })
+}
+
+/// CloudFront in China takes certificates from IAM only ("Amazon CloudFront in China").
+fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
+    (store == Store::Acm && old.arn().starts_with("arn:aws-cn:")).then(|| {
+        Finding::new(
+            Ending::RequestInvalid,
+            "field store",
+            "is acm, and CloudFront in the China partition accepts certificates from IAM only",
+            "give \"store\": \"iam\"",
+        )
+    })
+}
+
+/// Of several copies of the new certificate, the one that most targets serve already.
+fn most_served(fleet: &Fleet, copies: Vec<CertificateId>) -> Option<CertificateId> {
+    let served = |id: &CertificateId| fleet.targets_of(id).len();
+    // The first of equals: copies come with our own imports first.
+    copies.into_iter().rev().max_by_key(served)
+}
