@@ -28,7 +28,7 @@ RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # What Amazon Linux 2023 has, and with it Lambda's provided.al2023.
 GLIBC := 2.34
 
-.PHONY: help needs tools package certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay
+.PHONY: help needs tools package certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay mutants
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -141,6 +141,13 @@ fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz the parsers of external input [FUZZ_SEC
 
 .local/fuzz/bin/cargo-fuzz:
 	cargo install --quiet --locked --root .local/fuzz cargo-fuzz@0.13.2
+
+mutants: needs .local/mutants/bin/cargo-mutants ## Mutate the decisions one by one; a test must fail for each [MUTANTS="--file crates/core/src/plan.rs"]
+	PATH="$(CURDIR)/.local/mutants/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/mutants CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 \
+	  cargo mutants --config crates/core/mutants.toml --package rotation-core --output .local --no-shuffle $(MUTANTS)
+
+.local/mutants/bin/cargo-mutants:
+	cargo install --quiet --locked --root .local/mutants cargo-mutants@27.1.0
 
 clean: ## Remove everything that was built and installed
 	rm -rf target .local tests/node_modules

@@ -130,6 +130,7 @@ pub fn uses(
 mod tests {
     use super::*;
     use crate::ids::TargetKind;
+    use crate::plan::state::TargetSnapshot;
 
     fn target(id: &str) -> TargetId {
         TargetId { kind: TargetKind::Distribution, id: id.into() }
@@ -183,5 +184,43 @@ mod tests {
                 "{decision:?}"
             );
         }
+    }
+
+    /// E1 and E2 are the rotation's targets, E7 and E8 somebody else's.
+    #[test]
+    fn what_a_snapshot_says_of_uses() {
+        let of = |id, serves, deployed| TargetSnapshot {
+            id: target(id),
+            state: TargetState { serves, deployed },
+        };
+        let snapshot = FleetSnapshot {
+            at: Timestamp::UNIX_EPOCH,
+            distributions: 9,
+            tenants: 3,
+            targets: vec![
+                of("E1", Serves::New, false),
+                of("E2", Serves::New, true),
+                of("E3", Serves::Other, false),
+                of("E7", Serves::Old, true),
+                of("E8", Serves::New, false),
+                of("E9", Serves::Old, false),
+            ],
+        };
+        let (uses, evidence) = uses(&snapshot, &[target("E1"), target("E2")], &[OWN.to_owned()]);
+        let expected = Uses {
+            serving: vec![target("E7"), target("E9")],
+            deploying: vec![target("E1")],
+            in_use_by: vec![OWN.to_owned()],
+        };
+        assert_eq!(uses, expected);
+        let expected = Evidence {
+            at: Timestamp::UNIX_EPOCH,
+            distributions: 9,
+            tenants: 3,
+            serving: vec!["distribution E7".to_owned(), "distribution E9".to_owned()],
+            deploying: vec!["distribution E1".to_owned()],
+            in_use_by: vec![OWN.to_owned()],
+        };
+        assert_eq!(evidence, expected);
     }
 }

@@ -99,3 +99,84 @@ pub(super) fn not_rolled_back(put_back: usize, left: &[&MovedBack], halts: &[Hal
     // Step Functions takes at most 32,768 characters.
     text.chars().take(30_000).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+
+    fn target(number: usize) -> TargetId {
+        TargetId::distribution(&format!("E{number}"))
+    }
+
+    fn halts(count: usize) -> Vec<Halt> {
+        let failure = Failure { error: "Refused".into(), cause: "why".into() };
+        (1..=count).map(|n| Halt { target: target(n), failure: failure.clone() }).collect()
+    }
+
+    /// How many failures there were, how many lines name one, and what is said of the others.
+    #[test]
+    fn twenty_failures_are_named_and_the_others_counted() {
+        for (count, named, more) in [
+            (0, 0, None),
+            (19, 19, None),
+            (20, 20, None),
+            (21, 20, Some("1 more failed")),
+            (45, 20, Some("25 more failed")),
+        ] {
+            let text = failures(&halts(count));
+            assert_eq!(text.matches("failed with Refused").count(), named, "{count}: {text}");
+            assert_eq!(text.matches("more failed").count(), usize::from(more.is_some()), "{count}");
+            assert!(text.contains(more.unwrap_or_default()), "{count}: {text}");
+        }
+    }
+
+    #[test]
+    fn those_that_serve_the_new_certificate_are_counted_together() {
+        let counts =
+            Counts { total: 6, updated: 3, already_current: 2, failed: 1, ..Counts::default() };
+        let text = incomplete(&counts, &halts(1), &[], "");
+        assert!(text.starts_with("5 of 6 targets"), "{text}");
+        assert!(!text.contains("Still on the old certificate"), "{text}");
+    }
+
+    #[test]
+    fn how_many_were_put_back() {
+        let none = rolled_back(0, 0, &[]);
+        let one = rolled_back(1, 0, &[]);
+        let many = rolled_back(7, 2, &[]);
+        assert!(none.starts_with("No target"), "{none}");
+        assert!(one.starts_with("The one target"), "{one}");
+        assert!(many.starts_with("All 7 targets"), "{many}");
+        let before = "served the new certificate before this rotation began";
+        assert!(!none.contains(before) && !one.contains(before));
+        assert!(many.contains(&format!(" 2 {before}")), "{many}");
+    }
+
+    /// A hundred are named, and Step Functions takes 32,768 characters at most.
+    #[test]
+    fn many_that_are_not_back_still_fit_into_a_cause() {
+        let left = |count| -> Vec<MovedBack> {
+            (1..=count)
+                .map(|n| MovedBack { target: target(n), state: None, record: None })
+                .collect()
+        };
+        for (count, named, more) in [
+            (99, 99, None),
+            (100, 100, None),
+            (101, 100, Some("and 1 more")),
+            (250, 100, Some("and 150 more")),
+        ] {
+            let left = left(count);
+            let text = not_rolled_back(3, &left.iter().collect::<Vec<_>>(), &[]);
+            assert!(text.contains(&format!("3 of {} targets", count + 3)), "{text}");
+            assert_eq!(text.matches("could not be verified.").count(), named, "{text}");
+            assert_eq!(text.matches(" more").count(), usize::from(more.is_some()), "{count}");
+            assert!(text.contains(more.unwrap_or_default()), "{text}");
+        }
+        let long = Failure { error: "Refused".into(), cause: "x".repeat(40_000) };
+        let halt = Halt { target: target(1), failure: long };
+        let text = not_rolled_back(0, &[], &[halt]);
+        assert_eq!(text.chars().count(), 30_000);
+    }
+}

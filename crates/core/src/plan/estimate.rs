@@ -50,17 +50,37 @@ pub fn estimate(to_move: usize, concurrency: u64, poll_seconds: u64) -> Estimate
         at += wait_seconds(poll_seconds.max(1), looks);
         looks += 1;
     }
-    let transitions = TRANSITIONS_AROUND
-        + to_move as u64 * (TRANSITIONS_OF_A_TARGET + looks * TRANSITIONS_OF_A_LOOK);
     Estimate {
         seconds: (FRAME + (DEPLOYMENT + AROUND) * rounds).as_secs(),
-        usd: transitions as f64 * USD_OF_A_TRANSITION * (1.0 + SHARE_OF_THE_REST),
+        usd: transitions(to_move, looks) as f64 * USD_OF_A_TRANSITION * (1.0 + SHARE_OF_THE_REST),
     }
+}
+
+/// State transitions of a rotation, with so many looks at each deployment.
+fn transitions(to_move: usize, looks: u64) -> u64 {
+    TRANSITIONS_AROUND + to_move as u64 * (TRANSITIONS_OF_A_TARGET + looks * TRANSITIONS_OF_A_LOOK)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What whole rotations were counted to cost, by which docs/cost.md prices them too.
+    const COUNTED: &str = include_str!("../../../steps/tests/steps/counts.json");
+
+    #[test]
+    fn it_is_near_what_is_counted() {
+        let counted: serde_json::Value = serde_json::from_str(COUNTED).expect("JSON");
+        for count in [10, 100, 200] {
+            let of = &counted[count.to_string()];
+            let looks = of["invocations"]["poll-deployment"].as_u64().expect("a number");
+            let counted = of["stateTransitions"].as_f64().expect("a number");
+            let estimated = transitions(count, looks / count as u64) as f64;
+            // Rather too much than too little.
+            let ratio = estimated / counted;
+            assert!((1.0..1.06).contains(&ratio), "{count}: {estimated} of {counted}");
+        }
+    }
 
     #[test]
     fn twelve_distributions_one_after_the_other_cost_what_the_page_says() {

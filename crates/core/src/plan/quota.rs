@@ -227,6 +227,29 @@ pub fn denied(quota: &Quota, problem: String, cure: String) -> Finding {
 mod tests {
     use super::*;
 
+    /// By their codes in Service Quotas and the defaults in the guides of the services.
+    #[test]
+    fn the_quotas_that_a_certificate_counts_against() {
+        let told = [
+            ACM_CERTIFICATES,
+            ACM_CERTIFICATES_IN_YEAR,
+            ACM_IMPORTED,
+            ACM_IMPORTED_IN_YEAR,
+            IAM_SERVER_CERTIFICATES,
+            DEDICATED_IP_CERTIFICATES,
+        ]
+        .map(|quota| (quota.service, quota.code, quota.documented, quota.name));
+        let expected = [
+            ("acm", "L-F141DD1D", 2_500.0, "ACM certificates"),
+            ("acm", "L-DA1D8B98", 5_000.0, "ACM certificates created in the last 365 days"),
+            ("acm", "L-D2CB7DE9", 2_500.0, "imported certificates"),
+            ("acm", "L-3808DC70", 5_000.0, "certificates imported in the last 365 days"),
+            ("iam", "L-BF35879D", 20.0, "IAM server certificates"),
+            ("cloudfront", "L-DA9DCC93", 2.0, "CloudFront certificates on dedicated IP addresses"),
+        ];
+        assert_eq!(told, expected);
+    }
+
     #[test]
     fn one_more_must_fit() {
         for (used, limit, origin, expected) in [

@@ -325,6 +325,10 @@ pub(crate) mod tests {
         ] {
             assert_eq!(Folder::of("bucket", &execution(redrives)).key("plan.json"), expected);
         }
+        let folder = Folder { bucket: "bucket".into(), prefix: "rotations/a/1/".into() };
+        assert_eq!(folder.halts(), "rotations/a/1/halt/");
+        assert_eq!(folder.records(Direction::Forward), "rotations/a/1/targets/forward/");
+        assert_eq!(folder.records(Direction::Back), "rotations/a/1/targets/back/");
     }
 
     #[test]

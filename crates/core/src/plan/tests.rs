@@ -65,6 +65,20 @@ fn every_uncovered_alias_of_every_target_is_named() {
 }
 
 #[test]
+fn what_a_tenant_has_are_domains() {
+    for (names, said) in [
+        (&["x.example.org"][..], "dt_1: domain x.example.org is not covered"),
+        (&["x.example.org", "y.example.org"], "dt_1: domains x.example.org, y.example.org are not"),
+    ] {
+        let mut tenant = member("dt_1", Serves::Old);
+        tenant.target.kind = TargetKind::Tenant;
+        tenant.names = names.iter().map(|name| (*name).to_owned()).collect();
+        let (_, findings) = check(&[tenant], None, Store::Acm);
+        assert!(findings[0].contains(said), "{findings:?}");
+    }
+}
+
+#[test]
 fn what_a_moved_or_unwanted_target_is_like_does_not_matter() {
     let mut moved = member("E1", Serves::New);
     moved.names = vec!["elsewhere.example.org".into()];
@@ -117,7 +131,9 @@ fn multi_tenant_targets_take_acm_only() {
 fn one_http_versions_option_for_all_that_will_share_the_certificate() {
     let mut odd = member("E3", Serves::New);
     odd.http_version = "http2and3".into();
-    let members = [member("E1", Serves::Old), member("E2", Serves::Old), odd];
+    // It keeps the old certificate: what it supports does not matter.
+    let stays = Member { http_version: "http1.1".into(), ..member("E4", Serves::Old) };
+    let members = [member("E1", Serves::Old), member("E2", Serves::Old), odd, stays];
     let findings = check(&members, Some(&["E1", "E2"]), Store::Acm).1;
     assert_eq!(findings.len(), 1);
     assert!(findings[0].contains("E3: supports http2and3"));

@@ -37,86 +37,112 @@ pub fn risk(
     old_not_after: Option<Timestamp>,
     ended_at: Timestamp,
 ) -> Risk {
-    let mut said: Vec<(Level, String)> = Vec::new();
-    let mut say = |level: Level, statement: String| said.push((level, statement));
-    let (mut verified, mut skipped, mut unverified) = (0, Vec::new(), Vec::new());
-    for TargetReport { target, names, serves, forward, back, .. } in targets {
-        let last = back.as_ref().or(forward.as_ref());
-        let names = if names.is_empty() { "no name".to_owned() } else { listed(names) };
-        for (record, way) in [(forward, "after its update"), (back, "in the rollback")] {
-            let Some(Record { failure: Some(failure), update, .. }) = record else { continue };
-            let since = update.as_ref().map(|update| format!(" since {}", update.since));
-            let since = since.unwrap_or_default();
-            match StepErrorName::named(&failure.error) {
-                Some(StepErrorName::WrongCertificateServed) => say(
-                    Level::Possible,
-                    format!(
-                        "Viewers of {target} ({names}) received a wrong certificate {way}{since}: {}",
-                        failure.cause
-                    ),
-                ),
-                Some(StepErrorName::EdgeUnreachable) => say(
-                    Level::Possible,
-                    format!(
-                        "An edge of {target} ({names}) did not complete a TLS handshake {way}{since}: {}",
-                        failure.cause
-                    ),
-                ),
-                Some(StepErrorName::DeploymentStalled) => say(
-                    Level::NotVerified,
-                    format!(
-                        "{target} ({names}) was not Deployed in time {way}{since}; its viewers received the old or the new certificate, both valid."
-                    ),
-                ),
-                _ => {}
-            }
-        }
-        if *serves == Some(Serves::Old) && old_not_after.is_some_and(|end| end <= ended_at) {
-            say(
-                Level::Possible,
-                format!("{target} ({names}) still serves the old certificate, which has expired."),
-            );
-        }
-        let Some(record) = last else { continue };
-        let moving = UpdateStatus::Moving;
-        if record.update.as_ref().is_none_or(|update| update.status != moving)
-            || record.failure.is_some()
-        {
-            continue;
-        }
-        match &record.verification {
-            Some(one) if one.status == VerificationStatus::Verified => {
-                verified += one.handshakes;
-            }
-            Some(one) => skipped.push(format!("{target}: {}", one.notes.join(" "))),
-            None if is_deployed(record) => unverified.push(target.clone()),
-            None => {}
-        }
-    }
-    if !unverified.is_empty() {
-        say(
-            Level::NotVerified,
-            format!("Not verified, since verifyViewers is false: {}.", listed(&unverified)),
-        );
-    }
-    if !skipped.is_empty() {
-        let all_alike = format!("Not verified, since no viewer can connect: {}", listed(&skipped));
-        say(Level::None, all_alike);
-    }
-    if verified > 0 {
-        say(
-            Level::None,
-            format!(
-                "{verified} TLS handshakes, with every name of the targets that were moved, returned the right certificate and a chain to a trusted root."
-            ),
-        );
-    }
+    let mut said: Vec<(Level, String)> =
+        targets.iter().flat_map(|one| seen_of(one, old_not_after, ended_at)).collect();
+    said.extend(handshakes(targets));
     let level = said.iter().map(|(level, _)| *level).max().unwrap_or(Level::None);
     let mut statements: Vec<String> = said.into_iter().map(|(_, statement)| statement).collect();
     if level == Level::None {
         statements.push("At every moment each target served one of the two certificates; both were valid, covered its names and were in their stores.".to_owned());
     }
     Risk { level, statements }
+}
+
+/// What viewers of one target may have seen.
+fn seen_of(
+    one: &TargetReport,
+    old_not_after: Option<Timestamp>,
+    ended_at: Timestamp,
+) -> Vec<(Level, String)> {
+    let TargetReport { target, names, serves, forward, back, .. } = one;
+    let names = if names.is_empty() { "no name".to_owned() } else { listed(names) };
+    let whom = format!("{target} ({names})");
+    let mut said: Vec<(Level, String)> = [(forward, "after its update"), (back, "in the rollback")]
+        .into_iter()
+        .filter_map(|(record, way)| seen_on_its_way(&whom, record.as_ref()?, way))
+        .collect();
+    if *serves == Some(Serves::Old) && old_not_after.is_some_and(|end| end <= ended_at) {
+        said.push((
+            Level::Possible,
+            format!("{whom} still serves the old certificate, which has expired."),
+        ));
+    }
+    said
+}
+
+/// What viewers may have seen of a move that failed.
+fn seen_on_its_way(whom: &str, record: &Record, way: &str) -> Option<(Level, String)> {
+    let Record { failure, update, .. } = record;
+    let failure = failure.as_ref()?;
+    let since = update.as_ref().map(|update| format!(" since {}", update.since));
+    let since = since.unwrap_or_default();
+    match StepErrorName::named(&failure.error)? {
+        StepErrorName::WrongCertificateServed => Some((
+            Level::Possible,
+            format!(
+                "Viewers of {whom} received a wrong certificate {way}{since}: {}",
+                failure.cause
+            ),
+        )),
+        StepErrorName::EdgeUnreachable => Some((
+            Level::Possible,
+            format!(
+                "An edge of {whom} did not complete a TLS handshake {way}{since}: {}",
+                failure.cause
+            ),
+        )),
+        StepErrorName::DeploymentStalled => Some((
+            Level::NotVerified,
+            format!(
+                "{whom} was not Deployed in time {way}{since}; its viewers received the old or the new certificate, both valid."
+            ),
+        )),
+        _ => None,
+    }
+}
+
+/// What the handshakes with all targets show, and which were not made: of each target those of its last move.
+fn handshakes(targets: &[TargetReport]) -> Vec<(Level, String)> {
+    let (mut verified, mut skipped, mut unverified) = (0, Vec::new(), Vec::new());
+    for TargetReport { target, forward, back, .. } in targets {
+        let Some(record) = back.as_ref().or(forward.as_ref()) else { continue };
+        if !is_moved(record) {
+            continue;
+        }
+        match &record.verification {
+            Some(one) if one.status == VerificationStatus::Verified => verified += one.handshakes,
+            Some(one) => skipped.push(format!("{target}: {}", one.notes.join(" "))),
+            None if is_deployed(record) => unverified.push(target),
+            None => {}
+        }
+    }
+    let mut said = Vec::new();
+    if !unverified.is_empty() {
+        let unverified = listed(&unverified);
+        said.push((
+            Level::NotVerified,
+            format!("Not verified, since verifyViewers is false: {unverified}."),
+        ));
+    }
+    if !skipped.is_empty() {
+        let all_alike = format!("Not verified, since no viewer can connect: {}", listed(&skipped));
+        said.push((Level::None, all_alike));
+    }
+    if verified > 0 {
+        said.push((
+            Level::None,
+            format!(
+                "{verified} TLS handshakes, with every name of the targets that were moved, returned the right certificate and a chain to a trusted root."
+            ),
+        ));
+    }
+    said
+}
+
+fn is_moved(record: &Record) -> bool {
+    let is_moving =
+        record.update.as_ref().is_some_and(|update| update.status == UpdateStatus::Moving);
+    is_moving && record.failure.is_none()
 }
 
 fn is_deployed(record: &Record) -> bool {

@@ -75,6 +75,15 @@ mod tests {
     }
 
     #[test]
+    fn two_long_waits_then_one_interval_then_ever_longer_ones() {
+        for (looks, expected) in
+            [(0, 240), (1, 240), (2, 60), (5, 60), (6, 65), (7, 70), (17, 120), (29, 180)]
+        {
+            assert_eq!(wait_seconds(60, looks), expected, "after {looks}");
+        }
+    }
+
+    #[test]
     fn what_takes_three_to_five_minutes_is_seen_soon_and_with_few_looks() {
         let (mut late, mut most) = (0, 0);
         for propagation in 181..=300 {

@@ -149,3 +149,34 @@ pub struct Halt {
     #[serde(flatten)]
     pub failure: Failure,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_retries_of_all_steps_are_added_up() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut record = Record {
+            target: TargetId::distribution("E1"),
+            direction: Direction::Forward,
+            round: 0,
+            from: "old".into(),
+            to: "new".into(),
+            update: None,
+            deployment: None,
+            verification: None,
+            failure: None,
+            at,
+        };
+        assert_eq!(record.retries(), 0);
+        record.update = Some(Update { status: UpdateStatus::Moving, since: at, retries: 3 });
+        assert_eq!(record.retries(), 3);
+        let status = DeploymentStatus::Deployed;
+        record.deployment = Some(Deployment { status, at, looks: 9, retries: 5 });
+        let (status, notes) = (VerificationStatus::Verified, Vec::new());
+        record.verification =
+            Some(Verification { status, at, names: 1, handshakes: 1, notes, retries: 7 });
+        assert_eq!(record.retries(), 15);
+    }
+}

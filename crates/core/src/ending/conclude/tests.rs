@@ -152,3 +152,14 @@ fn a_state_that_fits_no_ending_is_a_defect() {
     assert_eq!(conclude(&state(&json!({}))), Err(Unconcluded::NoPlan));
     assert_eq!(conclude(&state(&json!({"plan": plan}))), Err(Unconcluded::NoReview));
 }
+
+#[test]
+fn the_old_certificate_has_its_id_and_what_was_moved_earlier_is_counted() {
+    let mut plan = serde_json::to_value(plan()).expect("JSON");
+    plan["outcome"] = "planned".into();
+    plan["oldCertificate"]["id"] = json!({"store": "iam", "id": "ASCAOLD", "arn": "arn:old"});
+    plan["targets"]["total"] = 9.into();
+    let (_, output) = end(&json!({"plan": plan}));
+    assert!(output.contains(r#""oldCertificate":{"id":"ASCAOLD","#), "{output}");
+    assert!(output.contains(r#""total":9,"updated":0,"alreadyCurrent":7,"#), "{output}");
+}

@@ -135,7 +135,7 @@ fn record(id: &str, round: u64, failure: Option<&str>) -> Record {
 
 #[test]
 fn a_target_is_back_when_it_is_deployed_and_verified() {
-    let planned = planned(&[("E0", Old), ("E9", New)]);
+    let planned = planned(&[("E0", Old), ("E1", Old), ("E9", New)]);
     let mut states = states(
         &[
             ("E0", Old),
@@ -174,7 +174,7 @@ fn a_target_is_back_when_it_is_deployed_and_verified() {
     assert_eq!(ids(&verdict.move_back), ["E2", "E3", "E4", "E5", "E8"]);
     assert_eq!(
         verdict.counts,
-        Counts { total: 2, already_current: 1, failed: 1, ..Counts::default() }
+        Counts { total: 3, already_current: 1, failed: 2, ..Counts::default() }
     );
     let cause = verdict.cause.expect("a cause");
     for words in [
