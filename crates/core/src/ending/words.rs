@@ -148,7 +148,7 @@ mod tests {
         assert!(none.starts_with("No target"), "{none}");
         assert!(one.starts_with("The one target"), "{one}");
         assert!(many.starts_with("All 7 targets"), "{many}");
-        let before = "served the new certificate before this rotation began";
+        let before = "served the new certificate before this rotation started";
         assert!(!none.contains(before) && !one.contains(before));
         assert!(many.contains(&format!(" 2 {before}")), "{many}");
     }
