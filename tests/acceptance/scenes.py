@@ -221,7 +221,7 @@ def roll_back(stage: Stage) -> None:
     _same("what is served after a rollback", _served(stage), dict.fromkeys(stage.targets, stage.made["old"]))
     moved = [one for one in done.report["targets"] if one.get("back")]
     if not moved:
-        raise Failed("nothing had been moved before the broken target, so nothing was put back.")
+        raise Failed("no target was moved before the failing one, so none was restored.")
     time.sleep(stage.iam_settles_seconds)
 
 
@@ -246,7 +246,7 @@ def rotate_acm(stage: Stage) -> None:
     stage.made["new"] = _rotated(stage, done, len(stage.targets))
     if met.get("certificate") != old:
         raise Failed(
-            f"{stage.targets[edited]} had been moved before it could be edited: nothing is shown of edits in between."
+            f"{stage.targets[edited]} had been moved before it could be edited: edits in between were not tested."
         )
     before[edited] |= {"Comment": comment}
     after = {part: _without_certificate(stage, target) for part, target in stage.targets.items()}
@@ -266,13 +266,18 @@ def rotate_iam(stage: Stage) -> None:
 
 
 SCENES: Final = (
-    Scene("tenant", "A tenant of a multi-tenant distribution is made without any change of DNS.", make_a_tenant),
+    Scene("tenant", "A tenant of a multi-tenant distribution is created without any change of DNS.", make_a_tenant),
     Scene("plan", "A dry run plans for every target and changes nothing.", plan),
     Scene("uncovered", "A certificate that covers no alias is refused before any write.", refuse_an_uncovered_alias),
-    Scene("roll-back", "A broken target stops the rotation, and all that was moved is put back.", roll_back, ("plan",)),
+    Scene(
+        "roll-back",
+        "A failing target stops the rotation, and all targets that were moved are restored.",
+        roll_back,
+        ("plan",),
+    ),
     Scene(
         "rotate",
-        "ACM to ACM: every target is moved, an edit in between is kept, the old one is deleted.",
+        "ACM to ACM: every target is moved, an edit in between is kept, the old certificate is deleted.",
         rotate_acm,
         ("plan",),
     ),

@@ -36,7 +36,7 @@ def due(options: argparse.Namespace, now: dt.datetime) -> Callable[[Run], bool]:
         return lambda run: is_due(run, now, dt.timedelta(hours=options.older_than))
     wanted = Run.parse(options.run)
     if wanted is None or wanted.name != options.run:
-        raise Refused(f"{options.run} is not the name of a run: those look like certrot-acc-202611271200-abcd.")
+        raise Refused(f"{options.run} is not the name of a run: expected a name like certrot-acc-202611271200-abcd.")
     return lambda run: run == wanted
 
 
@@ -55,9 +55,9 @@ def sweep(account: Account, wanted: Callable[[Run], bool], agree: Callable[[], b
     for thing in things:
         print(f"  {thing}, of {thing.run}")
     for sentence in unseen:
-        print(f"NOT LOOKED FOR: {sentence}", file=sys.stderr)
+        print(f"NOT LISTED: {sentence}", file=sys.stderr)
     if not things:
-        print("Nothing that could be listed is to be removed." if unseen else "Nothing is to be removed.")
+        print("Nothing to remove among what could be listed." if unseen else "Nothing to remove.")
         return 1 if unseen else 0
     if not agree():
         raise Refused("Nothing was removed.")
@@ -65,14 +65,14 @@ def sweep(account: Account, wanted: Callable[[Run], bool], agree: Callable[[], b
     for sentence in left:
         print(f"LEFT: {sentence}", file=sys.stderr)
     if not left:
-        print(f"All {len(things)} are gone.")
+        print(f"All {len(things)} are removed.")
     return 1 if left else 0
 
 
 def asked() -> bool:
     """Somebody said yes."""
     if not sys.stdin.isatty():
-        raise Refused("Nobody is here to be asked: say YES=1 to go on without. Nothing was removed.")
+        raise Refused("There is no terminal to ask for confirmation: to proceed, pass YES=1. Nothing was removed.")
     return input("Remove these for good? [y/N] ").strip().lower() in ("y", "yes")
 
 
@@ -85,8 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     which.add_argument(
         "--older-than", type=hours, default=24, metavar="HOURS", help="since the run began; 24 if not given"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--poll-seconds", type=float, default=15, help="between two looks at what takes minutes")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    parser.add_argument("--poll-seconds", type=float, default=15, help="polling interval of long operations")
     options = parser.parse_args(arguments)
 
     def act() -> int:
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
         account = Account(session, Run.new(dt.datetime.now(dt.UTC)), options.poll_seconds)
         return sweep(account, wanted, lambda: options.yes or asked())
 
-    return exit_code(act, "Interrupted: sweep again, and it goes on where this stopped.")
+    return exit_code(act, "Interrupted: sweep again to resume.")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_every_column_sorts_by_mouse_and_keyboard(browser: Browser, pages: dict[
     assert heads == [
         *(
             "Target",
-            "Came to",
+            "Outcome",
             "Names",
             "Served",
             "Updated",
@@ -130,7 +130,7 @@ def test_filters_show_what_is_asked_for(browser: Browser, pages: dict[int, Path]
     assert shown.text_content() == "25 of 25 targets"
     fates = page.locator("#came option").all_text_contents()
     assert fates == [
-        *("anything", "failed", "not put back", "put back", "drifted", "gone", "not begun", "moved"),
+        *("anything", "failed", "not restored", "restored", "drifted", "gone", "not started", "moved"),
     ]
     total = 0
     for fate in fates[1:]:

@@ -140,7 +140,7 @@ def test_a_private_authority(person: Person, capsys: pytest.CaptureFixture[str])
     code = main(person.command("--yes", "--roots", str(roots)))
     said = capsys.readouterr()
     assert code == 0, said.out[-3000:] + said.err
-    assert "verifyViewers is off" in said.out and "nobody has seen" in said.out
+    assert "verifyViewers is off" in said.out and "has not been tested" in said.out
     assert "uncovered: left out" in said.out and "tenant: left out" in said.out
     assert f"{len(SCENES) - 2} of {len(SCENES)} promises kept" in said.out
     assert person.left() == []
@@ -190,7 +190,7 @@ def bad_files(person: Person, what: str) -> None:
         ("expired", ("OLD expired at", "more than 7 days")),
         ("swapped", ("NEW expires no later than OLD", "swap them")),
         ("the same", ("OLD and NEW are the same certificate",)),
-        ("no PEM", ("OLD: ", "holds no certificate")),
+        ("no PEM", ("OLD: ", "contains no certificate")),
         ("broken PEM", ("OLD: ", "broken PEM")),
         ("another key", ("OLD: the key in", "is not that of the certificate")),
         ("encrypted key", ("OLD: the key in", "is encrypted", "openssl pkey")),
@@ -219,7 +219,7 @@ def without_network(person: Person) -> None:
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
-        (without_credentials, ("no AWS credentials", "aws sso login")),
+        (without_credentials, ("No usable AWS credentials", "aws sso login")),
         (lambda person: person.monkeypatch.setenv("AWS_PROFILE", "nobody"), ("nobody", "correct AWS_PROFILE")),
         (without_network, ("AWS cannot be reached", "AWS_ENDPOINT_URL")),
         (lambda person: person.monkeypatch.setenv("AWS_REGION", "eu-central-1"), ("eu-central-1", "us-east-1 only")),
@@ -244,7 +244,7 @@ def test_a_name_that_is_none(person: Person, capsys: pytest.CaptureFixture[str])
 
 
 def test_nobody_to_ask(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(person, capsys, ("Nobody is here to be asked", "YES=1", "Nothing was made"), yes=False)
+    refused(person, capsys, ("no terminal to ask", "YES=1", "Nothing was created"), yes=False)
 
 
 def test_somebody_says_no(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,7 +288,7 @@ def test_an_account_that_may_not_create_distributions(person: Person, capsys: py
     assert main(person.command("--yes")) == 2
     said = capsys.readouterr()
     assert "This account may not create distributions" in said.err and "Your account must be verified" in said.err
-    assert "Everything that was made has been removed." in said.out
+    assert "Everything that was created has been removed." in said.out
     assert person.left() == []
 
 
@@ -354,10 +354,10 @@ def test_interrupted(person: Person, at: str) -> None:
                 process.send_signal(signal.SIGINT)
             said += line
     assert process.returncode == 130, said
-    assert "Interrupted." in said and "Everything that was made has been removed." in said
+    assert "Interrupted." in said and "Everything that was created has been removed." in said
     assert "Traceback" not in said
     assert person.left() == []
-    assert "It came to an early end: Interrupted." in (person.record() / "answers.md").read_text()
+    assert "It ended early: Interrupted." in (person.record() / "answers.md").read_text()
 
 
 class Nobody(io.StringIO):

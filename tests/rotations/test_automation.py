@@ -349,7 +349,7 @@ def test_a_replacement_that_will_not_do_is_told_of(account: Account, inbox: Inbo
     looked = about(invoke(account.aws, {"look": "all"}), certificate)
     assert looked["decision"] == "replacementUnusable", looked
     [message] = inbox.take()
-    assert message["Subject"].endswith("its replacement cannot be used")
+    assert message["Subject"].endswith("its replacement is unusable")
     assert "site0.example.com" in message["Message"], message["Message"]
 
 
@@ -376,7 +376,7 @@ def test_a_failed_rotation_is_told_of(account: Account, inbox: Inbox):
 
 
 def test_what_is_no_event_is_refused_by_name(account: Account):
-    with pytest.raises(RuntimeError, match="RequestInvalid: event: is none that this function knows"):
+    with pytest.raises(RuntimeError, match="RequestInvalid: event: is not one that this function handles"):
         invoke(account.aws, {"source": "aws.ec2"})
 
 

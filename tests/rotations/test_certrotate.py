@@ -142,7 +142,7 @@ def old_and_new(account: Account, store: str = "acm", count: int = 3) -> tuple[s
 
 def decline(terminal: pexpect.spawn) -> None:
     """Answers no, and is told that nothing was changed."""
-    terminal.expect("Go on?")
+    terminal.expect(r"Continue\?")
     terminal.send("n")
     terminal.expect("Nothing was changed.")
     terminal.expect(pexpect.EOF)
@@ -189,7 +189,7 @@ def test_check_asks_for_the_password_of_pkcs12(tool: Tool):
     terminal = tool.terminal("check", bundle)
     terminal.expect("Password of .*bundle.p12")
     terminal.sendline("open sesame")
-    terminal.expect("Nothing speaks against it")
+    terminal.expect("No problems found")
     terminal.expect(pexpect.EOF)
     assert "sesame" not in terminal.before
     assert terminal.wait() == 0
@@ -350,7 +350,7 @@ def test_a_rotation_goes_on_when_nobody_watches_any_more(tool: Tool):
     terminal = tool.terminal("start", source, "--old", old, "--yes", "--name", f"test-{account.number}")
     terminal.expect(r"E[A-Z0-9]{13}.*propagating")
     terminal.sendintr()
-    terminal.expect("goes on")
+    terminal.expect("continues")
     terminal.expect(pexpect.EOF)
     assert terminal.wait() == 130
 
@@ -381,7 +381,7 @@ def test_a_rotation_that_fails(tool: Tool, snapshot: SnapshotAssertion):
     started = tool.json("start", source, "--old", old, "--yes", "--name", name, "--detach", "--on-failure", "stop")
     assert started["name"] == name and started["input"]["onFailure"] == "stop"
     done = tool.run("watch", name, "--interval", "1", code=1)
-    assert "has failed: RotationIncomplete" in done.err and "certrotate explain RotationIncomplete" in done.err
+    assert "failed: RotationIncomplete" in done.err and "certrotate explain RotationIncomplete" in done.err
     assert "failed: Refused" in done.err
     assert tool.neutral(tool.run("report", name).out.split("\n\n", 1)[0]) == snapshot
     assert "RotationIncomplete" in tool.run("explain", "rotationincomplete").out
@@ -414,7 +414,7 @@ def test_watching_goes_on_when_aws_cannot_be_reached(tool: Tool):
     tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
     # CloudFront is asked for the targets under way; nobody answers there.
     done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_CLOUDFRONT="http://127.0.0.1:1")
-    assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
+    assert done.err.count("Retrying; the rotation continues.") == 1, done.err
     assert "3 moved" in done.out
 
 
@@ -436,7 +436,7 @@ def test_watching_goes_on_when_step_functions_cannot_be_reached(tool: Tool):
             done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_SFN=url)
         finally:
             process.terminate()
-    assert done.err.count("Trying again; the rotation goes on.") == 1, done.err
+    assert done.err.count("Retrying; the rotation continues.") == 1, done.err
     assert "3 moved" in done.out
 
 
@@ -460,7 +460,7 @@ def test_the_commands_of_the_readme(tool: Tool):
     environment["PATH"] = f"{CERTROTATE.parent}:{environment['PATH']}"
     for command in commands:
         shell = pexpect.spawn("bash", ["-c", command], env=environment, cwd=str(tool.directory), timeout=60)
-        if shell.expect([r"Go on\?", pexpect.EOF]) == 0:
+        if shell.expect([r"Continue\?", pexpect.EOF]) == 0:
             asked.append(command.split()[1])
             shell.send("y")
             shell.expect(pexpect.EOF)

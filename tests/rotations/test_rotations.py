@@ -171,7 +171,7 @@ def test_a_staging_distribution_must_not_be_left_behind(account: Account) -> Non
         {"aliases": ["www.example.com"], "certificate": old},
         {"aliases": [], "certificate": old, "staging": True},
     )
-    words = (staging, "bring the old certificate back")
+    words = (staging, "restore the old certificate")
     account.refused(account.new(), old, "TargetNotRotatable", *words, targets=[primary])
 
 
@@ -428,7 +428,7 @@ def test_acm_does_not_let_go(account: Account) -> None:
     account.targets(old)
     account.settings(in_use_lag_seconds=600)
     output = rotated(account.rotate(account.new(), old), updated=3, deleted=False)
-    assert "ACM still sees it in use" in output["oldCertificate"]["reason"]
+    assert "ACM still reports it in use" in output["oldCertificate"]["reason"]
     assert old in account.certificates()
 
 
@@ -772,7 +772,7 @@ def bad_sources(account: Account) -> dict[str, tuple[str, str, list[str]]]:
         "another key": (
             good.certificate_pem + good.chain_pem + other.key_pem,
             "CertificateInvalid",
-            ["private key of the new certificate", "does not belong"],
+            ["private key of the new certificate", "does not match"],
         ),
         "no chain": (good.certificate_pem + good.key_pem, "CertificateInvalid", ["Throwaway Intermediate"]),
         "no key": (good.certificate_pem + good.chain_pem, "CertificateInvalid", ["no private key"]),

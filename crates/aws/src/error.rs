@@ -51,7 +51,7 @@ impl AwsError {
                 let code = meta.code().unwrap_or_default();
                 let status = answer.raw().status().as_u16();
                 let words = match status {
-                    200..300 => "the answer could not be understood",
+                    200..300 => "the response could not be parsed",
                     _ => meta.message().unwrap_or("no explanation"),
                 };
                 let shown =
@@ -59,10 +59,10 @@ impl AwsError {
                 (kind(code, status), meta.code().map(str::to_owned), format!("{shown}: {words}"))
             }
             SdkError::ResponseError(_) => {
-                (ErrorKind::Unavailable, None, "the answer could not be understood".to_owned())
+                (ErrorKind::Unavailable, None, "the response could not be parsed".to_owned())
             }
             SdkError::TimeoutError(_) => {
-                (ErrorKind::Unavailable, None, "no answer in time".to_owned())
+                (ErrorKind::Unavailable, None, "no response in time".to_owned())
             }
             SdkError::DispatchFailure(_) => {
                 (ErrorKind::Unavailable, None, "the connection failed".to_owned())
@@ -85,7 +85,7 @@ impl AwsError {
             resource: resource.into(),
             kind: ErrorKind::Unavailable,
             code: None,
-            message: format!("the answer could not be understood: {what}"),
+            message: format!("the response could not be parsed: {what}"),
         }
     }
 

@@ -19,15 +19,13 @@ pub enum SourceError {
     #[error("may not be read by this stack: {0}")]
     Denied(String),
     /// Larger than anything that is a certificate.
-    #[error(
-        "holds {bytes} bytes, and a certificate with chain and key has {MAX_SOURCE_BYTES} at most"
-    )]
+    #[error("has {bytes} bytes; the maximum is {MAX_SOURCE_BYTES}")]
     TooLarge {
         /// Its size.
         bytes: u64,
     },
     /// A parameter that is not encrypted.
-    #[error("is a parameter of type {0}, which keeps a private key in clear")]
+    #[error("is a parameter of type {0}, which stores a private key unencrypted")]
     NotSecure(String),
     /// AWS gave another final no: for example the key that encrypts it is disabled.
     #[error("cannot be read: {0}")]
@@ -44,11 +42,11 @@ impl SourceError {
             Self::Missing(_) => "put the new certificate there, or correct newCertificate",
             Self::Denied(_) => {
                 "deploy the stack with a SecretNames, ParameterPaths or SourceBucket that covers it, \
-                 and with SourceKeyArn if a KMS key of yours encrypts it"
+                 and with SourceKeyArn if your own KMS key encrypts it"
             }
             Self::TooLarge { .. } => "put only the certificate, its chain and its key there",
             Self::NotSecure(_) => {
-                "make it a SecureString, and take a key that lay there in clear for exposed"
+                "make it a SecureString, and treat a key that was stored unencrypted as exposed"
             }
             Self::Refused(_) => {
                 "make it readable in its own service, then start the rotation again"

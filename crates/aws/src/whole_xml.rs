@@ -33,7 +33,7 @@ impl Intercept for WholeXml {
         let body = context.response().and_then(|response| response.body().bytes());
         let is_broken = body.is_some_and(|body| body.starts_with(b"<") && !is_whole(body));
         if let (true, Some(result)) = (is_broken, context.output_or_error_mut()) {
-            *result = Err(OrchestratorError::response("the XML answer ends early".into()));
+            *result = Err(OrchestratorError::response("the XML response is truncated".into()));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(crate) async fn aws(global: &Global) -> Result<Aws, Failure> {
     Aws::of_person(profile.as_deref(), global.region.as_deref()).await.map_err(|words| {
         let of = profile.map_or_else(String::new, |profile| format!(" in the profile {profile}"));
         Failure::Aws(format!(
-            "There are no AWS credentials to work with{of}: {}. Log in (aws sso login), choose a profile with \
+            "No usable AWS credentials{of}: {}. Log in (aws sso login), choose a profile with \
              --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
             words.trim_end_matches('.')
         ))
@@ -39,18 +39,16 @@ pub(crate) async fn deployed(global: &Global) -> Result<Context, Failure> {
             let mut names: Vec<String> = stacks.into_iter().map(|stack| stack.name).collect();
             names.push(last.name);
             Err(Failure::Usage(format!(
-                "There are {} stacks of this system here: {}. Choose one with --stack.",
+                "This region has {} stacks of this system: {}. Choose one with --stack.",
                 names.len(),
                 names.join(", ")
             )))
         }
         (None, _) => Err(Failure::Aws(match &global.stack {
             Some(name) => format!(
-                "There is no stack {name} of this system in this region. Leave --stack out to look for one, or \
-                 name another --region."
+                "There is no stack {name} of this system in this region. Omit --stack to find it automatically, or pass another --region."
             ),
-            None => "The stack is not deployed in this account and region: see \"Deploy it\" in the README, or \
-                     name another --region or --profile."
+            None => "The stack is not deployed in this account and region: see \"Deploy it\" in the README, or pass another --region or --profile."
                 .into(),
         })),
     }

@@ -37,7 +37,7 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
         // Right after a rotation the source holds what is served, and that is how it should be.
         if planned.is_the_same() {
             output::say(format!(
-                "{} holds this very certificate: there is nothing to rotate until a new one is put there.",
+                "{} contains this same certificate: there is nothing to rotate until it contains a new one.",
                 args.source
             ));
             return Ok(());
@@ -49,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
         Err(Failure::WillNotDo(reason)) if args.anyway => output::say(styled(WARN, reason)),
         Err(Failure::WillNotDo(reason)) => {
             return Err(Failure::WillNotDo(format!(
-                "{reason}\nWith --anyway it is tagged all the same."
+                "{reason}\nTo tag it regardless, pass --anyway."
             )));
         }
         verdict => verdict?,
@@ -62,9 +62,9 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
     let listed: Vec<String> =
         tags.iter().map(|tag| format!("{} = {}", tag.key, tag.value)).collect();
     let then = if args.dry_run_only {
-        "From then on its rotation is rehearsed when it is time, and when its source changes."
+        "From then on its rotation is rehearsed when it is due, and when its source changes."
     } else {
-        "From then on it is rotated when it is time, and when its source changes."
+        "From then on it is rotated when it is due, and when its source changes."
     };
     output::confirm(
         global,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-/// Looks at, rehearses, starts and watches certificate rotations on CloudFront.
+/// Plans, starts and watches certificate rotations on CloudFront.
 ///
-/// Reads the AWS credentials, profile and region as every AWS tool does, and finds the deployed stack by itself.
+/// Reads the AWS credentials, profile and region as every AWS tool does, and finds the deployed stack automatically.
 #[derive(Debug, Parser)]
 #[command(name = "certrotate", version, propagate_version = true, after_long_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -19,12 +19,12 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done, and nothing speaks against it
-  1    looked, and it will not do: a certificate with problems, a plan with findings, a rotation that failed
-  2    the command line is not one that certrotate takes
-  3    AWS could not be asked, or said no: credentials, permissions, no stack
-  4    asked, and the answer was no
-  130  interrupted; a rotation that was started goes on";
+  0    success, and nothing to object to
+  1    checked and found unfit: a certificate with problems, a plan with findings, a rotation that failed
+  2    the command line is invalid
+  3    AWS is unreachable or refused: credentials, permissions, no stack
+  4    the confirmation was declined
+  130  interrupted; a rotation that was started continues";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -41,7 +41,7 @@ pub(crate) struct Global {
     /// What to print
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
     pub output: Output,
-    /// Do not ask before AWS is changed
+    /// Do not ask for confirmation before a change of AWS
     #[arg(long, short, global = true)]
     pub yes: bool,
 }
@@ -56,7 +56,7 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Is this certificate, key and chain fit for CloudFront? Asks nobody
+    /// Checks offline whether certificate, chain and key are fit for CloudFront
     #[command(after_help = "\
 Examples:
   certrotate check fullchain.pem key.pem
@@ -68,13 +68,13 @@ Examples:
   certrotate put fullchain.pem key.pem --source tls/www
   certrotate put bundle.p12 --source ssm:/tls/www --yes")]
     Put(Put),
-    /// The account's third-party certificates for CloudFront, of both stores
+    /// Lists the account's third-party certificates for CloudFront, of both stores
     #[command(after_help = "\
 Examples:
   certrotate list
   certrotate list --output json | jq '.certificates[] | select(.daysLeft < 30)'")]
     List,
-    /// What a rotation would do; starts nothing
+    /// Shows what a rotation would do; starts nothing
     #[command(after_help = "\
 Examples:
   certrotate plan tls/www
@@ -92,25 +92,25 @@ Examples:
   certrotate start tls/www
   certrotate start tls/www --old ASCAEXAMPLE --concurrency 5 --retain-old-days 7 --detach")]
     Start(Start),
-    /// Watches a rotation: the one that was started last, if none is named
+    /// Watches a rotation, by default the latest
     #[command(after_help = "\
 Examples:
   certrotate watch
   certrotate watch auto-www-example-com-3f2a9c0d11ab-9be1c2d3e4f5-1")]
     Watch(Watch),
-    /// The report of a rotation: of the one that was started last, if none is named
+    /// Shows the report of a rotation, by default of the latest
     #[command(after_help = "\
 Examples:
   certrotate report
   certrotate report www-2026-11 --html report.html")]
     Report(Report),
-    /// What an error, an outcome, an alarm or a notice means, and what to do: the runbook's text
+    /// Shows the runbook's entry for an error, an outcome, an alarm or a notice
     #[command(after_help = "\
 Examples:
   certrotate explain RolledBack
   certrotate explain")]
     Explain(Explain),
-    /// Prints what a shell needs to complete certrotate's command lines
+    /// Prints the completion script for a shell
     #[command(after_help = "\
 Example:
   certrotate completions bash > /etc/bash_completion.d/certrotate")]
@@ -132,7 +132,7 @@ pub(crate) struct Check {
     /// The store it is meant for
     #[arg(long, value_enum, default_value_t = Store::Acm)]
     pub store: Store,
-    /// A file with the password of a PKCS#12 file, which is asked for otherwise
+    /// A file with the password of a PKCS#12 file; prompted for by default
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 }
@@ -156,16 +156,16 @@ pub(crate) enum Store {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnFailure {
-    /// Put back what was moved
+    /// Restore the targets that were moved
     Rollback,
-    /// Leave things as they are
+    /// Leave the targets as they are
     Stop,
 }
 
 /// The input of a rotation, field by field.
 #[derive(Debug, Args)]
 pub(crate) struct Request {
-    /// Where the new certificate lies: a secret's name or ARN, ssm:/path, a parameter's ARN, or s3://bucket/key
+    /// The source of the new certificate: a secret's name or ARN, ssm:/path, a parameter's ARN, or s3://bucket/key
     pub source: String,
     /// The certificate to replace: an ACM ARN, an IAM ARN or id; found by its tag if it is managed
     #[arg(long, value_name = "CERT")]
@@ -176,10 +176,10 @@ pub(crate) struct Request {
     /// Ids of distributions and tenants; all that serve the old certificate by default
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub targets: Vec<String>,
-    /// How many targets may be under way at once [default: 1]
+    /// Maximum targets in progress; above 1, the first one goes alone as a canary [default: 1]
     #[arg(long, value_name = "NUMBER")]
     pub concurrency: Option<u64>,
-    /// Shake no hands with the edges after each deployment
+    /// Do not verify the edges after each deployment
     #[arg(long)]
     pub no_verify: bool,
     /// What to do when a target fails [default: rollback]
@@ -198,13 +198,13 @@ pub(crate) struct Adopt {
     /// The certificate that is served now: an ACM ARN, an IAM ARN or id
     #[arg(value_name = "CERT")]
     pub certificate: String,
-    /// Where its replacement is put
+    /// The source of its replacement
     #[arg(long)]
     pub source: String,
-    /// Tag it although something speaks against its rotation, for example that the source is still empty
+    /// Tag it despite problems with its rotation, for example an empty source
     #[arg(long)]
     pub anyway: bool,
-    /// Only rehearse: rotations that start by themselves stop after the plan
+    /// Only rehearse: automatic rotations stop after the plan
     #[arg(long)]
     pub dry_run_only: bool,
 }
@@ -236,7 +236,7 @@ pub(crate) struct Watch {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Interval {
-    /// Time between two looks, in seconds
+    /// Polling interval, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub interval: u16,
 }
@@ -261,6 +261,6 @@ pub(crate) struct Report {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The name, as it stands in an execution, a notice or an alarm; all of them are listed without one
+    /// The name, as in an execution, a notice or an alarm; lists all names by default
     pub error: Option<String>,
 }

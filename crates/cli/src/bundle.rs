@@ -99,7 +99,7 @@ fn password(path: &Path, file: Option<&Path>) -> Result<Zeroizing<String>, Failu
     }
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Usage(format!(
-            "{} is a PKCS#12 file, and nobody can be asked for its password here: give --password-file.",
+            "{} is a PKCS#12 file, and there is no terminal to ask for its password: pass --password-file.",
             path.display()
         )));
     }

@@ -149,7 +149,7 @@ pub(crate) fn text(checked: &Checked) -> String {
     }
     lines.push(String::new());
     if checked.findings.is_empty() {
-        lines.push(styled(GOOD, "✓ Nothing speaks against it."));
+        lines.push(styled(GOOD, "✓ No problems found."));
     }
     for finding in &checked.findings {
         lines.push(format!("{} {finding}", styled(BAD, "✗")));

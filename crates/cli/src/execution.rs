@@ -22,7 +22,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
             let latest = step_functions::latest(context.aws.states(), machine).await?;
             latest.ok_or_else(|| {
                 Failure::WillNotDo(
-                    "There was no rotation yet: start one with `certrotate start`.".into(),
+                    "No rotation has run yet: start one with `certrotate start`.".into(),
                 )
             })
         }
@@ -33,8 +33,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
 pub(crate) async fn find(context: &Context, arn: &str) -> Result<Execution, Failure> {
     step_functions::find(context.aws.states(), arn).await?.ok_or_else(|| {
         Failure::WillNotDo(format!(
-            "There is no rotation {}. Step Functions forgets executions 90 days after their end; their reports \
-             stay in the bucket {}.",
+            "There is no rotation {}. Step Functions keeps executions for 90 days after their end; their reports stay in the bucket {}.",
             name(arn),
             context.settings.bucket
         ))

@@ -43,8 +43,8 @@ impl Failure {
     pub(crate) fn of(findings: usize, what: &str) -> Result<(), Self> {
         match findings {
             0 => Ok(()),
-            1 => Err(Self::WillNotDo(format!("One thing speaks against {what}."))),
-            more => Err(Self::WillNotDo(format!("{more} things speak against {what}."))),
+            1 => Err(Self::WillNotDo(format!("1 problem with {what}."))),
+            more => Err(Self::WillNotDo(format!("{more} problems with {what}."))),
         }
     }
 
@@ -62,10 +62,10 @@ impl From<AwsError> for Failure {
                 " Your session has expired: log in again (aws sso login), or get new credentials."
             }
             ErrorKind::AccessDenied => {
-                " Your credentials lack a permission: docs/deployment.md lists what a person needs."
+                " Your credentials lack a permission: docs/deployment.md lists the permissions of operators."
             }
             ErrorKind::Throttled => " Wait a minute, then try again.",
-            ErrorKind::Unavailable => " Look at the connection and the region, then try again.",
+            ErrorKind::Unavailable => " Check the connection and the region, then try again.",
             ErrorKind::NotFound | ErrorKind::Refused => "",
         };
         let text = format!("{}.{cure}", error.to_string().trim_end_matches('.'));

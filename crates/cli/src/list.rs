@@ -75,7 +75,7 @@ pub(crate) async fn run(global: &Global) -> Result<(), Failure> {
 fn text(certificates: &[Listed]) -> String {
     if certificates.is_empty() {
         return "There is no third-party certificate for CloudFront in this account: none was imported into ACM \
-                in us-east-1, and none lies in IAM under /cloudfront/."
+                in us-east-1, and there is none in IAM under /cloudfront/."
             .into();
     }
     let mut table =

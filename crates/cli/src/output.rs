@@ -45,7 +45,7 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::Aws(format!("The standard output cannot be written to: {error}.")))
+            Err(Failure::Aws(format!("Cannot write to standard output: {error}.")))
         }
         _ => Ok(()),
     }
@@ -65,11 +65,10 @@ pub(crate) fn confirm(global: &Global, what: &str) -> Result<(), Failure> {
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::Usage(
-            "Nobody can be asked here: there is no terminal. Give --yes if this is to be done."
-                .into(),
+            "There is no terminal to ask for confirmation. To proceed, pass --yes.".into(),
         ));
     }
-    match Confirm::new().with_prompt("Go on?").default(false).interact_opt() {
+    match Confirm::new().with_prompt("Continue?").default(false).interact_opt() {
         Ok(Some(true)) => Ok(()),
         _ => Err(Failure::Declined),
     }

@@ -201,14 +201,15 @@ pub(crate) fn text(planned: &Planned) -> String {
     }
     for quota in &planned.quotas {
         let mark = if quota.room { styled(GOOD, "✓") } else { styled(WARN, "!") };
-        let asks = if quota.room { "" } else { ": an increase is asked for and waited for" };
+        let asks =
+            if quota.room { "" } else { ": the rotation requests an increase and waits for it" };
         lines.push(format!("{mark} {}: {} of {} used{asks}", quota.name, quota.used, quota.limit));
     }
     lines.extend(planned.notes.iter().map(|note| format!("{} {note}", styled(WARN, "!"))));
     let to_move = planned.targets.iter().filter(|one| one.serves == Serves::Old).count();
     let Estimate { seconds, usd } = planned.estimate;
     lines.push(match planned.outcome {
-        Outcome::NothingToDo => styled(GOOD, "✓ Nothing is to be done."),
+        Outcome::NothingToDo => styled(GOOD, "✓ Nothing to do."),
         _ => format!(
             "{to_move} of {} to be moved, in about {}, for {}.",
             match planned.targets.len() {

@@ -22,7 +22,7 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
     let name = execution::name(&arn);
     if found.running {
         return Err(Failure::WillNotDo(format!(
-            "{name} is still running, and has no report yet. `certrotate watch {name}` follows it."
+            "{name} is still running, and has no report yet. `certrotate watch {name}` shows its progress."
         )));
     }
     let folder = execution::folder(&context, &arn, &found);
@@ -33,13 +33,13 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
             Failure::WillNotDo(match found.status.as_str() {
                 // These did not come to their last step.
                 "TIMED_OUT" | "ABORTED" => format!(
-                    "{name} has left no report: {}. {}\n`certrotate explain {}` says what state things are in.",
+                    "{name} has left no report: {}. {}\n`certrotate explain {}` describes the state it leaves behind.",
                     found.error,
                     found.failure().message(),
                     found.status
                 ),
                 _ => format!(
-                    "There is no s3://{}/{key}. `certrotate explain ReportNotWritten` says when that is so.",
+                    "There is no s3://{}/{key}. `certrotate explain ReportNotWritten` says when this happens.",
                     folder.bucket
                 ),
             })

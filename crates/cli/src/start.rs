@@ -58,7 +58,7 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
         let ran_already = running.is_some();
         let started = Started { name: &name, execution: &arn, input: &input, ran_already };
         return output::result(global, &started, || {
-            said + &format!(" `certrotate watch {name}` follows it.")
+            said + &format!(" `certrotate watch {name}` shows its progress.")
         });
     }
     if running.is_some() {
@@ -72,9 +72,12 @@ fn taken(name: &str, input: &Value, running: Option<&Execution>) -> String {
     let has_it = match running {
         Some(running) => {
             let with = if running.input == *input { "" } else { ", with another input" };
-            format!("A rotation of the name {name} runs since {}{with}.", moment(running.started))
+            format!(
+                "A rotation named {name} has been running since {}{with}.",
+                moment(running.started)
+            )
         }
-        None => format!("There was a rotation of the name {name} within the last 90 days."),
+        None => format!("A rotation named {name} ran within the last 90 days."),
     };
     format!("{has_it} Choose another --name.")
 }
@@ -84,7 +87,7 @@ fn ran_already(name: &str, running: &Execution) -> String {
     let since = moment(running.started);
     styled(
         WARN,
-        format!("{name} runs already, since {since} and with the same input: nothing was started."),
+        format!("{name} has been running since {since} with the same input: nothing was started."),
     )
 }
 
@@ -119,15 +122,21 @@ mod tests {
         };
         let (same, other) = (running(&input), running(&json!({"newCertificate": "tls/shop"})));
         for (there, expected) in [
-            (None, "There was a rotation of the name n within the last 90 days. Choose"),
-            (Some(&same), "A rotation of the name n runs since 2026-11-23 11:00:00 UTC. Choose"),
-            (Some(&other), "runs since 2026-11-23 11:00:00 UTC, with another input. Choose"),
+            (None, "A rotation named n ran within the last 90 days. Choose"),
+            (
+                Some(&same),
+                "A rotation named n has been running since 2026-11-23 11:00:00 UTC. Choose",
+            ),
+            (
+                Some(&other),
+                "has been running since 2026-11-23 11:00:00 UTC, with another input. Choose",
+            ),
         ] {
             let said = taken("n", &input, there);
             assert!(said.contains(expected), "{said}");
         }
         let said = ran_already("n", &same);
-        assert!(said.contains("n runs already, since 2026-11-23 11:00:00 UTC"), "{said}");
+        assert!(said.contains("n has been running since 2026-11-23 11:00:00 UTC"), "{said}");
         assert!(said.contains("nothing was started"), "{said}");
     }
 

@@ -37,7 +37,7 @@ pub(crate) async fn follow(
     tokio::select! {
         ended = looks => ended,
         _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted(format!(
-            "The rotation {name} goes on. `certrotate watch {name}` follows it again."
+            "The rotation {name} continues. `certrotate watch {name}` shows its progress again."
         ))),
     }
 }

@@ -114,7 +114,7 @@ pub enum CertificateError {
     /// Not exactly one PEM block `CERTIFICATE`.
     #[error("not one PEM block \"CERTIFICATE\"")]
     NotPem,
-    /// The DER is broken, or something follows it.
+    /// The DER is broken, or something shows its progress.
     #[error("not an X.509 certificate in DER")]
     NotX509,
     /// An extension this system decides on is broken or there twice.

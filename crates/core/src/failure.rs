@@ -169,9 +169,9 @@ impl Failure {
             return message.to_owned();
         }
         match self.error.as_str() {
-            "TIMED_OUT" => "The execution lasted longer than its state machine lets it.",
-            "ABORTED" => "Somebody stopped the execution, and gave no cause.",
-            "States.Timeout" => "It was not done within the time that the state machine gives it.",
+            "TIMED_OUT" => "The execution exceeded the timeout of its state machine.",
+            "ABORTED" => "The execution was stopped, and no cause was given.",
+            "States.Timeout" => "It exceeded its timeout in the state machine.",
             _ => "No cause was given.",
         }
         .to_owned()
@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn a_failure_without_a_cause_is_told_by_its_name() {
-        const TIMEOUT: &str = "The execution lasted longer than its state machine lets it.";
-        const ABORTED: &str = "Somebody stopped the execution, and gave no cause.";
-        const TASK: &str = "It was not done within the time that the state machine gives it.";
+        const TIMEOUT: &str = "The execution exceeded the timeout of its state machine.";
+        const ABORTED: &str = "The execution was stopped, and no cause was given.";
+        const TASK: &str = "It exceeded its timeout in the state machine.";
         for (error, cause, expected) in [
             ("RolledBack", r#"{"errorType":"RolledBack","errorMessage":"why"}"#, "why"),
             (

@@ -149,7 +149,7 @@ fn misnamed(members: &[Member], ids: &[String]) -> Vec<Finding> {
                 Ending::TargetNotRotatable,
                 format!("target {id}"),
                 problem,
-                "take it out of targets, or correct oldCertificate",
+                "remove it from targets, or correct oldCertificate",
             ))
         })
         .collect()
@@ -171,8 +171,12 @@ fn uncovered(member: &Member, names: &[String]) -> Option<Finding> {
         Finding::new(
             Ending::AliasNotCovered,
             member.target.to_string(),
-            format!("{what} {} {verb} not covered by the new certificate, whose names are {}", missing.join(", "), listed(names)),
-            "order a certificate that has these names too, or take the target out of this rotation with targets",
+            format!(
+                "{what} {} {verb} not covered by the new certificate, whose names are {}",
+                missing.join(", "),
+                listed(names)
+            ),
+            "order a certificate that has these names too, or exclude the target with targets",
         )
     })
 }
@@ -196,7 +200,7 @@ fn store_not_taken(member: &Member, store: Store) -> Option<Finding> {
     (member.multi_tenant && store == Store::Iam).then(|| {
         not_rotatable(
             member,
-            "is multi-tenant, and multi-tenant distributions take certificates from ACM only"
+            "is multi-tenant, and multi-tenant distributions accept certificates from ACM only"
                 .into(),
             "rotate it with \"store\": \"acm\"",
         )
@@ -208,7 +212,7 @@ fn store_not_taken(member: &Member, store: Store) -> Option<Finding> {
 fn staging_left_out(member: &Member) -> Finding {
     not_rotatable(
         member,
-        "is a staging distribution that serves the old certificate and is not among targets: promoting it would bring the old certificate back".into(),
+        "is a staging distribution that serves the old certificate and is not among targets: promoting it would restore the old certificate".into(),
         "add it to targets, or delete it",
     )
 }
@@ -231,7 +235,7 @@ fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<Fin
         .map(|(version, member)| {
             not_rotatable(
                 member,
-                format!("supports {version} while the others that will share the new certificate support {common}, and CloudFront wants one option for all distributions of a certificate"),
+                format!("supports {version} while the others that will share the new certificate support {common}, and CloudFront requires one setting for all distributions that share a certificate"),
                 "set the same HTTP versions on all of them",
             )
         })

@@ -28,7 +28,7 @@ pub(crate) fn holds_pem(text: &str) -> bool {
 /// An input as a report may have it: one with a certificate or a key in it was refused, and is not passed on.
 pub(crate) fn request(request: &Value) -> Value {
     if holds_pem(&request.to_string()) {
-        "It held a certificate or a key, and is not shown.".into()
+        "It contained a certificate or a key, and is not shown.".into()
     } else {
         request.clone()
     }

@@ -142,11 +142,11 @@ impl TargetOutcome {
         match self {
             Self::Moved => "moved",
             Self::Failed => "failed",
-            Self::PutBack => "put back",
-            Self::NotPutBack => "not put back",
+            Self::PutBack => "restored",
+            Self::NotPutBack => "not restored",
             Self::Drifted => "drifted",
             Self::Gone => "gone",
-            Self::NotBegun => "not begun",
+            Self::NotBegun => "not started",
         }
     }
 

@@ -103,7 +103,7 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
         fields.refuse(
             "newCertificate",
             "is missing",
-            "name where the new certificate waits: a Secrets Manager name or ARN, ssm:/path, or s3://bucket/key",
+            "name the source of the new certificate: a Secrets Manager name or ARN, ssm:/path, or s3://bucket/key",
         );
     }
     let source_ref = source.as_deref().and_then(|s| fields.check("newCertificate", source_ref(s)));

@@ -136,7 +136,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
             Origin::Documented => {
                 " (the documented default; Service Quotas does not know this quota)"
             }
-            Origin::Unanswered => " (the documented default; Service Quotas gives no answer)",
+            Origin::Unanswered => " (the documented default; Service Quotas is unavailable)",
         };
         let mut line = format!("{}: {used} of {limit}{whence}", quota.name);
         if let Room::Full { desired } = room(*used, *limit, *origin) {
@@ -162,7 +162,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         wait_seconds: (status == Status::Pending).then_some(wait),
         note: desk.silence.map(|silence| {
             format!(
-                "Service Quotas gave no answer, so the documented defaults counted, and the store had the last word on whether there was room for the new certificate. {silence}"
+                "Service Quotas was unavailable, so the documented defaults applied, and the store decided whether there was room for the new certificate. {silence}"
             )
         }),
     })
@@ -183,29 +183,31 @@ async fn increased(
         let silence = desk.silence.as_deref().unwrap_or_default();
         Ok(match unanswered(quota, silence, began, now, deadline) {
             Increase::GiveUp(finding) => Err(finding),
-            _ => Ok("waiting for Service Quotas, to ask for an increase".into()),
+            _ => Ok("waiting for Service Quotas, to request an increase".into()),
         })
     };
     let latest = quotas::latest_request(client, quota.service, quota.code);
     let Some(latest) = desk.ask(latest).await? else { return without(desk) };
     Ok(match increase(quota, latest.as_ref(), began, now, deadline) {
         Increase::GiveUp(finding) => Err(finding),
-        Increase::Wait => Ok("waiting for the increase that was asked for".into()),
+        Increase::Wait => Ok("waiting for the requested increase".into()),
         Increase::Ask => {
             let request = quotas::request_increase(client, quota.service, quota.code, desired);
             let Some(outcome) = desk.ask(request).await? else { return without(desk) };
             match outcome {
                 RequestOutcome::Requested(id) => {
-                    Ok(format!("asked for an increase to {desired} (request {id})"))
+                    Ok(format!("requested an increase to {desired} (request {id})"))
                 }
-                RequestOutcome::AlreadyOpen => Ok("an increase was asked for already".into()),
+                RequestOutcome::AlreadyOpen => Ok("an increase was already requested".into()),
                 // Two open requests a region is all that Service Quotas takes: wait for a place.
                 RequestOutcome::TooManyOpen => {
-                    Ok("waiting until another request of this account is answered".into())
+                    Ok("waiting until another request of this account is decided".into())
                 }
                 RequestOutcome::Refused(message) => Err(denied(
                     quota,
-                    format!("no room for one more, and Service Quotas takes no request: {message}"),
+                    format!(
+                        "no room for one more, and Service Quotas accepts no request: {message}"
+                    ),
                     format!(
                         "ask AWS Support for \"{}\", or delete certificates that nothing uses, and start the rotation again",
                         quota.support

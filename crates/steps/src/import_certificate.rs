@@ -65,7 +65,7 @@ async fn planned_bundle(context: &Context, plan: &Plan) -> Result<Bundle, StepEr
             Ending::CertificateInvalid,
             format!("source {}", plan.source),
             "holds another certificate than when the plan was made",
-            "start the rotation again, so that the certificate that is there now is planned for",
+            "start the rotation again, to plan for the certificate that is there now",
         )]));
     }
     Ok(bundle)
@@ -118,12 +118,12 @@ fn not_imported(store: Store, error: ImportError) -> StepError {
             Ending::QuotaDenied,
             format!("store {store}"),
             format!("is full although the quotas showed room: {answer}"),
-            "ask for an increase in Service Quotas or delete certificates that nothing uses, and start the rotation again; nothing was changed",
+            "request an increase in Service Quotas or delete certificates that nothing uses, and start the rotation again; nothing was changed",
         ),
         error @ (ImportError::Invalid(_) | ImportError::AlreadyExists) => Finding::new(
             Ending::CertificateInvalid,
             "new certificate",
-            format!("is not taken by {store}: {error}"),
+            format!("is not accepted by {store}: {error}"),
             "put a corrected certificate into the source and start the rotation again; nothing was changed",
         ),
     };

@@ -255,7 +255,7 @@ fn plan_of(
 fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<String> {
     let mut notes = Vec::new();
     if request.concurrency > MAX_LANES {
-        notes.push(format!("No more than {MAX_LANES} targets are under way at once."));
+        notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }
     let dedicated: Vec<&str> = planned
         .iter()

@@ -75,7 +75,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     let names: usize = entrances.iter().map(|entrance| entrance.names.len()).sum();
     if names == 0 {
         return Ok(skipped(
-            "No alias and no tenant's domain leads to its certificate, so no viewer meets it.",
+            "No alias and no tenant's domain uses its certificate, so no viewer receives it.",
         ));
     }
 
@@ -96,7 +96,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     match read_target(&context.aws, &target, &from, &to).await? {
         None => Ok(skipped("It no longer exists.")),
         Some(state) if state.serves != Serves::New => {
-            Ok(skipped("Somebody has given it another certificate meanwhile."))
+            Ok(skipped("Another client has given it another certificate."))
         }
         Some(_) => Err(failure(target, &trouble)),
     }

@@ -51,7 +51,7 @@ pub enum ViewerError {
         source: io::Error,
     },
     /// No connection, not even a refused handshake.
-    #[error("{address} could not be connected to: {source}")]
+    #[error("connecting to {address} failed: {source}")]
     Connect {
         /// Which address.
         address: SocketAddr,

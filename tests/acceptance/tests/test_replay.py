@@ -127,7 +127,7 @@ def test_a_known_difference_passes_and_one_that_is_gone_does_not(
     known = json.loads((folder / KNOWN).read_text())
     (folder / KNOWN).write_text(json.dumps([*known, {"operation": "acm X", "what": "status", "why": "once"}]))
     assert main([str(folder)]) == 1
-    assert "not met any more" in capsys.readouterr().out
+    assert "no longer present" in capsys.readouterr().out
     (folder / KNOWN).unlink()
     assert main([str(folder)]) == 1
     assert "NOT KNOWN" in capsys.readouterr().out

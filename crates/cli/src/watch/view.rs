@@ -67,7 +67,7 @@ impl View {
         self.changed("state", now.state.clone().unwrap_or_default());
         if let Some(total) = now.total {
             let back =
-                if now.back > 0 { format!(", {} put back", now.back) } else { String::new() };
+                if now.back > 0 { format!(", {} restored", now.back) } else { String::new() };
             self.changed("targets", format!("{} of {total} done{back}", now.done));
         }
         for failed in &now.failed {
@@ -87,7 +87,7 @@ impl View {
     }
 
     pub(super) fn lost(&mut self, failure: &Failure) {
-        let told = format!("{failure} Trying again; the rotation goes on.");
+        let told = format!("{failure} Retrying; the rotation continues.");
         match &self.terminal {
             Some(bars) => bars.head.set_message(told),
             None if !self.is_lost => output::say(told),
@@ -105,8 +105,8 @@ impl View {
         if !execution.succeeded {
             let error = &execution.error;
             return Err(Failure::WillNotDo(format!(
-                "{name} has failed: {error}. {}\n`certrotate explain {error}` says more, `certrotate report {name}` \
-                 what became of each target.",
+                "{name} failed: {error}. {}\n`certrotate explain {error}` says more, `certrotate report {name}` \
+                 shows the outcome of each target.",
                 execution.failure().message()
             )));
         }
@@ -131,8 +131,8 @@ fn ended(name: &str, result: Option<&Value>, took: Option<SignedDuration>, retri
     )];
     let counts: Vec<String> = [
         ("updated", "moved"),
-        ("alreadyCurrent", "on the new certificate already"),
-        ("drifted", "left alone: they had been given a third certificate"),
+        ("alreadyCurrent", "already on the new certificate"),
+        ("drifted", "left unchanged: they serve a third certificate"),
         ("gone", "gone"),
         ("failed", "failed"),
     ]
@@ -168,7 +168,7 @@ impl Bars {
         let retries = (now.retries > 0).then(|| format!("{} retries", now.retries));
         let failed =
             (!now.failed.is_empty()).then(|| styled(BAD, format!("{} failed", now.failed.len())));
-        let back = (now.back > 0).then(|| format!("{} put back", now.back));
+        let back = (now.back > 0).then(|| format!("{} restored", now.back));
         let state = now.state.clone();
         let said: Vec<String> =
             [state, failed, back, retries, left].into_iter().flatten().collect();

@@ -75,16 +75,16 @@ impl About<'_> {
     /// no longer.
     pub fn missing(&self, found: Option<Timestamp>) -> Notice {
         let found = match found {
-            None => "The certificate that lies there now is the one that is served.".to_owned(),
+            None => "The source contains the certificate that is served now.".to_owned(),
             Some(until) => format!(
-                "The certificate that lies there now is valid until {}, which is no longer.",
+                "The certificate in the source is valid until {}, no longer than the one that is served.",
                 day(until)
             ),
         };
         let text = format!(
-            "The certificate of {} {}, and there is no replacement yet.\n\n\
+            "The certificate of {} {}, and its source has no replacement yet.\n\n\
              Put the new certificate, its chain and its key into\n{}\n\
-             and the rotation starts by itself.\n\n{found}\n{}",
+             and the rotation starts automatically.\n\n{found}\n{}",
             name(self.certificate),
             self.end(),
             self.source,
@@ -97,15 +97,15 @@ impl About<'_> {
     /// A replacement that these findings speak against.
     pub fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
         let text = format!(
-            "What lies in\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
-             Once this is mended, the rotation starts by itself.\n{}",
+            "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
+             When this is fixed, the rotation starts automatically.\n{}",
             self.source,
             name(self.certificate),
             self.end(),
             bullets(findings),
             self.serves()
         );
-        let subject = format!("{}: its replacement cannot be used", self.subject());
+        let subject = format!("{}: its replacement is unusable", self.subject());
         // What was found may be worded differently from day to day; about what it was, is not.
         let mut about: Vec<String> = findings
             .iter()
@@ -119,14 +119,13 @@ impl About<'_> {
     /// Tags that cannot be followed.
     pub fn settings(&self, findings: &[Finding]) -> Notice {
         let text = format!(
-            "The tags of the certificate of {}, which {}, cannot be followed. Until they are corrected, \
-             nothing is rotated.\n\n{}\n{}",
+            "The tags of the certificate of {}, which {}, are invalid. Until they are corrected, the certificate is not rotated.\n\n{}\n{}",
             name(self.certificate),
             self.end(),
             bullets(findings),
             self.serves()
         );
-        let subject = format!("{}: its tags cannot be followed", self.subject());
+        let subject = format!("{}: its tags are invalid", self.subject());
         let about: Vec<String> = findings.iter().map(ToString::to_string).collect();
         self.notice(Kind::SettingsInvalid, Some(&about), subject, text, findings)
     }
@@ -201,8 +200,8 @@ pub fn failed(execution: &str, stopped: &str, failure: &Failure, input: &Value) 
     let rotation = execution.rsplit(':').next().unwrap_or(execution);
     let of = |field: &str| input[field].as_str().unwrap_or("not named in its input");
     let text = format!(
-        "The rotation {rotation} has failed: {error}.\n\n{cause}\n\n\
-         What to do is in docs/runbook.md under {error}.\n\n\
+        "The rotation {rotation} failed: {error}.\n\n{cause}\n\n\
+         What to do: see docs/runbook.md under {error}.\n\n\
          Old certificate: {}\nNew certificate: {}\nExecution: {execution}",
         of("oldCertificate"),
         of("newCertificate")

@@ -85,8 +85,8 @@ pub fn parse(event: &Value) -> Result<Trigger, Finding> {
         ("aws.states", "Step Functions Execution Status Change") => return execution(detail),
         _ => {
             return Err(unknown(
-                "is none that this function knows",
-                "send it {\"look\": \"all\"}, or an event that a rule of the template lets through",
+                "is not one that this function handles",
+                "send it {\"look\": \"all\"}, or an event that matches a rule of the template",
             ));
         }
     })
@@ -116,7 +116,7 @@ fn look(event: &Value) -> Result<Trigger, Finding> {
             let parsed: Result<Vec<OldRef>, _> = names.into_iter().map(old_ref).collect();
             match parsed {
                 Ok(certificates) if !certificates.is_empty() => At::Certificates(certificates),
-                Ok(_) => return Err(unknown("has a look at nothing", CURE)),
+                Ok(_) => return Err(unknown("has an empty look", CURE)),
                 Err((problem, cure)) => return Err(unknown(problem, cure)),
             }
         }
@@ -188,7 +188,7 @@ fn changed(source: Option<String>) -> Trigger {
         Some(Ok(source)) => {
             Trigger::Evaluate(Scope { at: At::Source(source), asked: true, dry_run: false })
         }
-        _ => Trigger::Nothing("what has changed can be no source"),
+        _ => Trigger::Nothing("the changed object cannot be a source"),
     }
 }
 
@@ -196,9 +196,9 @@ fn execution(detail: &Value) -> Result<Trigger, Finding> {
     if !matches!(detail["status"].as_str(), Some("FAILED" | "TIMED_OUT" | "ABORTED")) {
         return Ok(Trigger::Nothing("the execution has not failed"));
     }
-    let execution = detail["executionArn"].as_str().ok_or_else(|| {
-        unknown("tells of an execution and does not say which", "send it as Step Functions does")
-    })?;
+    let execution = detail["executionArn"]
+        .as_str()
+        .ok_or_else(|| unknown("does not name its execution", "send it as Step Functions does"))?;
     Ok(Trigger::Failed { execution: execution.into(), stopped: detail["stopDate"].to_string() })
 }
 

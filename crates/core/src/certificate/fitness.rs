@@ -85,7 +85,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
                 "its key is RSA 1024, which no public authority signs any more and viewers refuse"
                     .to_string()
             }
-            _ => format!("its key is {algorithm}, which CloudFront does not take from {store}"),
+            _ => format!("its key is {algorithm}, which CloudFront does not accept from {store}"),
         };
         let cure = "Have it issued for a new key, RSA of 2048, 3072 or 4096 bits or ECDSA P-256";
         findings.push(finding(leaf_name(&bundle.leaf), problem, cure));
@@ -96,7 +96,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         Ok(false) => findings.push(finding(
             "private key of the new certificate",
             format!(
-                "it does not belong to the certificate {}, whose key is {algorithm}",
+                "it does not match the certificate {}, whose key is {algorithm}",
                 bundle.leaf.name()
             ),
             "Store the private key from which this certificate was requested",
@@ -106,7 +106,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         Err(error) => findings.push(finding(
             "private key of the new certificate",
             error.to_string(),
-            "Write it again with `openssl pkey -in key.pem -out rewritten.pem`, or store the one \
+            "Rewrite it with `openssl pkey -in key.pem -out rewritten.pem`, or store the one \
              from which this certificate was requested",
         )),
     }
@@ -136,7 +136,7 @@ fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
         findings.push(finding(
             leaf_name(leaf),
             format!(
-                "its key is {own}, but the key of its issuer is {issuer}; ACM takes only equals"
+                "its key is {own}, but the key of its issuer is {issuer}; ACM accepts only the same type"
             ),
             format!("Have it issued for an {issuer} key, or from an {own} chain of the authority"),
         ));
@@ -150,7 +150,7 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     if count > MAX_CERTIFICATES {
         findings.push(finding(
             "chain of the new certificate",
-            format!("it has {count} certificates; CloudFront takes {MAX_CERTIFICATES} at most"),
+            format!("it has {count} certificates; CloudFront accepts {MAX_CERTIFICATES} at most"),
             "Ask the authority for a shorter chain, without cross-signed certificates",
         ));
     }
@@ -169,7 +169,7 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         if bytes > max {
             findings.push(finding(
                 subject,
-                format!("it has {bytes} bytes in PEM; {store} takes {max} at most"),
+                format!("it has {bytes} bytes in PEM; {store} accepts {max} at most"),
                 "Have a certificate issued with fewer names or a smaller key",
             ));
         }
@@ -200,7 +200,7 @@ fn check_signatures(bundle: &Bundle, findings: &mut Vec<Finding>) {
             findings.push(finding(
                 subject,
                 format!("it is signed with {hash}, which viewers refuse"),
-                "Have it issued anew by a public authority, and store the chain delivered with it",
+                "Have it reissued by a public authority, and store the chain delivered with it",
             ));
         }
     }
@@ -211,7 +211,7 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
     if leaf.is_self_signed() {
         findings.push(finding(
             leaf_name(leaf),
-            "it is self-signed, and CloudFront takes only certificates of public authorities",
+            "it is self-signed, and CloudFront accepts only certificates of public authorities",
             "Have it issued by an authority in Mozilla's list of included roots",
         ));
         return;

@@ -38,7 +38,7 @@ pub enum TrustError {
     #[error("a signature in its chain was not made with the key of the named issuer")]
     Signature,
     /// A signature is of a kind that is not accepted, such as SHA-1.
-    #[error("a signature in its chain is of a kind that viewers do not accept")]
+    #[error("a signature in its chain is of a type that viewers do not accept")]
     SignatureAlgorithm,
     /// The extended key usage says it is not for TLS servers.
     #[error("it is not issued for TLS servers (extended key usage serverAuth)")]
@@ -47,7 +47,7 @@ pub enum TrustError {
     #[error("a certificate of its chain is not of X.509 version 3")]
     UnsupportedVersion,
     /// The certificate is one of an authority.
-    #[error("it is the certificate of an authority, not of a server")]
+    #[error("it is a CA certificate, not a server certificate")]
     Authority,
     /// Anything else that `webpki` finds, such as a constraint on names or the path's length.
     #[error("its chain breaks a rule of X.509 ({0})")]

@@ -108,14 +108,14 @@ fn broken_off(state: &RotationState, failure: &Failure) -> End {
     }
     let changed = match &state.new_certificate {
         None if state.plan.is_none() => "Nothing was changed.".to_owned(),
-        None => "No target was changed; an import or a quota request may have got through, and is found again.".to_owned(),
+        None => "No target was changed; an import or a quota request may have succeeded, and the next execution finds it.".to_owned(),
         Some(imported) => format!(
-            "The new certificate is in its store as {}; look at the children of this execution for the targets that were moved. Nothing was deleted.",
+            "The new certificate is in its store as {}; check the children of this execution for the targets that were moved. Nothing was deleted.",
             imported.id
         ),
     };
     let cause = format!(
-        "{failure}\n{changed} Cure the cause, then start a rotation with the same input: it goes on with what is left."
+        "{failure}\n{changed} Fix the cause, then start a rotation with the same input: it resumes the remaining work."
     );
     End::Failed { ending: Ending::RotationIncomplete, cause }
 }
@@ -128,8 +128,7 @@ fn without_report(end: End, failure: &Failure) -> End {
         End::Succeeded(output) => End::Failed {
             ending: Ending::RotationIncomplete,
             cause: format!(
-                "The rotation reached its goal ({}). {why}\nCure that, then start a rotation with the \
-                 same input, or redrive this one: it looks whether anything is left to do.",
+                "The rotation reached its goal ({}). {why}\nFix that, then start a rotation with the same input, or redrive this one: it checks whether anything remains to be done.",
                 output.outcome
             ),
         },
@@ -164,7 +163,7 @@ fn output(state: &RotationState) -> Result<Output, Unconcluded> {
     })
 }
 
-/// The counts of a rotation that moved nothing: what is on the new certificate already.
+/// The counts of a rotation that moved nothing: what is already on the new certificate.
 fn as_planned(plan: &Plan) -> Counts {
     Counts {
         total: plan.targets.total,
@@ -215,7 +214,7 @@ impl RotationState {
 fn not_deleted(failure: &Failure) -> String {
     if failure.error.contains('.') {
         return format!(
-            "what became of the deletion is not known: the function ended with {}",
+            "the outcome of the deletion is unknown: the function failed with {}",
             failure.error
         );
     }

@@ -57,7 +57,7 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
     }
     if !uses.in_use_by.is_empty() {
         let arns = listed(&uses.in_use_by);
-        return Decision::TryLater(format!("ACM still sees it in use by {arns}"));
+        return Decision::TryLater(format!("ACM still reports it in use by {arns}"));
     }
     Decision::Delete
 }

@@ -33,7 +33,7 @@ pub struct Review {
 pub enum Next {
     /// Every target arrived that could.
     Complete,
-    /// Put back what was moved, or what of it is not back yet.
+    /// Restore the targets that were moved, or what of it is not back yet.
     RollBack,
     /// Everything that was moved is back.
     RolledBack,
@@ -84,17 +84,17 @@ pub fn after_forward(plan: &Plan, seen: &Observed<'_>, now: Timestamp) -> Verdic
         let cause = rolled_back(0, counts.already_current, seen.halts);
         return verdict(Next::RolledBack, moved, cause);
     }
-    let cause = format!("{} targets were to be put back to the old certificate.", moved.len());
+    let cause = format!("{} targets were to be restored to the old certificate.", moved.len());
     verdict(Next::RollBack, moved, cause)
 }
 
 /// Why targets stay where they are after a failure, if they do.
 fn why_nothing_is_moved_back(plan: &Plan, now: Timestamp) -> Option<&'static str> {
     if !plan.roll_back {
-        return Some("Nothing was moved back, as onFailure says.");
+        return Some("No target was restored, since onFailure is stop.");
     }
     let has_expired = plan.old_certificate.not_after.is_some_and(|not_after| not_after <= now);
-    has_expired.then_some("Nothing was moved back, since the old certificate has expired.")
+    has_expired.then_some("No target was restored, since the old certificate has expired.")
 }
 
 /// After a round of the rollback: `round` are its targets, `records` all records of the way back.

@@ -37,8 +37,7 @@ pub(super) fn incomplete(
         text.push_str(&format!("\nStill on the old certificate: {}.", listed(left)));
     }
     text.push_str(&format!(
-        "\n{why_not} Both certificates are in their stores and nothing was deleted. Cure what the \
-         targets failed with, then start a rotation with the same input: it goes on with what is left."
+        "\n{why_not} Both certificates are in their stores and nothing was deleted. Fix the errors of the targets, then start a rotation with the same input: it resumes the remaining work."
     ));
     text
 }
@@ -52,13 +51,12 @@ pub(super) fn rolled_back(put_back: usize, already_current: usize, halts: &[Halt
     };
     if already_current > 0 {
         text.push_str(&format!(
-            " {already_current} served the new certificate before this rotation began and were left."
+            " {already_current} served the new certificate before this rotation started and were left unchanged."
         ));
     }
     text.push_str(&failures(halts));
     text.push_str(
-        "\nBoth certificates are in their stores and nothing was deleted. Cure what failed, then start \
-         a rotation with the same input.",
+        "\nBoth certificates are in their stores and nothing was deleted. Fix what failed, then start a rotation with the same input.",
     );
     text
 }
@@ -96,9 +94,7 @@ pub(super) fn not_rolled_back(put_back: usize, left: &[&MovedBack], halts: &[Hal
     text.push_str("\nWhat made the rotation fail:");
     text.push_str(&failures(halts));
     text.push_str(
-        "\nBoth certificates are in their stores and nothing was deleted. Cure what keeps those targets, \
-         then put them back by hand, or start a rotation with the same input to go on to the new \
-         certificate.",
+        "\nBoth certificates are in their stores and nothing was deleted. Fix what blocks those targets, then restore them by hand, or start a rotation with the same input to complete the move to the new certificate.",
     );
     // Step Functions takes at most 32,768 characters.
     text.chars().take(30_000).collect()
@@ -152,7 +148,7 @@ mod tests {
         assert!(none.starts_with("No target"), "{none}");
         assert!(one.starts_with("The one target"), "{one}");
         assert!(many.starts_with("All 7 targets"), "{many}");
-        let before = "served the new certificate before this rotation began";
+        let before = "served the new certificate before this rotation started";
         assert!(!none.contains(before) && !one.contains(before));
         assert!(many.contains(&format!(" 2 {before}")), "{many}");
     }

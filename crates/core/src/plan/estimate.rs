@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn twelve_distributions_one_after_the_other_cost_what_the_readme_says() {
+    fn twelve_distributions_one_after_the_other_cost_what_the_page_says() {
         let twelve = estimate(12, 1, 25);
         assert_eq!(twelve.seconds, 60 + 12 * 315);
         assert!((0.0093..0.0095).contains(&twelve.usd), "{twelve:?}");

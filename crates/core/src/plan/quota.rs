@@ -175,7 +175,7 @@ pub fn increase(
                     request.id,
                     deadline.as_hours()
                 ),
-                "look after that request in Service Quotas; once it is granted start the rotation again".into(),
+                "follow up that request in Service Quotas; when it is granted, start the rotation again".into(),
             ))
         }
         Answer::Open | Answer::Approved => Increase::Wait,
@@ -197,10 +197,10 @@ pub fn unanswered(
     Increase::GiveUp(denied(
         quota,
         format!(
-            "no room for one more, and Service Quotas could not be asked for an increase within {} hours: {silence}",
+            "no room for one more, and no increase could be requested from Service Quotas within {} hours: {silence}",
             deadline.as_hours()
         ),
-        "look at Service Quotas on the AWS Health Dashboard, or delete certificates that nothing uses, and start the rotation again".into(),
+        "check Service Quotas on the AWS Health Dashboard, or delete certificates that nothing uses, and start the rotation again".into(),
     ))
 }
 
@@ -331,7 +331,9 @@ mod tests {
         assert_eq!(finding.ending, Ending::QuotaDenied);
         let told = finding.to_string();
         assert!(
-            told.contains("could not be asked for an increase within 48 hours: told so"),
+            told.contains(
+                "no increase could be requested from Service Quotas within 48 hours: told so"
+            ),
             "{told}"
         );
     }

@@ -75,7 +75,7 @@ pub fn notes(planned: &[Member]) -> Vec<String> {
             };
             (!targets.is_empty()).then(|| {
                 format!(
-                    "{}: {}. CloudFront may ask for {} when it updates them, which the stack has {granted}.",
+                    "{}: {}. CloudFront may require {} to update them, which the stack has {granted}.",
                     association.what(),
                     listed(&targets),
                     association.rights()
@@ -85,7 +85,7 @@ pub fn notes(planned: &[Member]) -> Vec<String> {
         .collect();
     if !notes.is_empty() {
         notes.push(format!(
-            "Access logs are not in CloudFront's lists: of targets that write them to a bucket it may ask for \
+            "CloudFront's lists do not show access logs: for targets that write them to a bucket it may require \
              s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; {SECTION}."
         ));
     }
@@ -99,35 +99,32 @@ pub fn notes(planned: &[Member]) -> Vec<String> {
 const SENTENCES: [(&str, &str); 7] = [
     (
         "unable to verify read permissions on web acl",
-        "What is missing is wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target",
+        "The missing permission is wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target",
     ),
     (
         "web acl is not accessible by the requester",
-        "What is missing is wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target, or the \
+        "The missing permission is wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) on the web ACL of the target, or the \
          web ACL itself",
     ),
     (
         "cannot retrieve the specified lambda function",
-        "What is missing is lambda:GetFunction on the Lambda@Edge function, which the parameter EdgeFunctions gives",
+        "The missing permission is lambda:GetFunction on the Lambda@Edge function, which the parameter EdgeFunctions grants",
     ),
     (
         "lambda:enablereplication",
-        "What is missing is lambda:EnableReplication* on the Lambda@Edge function, which the parameter EdgeFunctions \
-         gives",
+        "The missing permission is lambda:EnableReplication* on the Lambda@Edge function, which the parameter EdgeFunctions grants",
     ),
     (
         "lambda:disablereplication",
-        "What is missing is lambda:DisableReplication* on the Lambda@Edge function, which the parameter EdgeFunctions \
-         gives",
+        "The missing permission is lambda:DisableReplication* on the Lambda@Edge function, which the parameter EdgeFunctions grants",
     ),
     (
         "you don't have permission to access the s3 bucket for cloudfront logs",
-        "What is missing is s3:GetBucketAcl and s3:PutBucketAcl on the bucket for access logs, which the parameter \
-         LogBuckets gives",
+        "The missing permission is s3:GetBucketAcl and s3:PutBucketAcl on the bucket for access logs, which the parameter LogBuckets grants",
     ),
     (
         "does not enable acl access",
-        "It is no right that is missing: the bucket for access logs has its ACLs switched off. Set its object \
+        "No permission is missing: ACLs are disabled on the bucket for access logs. Set its object \
          ownership to \"Bucket owner preferred\"",
     ),
 ];
@@ -146,19 +143,19 @@ const SIDE_RIGHTS: [&str; 6] = [
 const DENIERS: [(&str, &str); 7] = [
     (
         "service control policy",
-        "a service control policy of the organization does not let this account do it",
+        "a service control policy of the organization does not allow it in this account",
     ),
     (
         "resource control policy",
-        "a resource control policy of the organization does not let this account do it",
+        "a resource control policy of the organization does not allow it in this account",
     ),
-    ("permissions boundary", "the permissions boundary of the role does not let it through"),
-    ("vpc endpoint policy", "the policy of a VPC endpoint does not let it through"),
-    ("session policy", "the policy of the session does not let it through"),
-    ("resource-based policy", "the policy of the resource itself does not let the role in"),
+    ("permissions boundary", "the permissions boundary of the role does not allow it"),
+    ("vpc endpoint policy", "the policy of a VPC endpoint does not allow it"),
+    ("session policy", "the session policy does not allow it"),
+    ("resource-based policy", "the resource's own policy does not allow the role"),
     (
         "identity-based policy",
-        "the role does not have it: deploy the template of this version, and look for what else changes the role",
+        "the role does not have it: deploy the template of this version, and check what else changes the role",
     ),
 ];
 
@@ -167,7 +164,7 @@ const DENIERS: [(&str, &str); 7] = [
 pub fn missing(words: &str) -> Option<String> {
     let lower = words.to_ascii_lowercase();
     if lower.contains("your account must be verified") {
-        let cure = "It is no right that is missing: AWS Support has to verify the account first.";
+        let cure = "No permission is missing: AWS Support must verify the account first.";
         return Some(cure.to_owned());
     }
     if let Some((_, cure)) = SENTENCES.iter().find(|(sentence, _)| lower.contains(sentence)) {
@@ -182,7 +179,7 @@ pub fn missing(words: &str) -> Option<String> {
         Some((_, why)) => format!(", and {why}."),
         None => ".".to_owned(),
     };
-    Some(format!("What is missing is {right}{why}"))
+    Some(format!("The missing permission is {right}{why}"))
 }
 
 #[cfg(test)]
@@ -205,10 +202,10 @@ mod tests {
         }
     }
 
-    const ACL: &str = "Associated with a web ACL: distribution E1. CloudFront may ask for wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) when it updates them, which the stack has by default.";
-    const FUNCTION: &str = "Associated with Lambda@Edge functions: distribution E1. CloudFront may ask for lambda:GetFunction, lambda:EnableReplication* and lambda:DisableReplication* when it updates them, which the stack has only with its parameter EdgeFunctions.";
-    const ORIGIN: &str = "With a VPC origin: distribution E1. CloudFront may ask for cloudfront:GetVpcOrigin when it updates them, which the stack has by default.";
-    const LOGS: &str = "Access logs are not in CloudFront's lists: of targets that write them to a bucket it may ask for s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
+    const ACL: &str = "Associated with a web ACL: distribution E1. CloudFront may require wafv2:GetWebACL (waf:GetWebACL for AWS WAF Classic) to update them, which the stack has by default.";
+    const FUNCTION: &str = "Associated with Lambda@Edge functions: distribution E1. CloudFront may require lambda:GetFunction, lambda:EnableReplication* and lambda:DisableReplication* to update them, which the stack has only with its parameter EdgeFunctions.";
+    const ORIGIN: &str = "With a VPC origin: distribution E1. CloudFront may require cloudfront:GetVpcOrigin to update them, which the stack has by default.";
+    const LOGS: &str = "CloudFront's lists do not show access logs: for targets that write them to a bucket it may require s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
 
     #[test]
     fn each_kind_of_association_is_noted_with_its_targets_and_rights() {
@@ -275,25 +272,23 @@ mod tests {
             (
                 "AccessDenied: You don't have permission to access the S3 bucket for CloudFront logs: logs.s3.amazonaws.com If you're using IAM, you need s3:GetBucketAcl and s3:PutBucketAcl permissions to create a distribution or to update log settings for an existing distribution. In addition, the S3 ACL for the bucket must grant you FULL_CONTROL.",
                 Some(
-                    "s3:GetBucketAcl and s3:PutBucketAcl on the bucket for access logs, which the parameter LogBuckets gives; see",
+                    "s3:GetBucketAcl and s3:PutBucketAcl on the bucket for access logs, which the parameter LogBuckets grants; see",
                 ),
             ),
             (
                 "InvalidArgument: The S3 bucket that you specified for CloudFront logs does not enable ACL access: logs.s3.amazonaws.com",
-                Some(
-                    "no right that is missing: the bucket for access logs has its ACLs switched off",
-                ),
+                Some("No permission is missing: ACLs are disabled on the bucket for access logs"),
             ),
             (
                 "AccessDenied: Your account must be verified before you can add new CloudFront resources. To verify your account, please contact AWS Support.",
-                Some("no right that is missing: AWS Support"),
+                Some("No permission is missing: AWS Support"),
             ),
             (
                 &format!(
                     "AccessDenied: {USER}cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action"
                 ),
                 Some(
-                    "What is missing is cloudfront:GetVpcOrigin; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.",
+                    "The missing permission is cloudfront:GetVpcOrigin; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.",
                 ),
             ),
             (
@@ -301,7 +296,7 @@ mod tests {
                     "AccessDenied: {USER}cloudfront:UpdateDistribution on resource: arn:aws:cloudfront::111122223333:distribution/E1 because no identity-based policy allows the cloudfront:UpdateDistribution action"
                 ),
                 Some(
-                    "What is missing is cloudfront:UpdateDistribution, and the role does not have it: deploy",
+                    "The missing permission is cloudfront:UpdateDistribution, and the role does not have it: deploy",
                 ),
             ),
             (
@@ -309,7 +304,7 @@ mod tests {
                     "AccessDenied: {USER}cloudfront:UpdateDistribution on resource: arn:aws:cloudfront::111122223333:distribution/E1 with an explicit deny in a service control policy"
                 ),
                 Some(
-                    "What is missing is cloudfront:UpdateDistribution, and a service control policy",
+                    "The missing permission is cloudfront:UpdateDistribution, and a service control policy",
                 ),
             ),
             (
@@ -317,12 +312,12 @@ mod tests {
                     "AccessDeniedException: {USER}wafv2:GetWebACL on resource: arn because no permissions boundary allows the wafv2:GetWebACL action"
                 ),
                 Some(
-                    "What is missing is wafv2:GetWebACL, and the permissions boundary of the role",
+                    "The missing permission is wafv2:GetWebACL, and the permissions boundary of the role",
                 ),
             ),
             (
                 &format!("AccessDeniedException: {USER}acm:ImportCertificate"),
-                Some("What is missing is acm:ImportCertificate."),
+                Some("The missing permission is acm:ImportCertificate."),
             ),
             ("AccessDenied: Access Denied", None),
             ("InvalidWebACLId: Invalid webACL identifier provided", None),

@@ -91,7 +91,7 @@ pub struct Plan {
     pub retain_seconds: u64,
     /// The interval of [`wait_seconds`](crate::target::polling::wait_seconds).
     pub poll_seconds: u64,
-    /// How many targets may be under way at once.
+    /// Maximum targets in progress; above 1, the first one goes alone as a canary.
     pub concurrency: u64,
     /// Are viewers' handshakes to be made after each deployment?
     pub verify_viewers: bool,

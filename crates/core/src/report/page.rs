@@ -42,11 +42,11 @@ impl Page<'_> {
                 _ => "There was nothing to do",
             },
             (None, Some(failure)) => match failure.error.as_str() {
-                "RolledBack" => "A target failed, and everything was put back",
+                "RolledBack" => "A target failed, and all targets were restored",
                 "RotationIncomplete" => "The rotation is not complete",
-                _ => "The rotation was not begun",
+                _ => "The rotation was not started",
             },
-            (None, None) => "The rotation came to no end",
+            (None, None) => "The rotation did not end",
         }
     }
 
@@ -95,9 +95,9 @@ impl Page<'_> {
     fn updated(&self, record: &Record) -> String {
         record.update.as_ref().map_or_else(dash, |update| match update.status {
             UpdateStatus::Moving => self.time(&update.since),
-            UpdateStatus::Drifted => "left alone: a third certificate".into(),
+            UpdateStatus::Drifted => "left unchanged: a third certificate".into(),
             UpdateStatus::Gone => "gone".into(),
-            UpdateStatus::NotBegun => "not begun".into(),
+            UpdateStatus::NotBegun => "not started".into(),
         })
     }
 

@@ -43,7 +43,7 @@ pub fn risk(
     let level = said.iter().map(|(level, _)| *level).max().unwrap_or(Level::None);
     let mut statements: Vec<String> = said.into_iter().map(|(_, statement)| statement).collect();
     if level == Level::None {
-        statements.push("At every moment each target had one of the two certificates, both valid, both for its names, both in their stores.".to_owned());
+        statements.push("At every moment each target served one of the two certificates; both were valid, covered its names and were in their stores.".to_owned());
     }
     Risk { level, statements }
 }
@@ -57,7 +57,7 @@ fn seen_of(
     let TargetReport { target, names, serves, forward, back, .. } = one;
     let names = if names.is_empty() { "no name".to_owned() } else { listed(names) };
     let whom = format!("{target} ({names})");
-    let mut said: Vec<(Level, String)> = [(forward, "its way forward"), (back, "its way back")]
+    let mut said: Vec<(Level, String)> = [(forward, "after its update"), (back, "in the rollback")]
         .into_iter()
         .filter_map(|(record, way)| seen_on_its_way(&whom, record.as_ref()?, way))
         .collect();
@@ -80,21 +80,21 @@ fn seen_on_its_way(whom: &str, record: &Record, way: &str) -> Option<(Level, Str
         StepErrorName::WrongCertificateServed => Some((
             Level::Possible,
             format!(
-                "Viewers of {whom} met a certificate on {way}{since} that was not the right one: {}",
+                "Viewers of {whom} received a wrong certificate {way}{since}: {}",
                 failure.cause
             ),
         )),
         StepErrorName::EdgeUnreachable => Some((
             Level::Possible,
             format!(
-                "An edge of {whom} could not be shaken hands with on {way}{since}: {}",
+                "An edge of {whom} did not complete a TLS handshake {way}{since}: {}",
                 failure.cause
             ),
         )),
         StepErrorName::DeploymentStalled => Some((
             Level::NotVerified,
             format!(
-                "{whom} was not Deployed in time on {way}{since}; its viewers met the old or the new certificate, both valid."
+                "{whom} was not Deployed in time {way}{since}; its viewers received the old or the new certificate, both valid."
             ),
         )),
         _ => None,
@@ -121,18 +121,18 @@ fn handshakes(targets: &[TargetReport]) -> Vec<(Level, String)> {
         let unverified = listed(&unverified);
         said.push((
             Level::NotVerified,
-            format!("No handshake was made with {unverified}, since verifyViewers is false."),
+            format!("Not verified, since verifyViewers is false: {unverified}."),
         ));
     }
     if !skipped.is_empty() {
-        let all_alike = format!("Not looked at, since no viewer could: {}", listed(&skipped));
+        let all_alike = format!("Not verified, since no viewer can connect: {}", listed(&skipped));
         said.push((Level::None, all_alike));
     }
     if verified > 0 {
         said.push((
             Level::None,
             format!(
-                "{verified} handshakes, with every name of the targets that were moved, met the right certificate with a chain to a trusted root."
+                "{verified} TLS handshakes, with every name of the targets that were moved, returned the right certificate and a chain to a trusted root."
             ),
         ));
     }

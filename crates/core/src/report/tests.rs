@@ -135,7 +135,7 @@ fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
     let html = page(&report).expect("a page");
     assert_sound(&html);
     for text in [
-        "A target failed, and everything was put back",
+        "A target failed, and all targets were restored",
         "RolledBack",
         "&#60;serve&#62;",
         "tls/www&#60;script&#62;",
@@ -145,7 +145,7 @@ fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
         "IPv6 was not tried.",
         "DeploymentStalled",
         "not &#60;in&#62; time",
-        "not begun",
+        "not started",
         "A note &#38; more.",
         "PlanRotation",
         "Nothing was deleted.",
@@ -262,7 +262,7 @@ fn what_viewers_may_have_noticed() {
     };
     let moved = target("E1", Serves::New, Some(fine()), None);
     let with = |forward, back| target("E2", Serves::Old, forward, back);
-    check(std::slice::from_ref(&moved), 100, Level::None, &["2 handshakes", "At every moment"]);
+    check(std::slice::from_ref(&moved), 100, Level::None, &["2 TLS handshakes", "At every moment"]);
     check(&[], 100, Level::None, &["At every moment"]);
     check(&[with(None, None)], 100, Level::None, &["At every moment"]);
     let skipped = with(Some(unlooked(Some("It is disabled."))), None);
@@ -283,7 +283,7 @@ fn what_viewers_may_have_noticed() {
         &[unreachable],
         100,
         Level::Possible,
-        &["could not be shaken hands with on its way back"],
+        &["did not complete a TLS handshake in the rollback"],
     );
     let refused = with(Some(failed("Refused")), None);
     check(std::slice::from_ref(&refused), 100, Level::None, &["At every moment"]);

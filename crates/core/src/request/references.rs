@@ -91,8 +91,8 @@ pub fn source_ref(value: &str) -> Result<SourceRef, Fault> {
     const CURE: &str = "name it as a Secrets Manager name or ARN, ssm:/path, an SSM parameter ARN, or s3://bucket/key";
     if redact::holds_pem(value) {
         return Err((
-            "holds a certificate or key itself, and inputs of executions are kept in their history",
-            "put it into a Secrets Manager secret and name that here; take a key that stood here for exposed",
+            "contains a certificate or key itself, and Step Functions keeps inputs in the execution's history",
+            "put it into a Secrets Manager secret and name that here; treat a key that was in the input as exposed",
         ));
     }
     if let Some(object) = value.strip_prefix("s3://") {
@@ -129,7 +129,7 @@ pub fn source_ref(value: &str) -> Result<SourceRef, Fault> {
                 }
                 _ => Err(("is not the ARN of an SSM parameter", CURE)),
             },
-            _ => Err(("is the ARN of something that cannot hold a new certificate", CURE)),
+            _ => Err(("is the ARN of a resource that cannot be a source", CURE)),
         };
     }
     if is_secret_name(value) {
@@ -152,7 +152,7 @@ pub fn old_ref(value: &str) -> Result<OldRef, Fault> {
         }
         return match service {
             "acm" if partition == "aws-cn" => Err((
-                "is an ACM certificate of the China partition, where CloudFront takes certificates from IAM only",
+                "is an ACM certificate of the China partition, where CloudFront accepts certificates from IAM only",
                 CURE,
             )),
             "acm" if region != CLOUDFRONT_REGION => Err((
@@ -169,7 +169,7 @@ pub fn old_ref(value: &str) -> Result<OldRef, Fault> {
                 }
                 _ => Err(("is not the ARN of an IAM server certificate", CURE)),
             },
-            _ => Err(("is the ARN of something that is no certificate of ACM or IAM", CURE)),
+            _ => Err(("is not the ARN of a certificate in ACM or IAM", CURE)),
         };
     }
     // CloudFront API, `ServerCertificateId`: at most 32 characters; ids begin with A and are upper case.

@@ -133,7 +133,7 @@ fn a_key_in_the_wrong_field_is_refused_and_not_repeated() {
     let faults = faults(json!({"newCertificate": key, "oldCertificate": key, "store": key}));
     assert_eq!(faults.len(), 3);
     assert!(faults.iter().all(|fault| !fault.contains("MIGHAgEA")), "{faults:?}");
-    assert!(faults[0].contains("take a key that stood here for exposed"));
+    assert!(faults[0].contains("treat a key that was in the input as exposed"));
     // As a field's name; found by the fuzzer.
     let faults =
         super::parse(&json!({"newCertificate": "tls/www", key: 1, "MIGHAgEAMBMGByqG/": 1}));

@@ -11,10 +11,10 @@ use crate::certificate::{TrustError, TrustRoots};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Not even a certificate.
-    #[error("what was served is no certificate")]
+    #[error("the edge served no valid certificate")]
     Unreadable,
     /// Another certificate than the target was given.
-    #[error("served was {served} (valid until {not_after}) instead of {expected}")]
+    #[error("the edge served {served} (valid until {not_after}) instead of {expected}")]
     Other {
         /// What was served.
         served: Fingerprint,

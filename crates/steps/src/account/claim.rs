@@ -41,7 +41,7 @@ pub async fn claim(
         Decision::Refuse => Err(StepError::found(&[Finding::new(
             Ending::AlreadyRunning,
             format!("execution {}", holder.name),
-            format!("is moving {old} since {}", holder.claimed_at),
+            format!("has been rotating {old} since {}", holder.claimed_at),
             "wait for its end or stop it, then start this rotation again; nothing was changed",
         )])),
         Decision::TryLater => Err(StepError::ClaimUnsettled(format!(
@@ -49,7 +49,7 @@ pub async fn claim(
             holder.name
         ))),
         Decision::TakeOver if s3::put_json_over(s3, bucket, &key, &own, etag).await? => Ok(()),
-        Decision::TakeOver => Err(StepError::ClaimUnsettled("somebody else was faster".into())),
+        Decision::TakeOver => Err(StepError::ClaimUnsettled("another execution was faster".into())),
     }
 }
 

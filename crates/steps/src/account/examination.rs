@@ -69,7 +69,7 @@ fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
         Finding::new(
             Ending::RequestInvalid,
             "field store",
-            "is acm, and CloudFront in the China partition takes certificates from IAM only",
+            "is acm, and CloudFront in the China partition accepts certificates from IAM only",
             "give \"store\": \"iam\"",
         )
     })

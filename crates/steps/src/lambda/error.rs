@@ -23,7 +23,7 @@ pub enum StepError {
     Aws(AwsError),
     /// The target was edited between read and write (412).
     #[error(
-        "{0} was edited while its certificate was being changed. Read it again and decide again."
+        "{0} was edited while its certificate was being changed. The step reads it again and decides again."
     )]
     TargetChanged(TargetId),
     /// CloudFront makes one change of a viewer certificate at a time.
@@ -42,7 +42,7 @@ pub enum StepError {
     CertificateInUse(String),
     /// A target is not `Deployed` within the deadline.
     #[error(
-        "{target} is not Deployed {minutes} minutes after its certificate was changed. Look at it in the CloudFront console; if it is Deployed later, start a rotation with the same input."
+        "{target} is not Deployed {minutes} minutes after its certificate was changed. Check it in the CloudFront console; when it is Deployed, start a rotation with the same input."
     )]
     DeploymentStalled {
         /// Which target.
@@ -52,7 +52,7 @@ pub enum StepError {
     },
     /// An edge served something else than the certificate that the target was given.
     #[error(
-        "{target} is Deployed, and its viewers do not all meet the certificate it was given: {faults}. They do not change by themselves: compare with openssl s_client -connect EDGE:443 -servername NAME, and look for another distribution or a proxy in front that answers for that name."
+        "{target} is Deployed, but some of its edges serve a different certificate than the one configured: {faults}. This will not resolve on its own: compare with openssl s_client -connect EDGE:443 -servername NAME, and check for another distribution or a proxy in front that responds for that name."
     )]
     WrongCertificateServed {
         /// Which target.
@@ -62,7 +62,7 @@ pub enum StepError {
     },
     /// No edge could be shaken hands with.
     #[error(
-        "{target} is Deployed, and an edge that serves it could not be asked for its certificate: {faults}. Look whether the function reaches the internet on port 443 (outside a VPC it does), or rotate with \"verifyViewers\": false."
+        "{target} is Deployed, but an edge that serves it returned no certificate: {faults}. Check whether the function reaches the internet on port 443 (outside a VPC it does), or rotate with \"verifyViewers\": false."
     )]
     EdgeUnreachable {
         /// Which target.
@@ -71,11 +71,11 @@ pub enum StepError {
         faults: String,
     },
     /// It cannot be said yet whether another rotation is at work.
-    #[error("Whether another rotation moves this certificate could not be settled: {0}.")]
+    #[error("Could not determine whether another rotation of this certificate is running: {0}.")]
     ClaimUnsettled(String),
     /// There is more to read than one invocation has time for, or than AWS let it.
     #[error(
-        "{0} questions are answered, and there are more than this attempt had time for or was let. The next one goes on from there."
+        "Read {0} pages before running out of time or being throttled. The next attempt resumes there."
     )]
     Unfinished(usize),
     /// One of the others, after retries of the state machine.

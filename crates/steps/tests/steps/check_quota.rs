@@ -104,7 +104,7 @@ async fn an_increase_is_asked_for_once_waited_for_and_used() {
         let (rig, state) = planned(&account).await;
         let output = rig.succeed("check-quota", &state).await;
         assert_eq!(output["status"], "pending");
-        assert!(output["quotas"].to_string().contains("asked for an increase"), "{output}");
+        assert!(output["quotas"].to_string().contains("requested an increase"), "{output}");
         let requests = rig.account().quota_requests;
         assert_eq!(
             (requests.len(), requests[0].code.as_str(), requests[0].desired),
@@ -168,7 +168,7 @@ async fn refused_or_too_late() {
 async fn answers_of_service_quotas() {
     const ASK: &str = "RequestServiceQuotaIncrease";
     for (code, told) in [
-        ("ResourceAlreadyExistsException", "asked for already"),
+        ("ResourceAlreadyExistsException", "already requested"),
         ("QuotaExceededException", "waiting until another request"),
     ] {
         let (rig, state) = planned(&acm(ACM_CERTIFICATES, Some(2.0), None)).await;
@@ -181,7 +181,7 @@ async fn answers_of_service_quotas() {
     rig.fail(ASK, Kind::Answer(400, "IllegalArgumentException", "told so"));
     let (name, cause) = rig.refuse("check-quota", &state).await;
     assert_eq!(name, "QuotaDenied");
-    assert!(cause.contains("takes no request") && cause.contains("Ask AWS Support"), "{cause}");
+    assert!(cause.contains("accepts no request") && cause.contains("Ask AWS Support"), "{cause}");
 }
 
 /// Two requests may be open in a region: the third quota waits for a place, and gets one.
@@ -233,11 +233,11 @@ async fn without_service_quotas_the_documented_defaults_count() {
             all[3]
                 .as_str()
                 .unwrap()
-                .contains("(the documented default; Service Quotas gives no answer)")
+                .contains("(the documented default; Service Quotas is unavailable)")
         );
         let note = output["note"].as_str().unwrap();
         assert!(
-            note.contains("Service Quotas gave no answer") && note.contains(operation),
+            note.contains("Service Quotas was unavailable") && note.contains(operation),
             "{note}"
         );
 
@@ -277,7 +277,7 @@ async fn without_service_quotas_what_is_full_is_waited_for() {
         let mut later = state.clone();
         later["quota"] = output;
         let output = rig.succeed("check-quota", &later).await;
-        assert!(output["quotas"].to_string().contains("asked for an increase"), "{output}");
+        assert!(output["quotas"].to_string().contains("requested an increase"), "{output}");
         assert_eq!((&output["waitSeconds"], &output["note"]), (&json!(900), &Value::Null));
 
         rig.change(|account| account.quota_requests.clear());
@@ -285,6 +285,9 @@ async fn without_service_quotas_what_is_full_is_waited_for() {
         state["execution"]["startTime"] = json!(now() - SignedDuration::from_hours(49));
         let (name, cause) = rig.refuse("check-quota", &in_vain(&state)).await;
         assert_eq!(name, "QuotaDenied");
-        assert!(cause.contains("could not be asked for an increase within 48 hours"), "{cause}");
+        assert!(
+            cause.contains("no increase could be requested from Service Quotas within 48 hours"),
+            "{cause}"
+        );
     }
 }

@@ -114,7 +114,7 @@ async fn what_follows_from_a_failure() {
     let (rig, state) = failed_after_a_move(json!({"onFailure": "stop"})).await;
     let review = rig.succeed("review-targets", &state).await;
     assert_eq!((&review["next"], &review["waves"]), (&json!("incomplete"), &Value::Null));
-    assert!(review["cause"].as_str().unwrap().contains("as onFailure says"));
+    assert!(review["cause"].as_str().unwrap().contains("since onFailure is stop"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +251,7 @@ async fn a_rotation_that_did_its_work() {
     let reason = reported["output"]["oldCertificate"]["reason"].as_str().unwrap();
     assert_eq!(
         reason,
-        "what became of the deletion is not known: the function ended with Lambda.Unknown"
+        "the outcome of the deletion is unknown: the function failed with Lambda.Unknown"
     );
 
     state["deletion"] = json!({"deleted": false, "reason": "a load balancer"});

@@ -223,7 +223,7 @@ fn the_ending_is_true(stakes: &Stakes, request: &Value, ran: &Ran, when: &str) {
             let is_there = ran.after.certificates().contains(&stakes.old);
             let deleted = output["oldCertificate"]["deleted"].as_bool().expect("a boolean");
             let reason = output["oldCertificate"]["reason"].as_str().unwrap_or_default();
-            let is_known = !reason.contains("what became of the deletion is not known");
+            let is_known = !reason.contains("the outcome of the deletion is unknown");
             assert!(deleted != is_there || !deleted && !is_known, "{when}: {output}");
             assert!(
                 deleted
@@ -334,7 +334,7 @@ async fn what_must_not_be_is_noticed() {
         ran.after.acm.retain(|_, one| one.pem != certificates().other.pem);
     });
     spoiled("not rolled back", &request, &|ran| ran.result = Err(Failure::new("RolledBack", "x")));
-    spoiled("not begun", &request, &|ran| ran.result = Err(Failure::new("QuotaDenied", "x")));
+    spoiled("not started", &request, &|ran| ran.result = Err(Failure::new("QuotaDenied", "x")));
     spoiled("deleted unasked", &json!({"deleteOld": false}), &|_| {});
     spoiled("too large", &request, &|ran| ran.largest = 262_145);
     spoiled("too long", &request, &|ran| ran.events = 25_000);

@@ -182,9 +182,9 @@ async fn associations_are_noted_with_the_rights_that_they_may_take() {
     let notes: Vec<&str> =
         state["plan"]["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     for (note, expected) in notes.iter().zip([
-        "Associated with a web ACL: distribution E1, distribution tenant dt_1. CloudFront may ask for wafv2:GetWebACL",
-        "Associated with Lambda@Edge functions: distribution E2. CloudFront may ask for lambda:GetFunction",
-        "Access logs are not in CloudFront's lists",
+        "Associated with a web ACL: distribution E1, distribution tenant dt_1. CloudFront may require wafv2:GetWebACL",
+        "Associated with Lambda@Edge functions: distribution E2. CloudFront may require lambda:GetFunction",
+        "CloudFront's lists do not show access logs",
     ]) {
         assert!(note.starts_with(expected), "{note}");
     }
@@ -203,7 +203,7 @@ async fn notes_on_what_does_not_stand_in_the_way() {
     let rig = Rig::new(account).await;
     let state = rig.planned(json!({"concurrency": 41})).await;
     let notes = state["plan"]["notes"].to_string();
-    for told in ["No more than 40 targets", "charges for both certificates", "E5", ELB] {
+    for told in ["At most 40 targets", "charges for both certificates", "E5", ELB] {
         assert!(notes.contains(told), "{told}: {notes}");
     }
     assert_eq!(state["plan"]["targets"]["dedicatedIp"], 1);
@@ -267,7 +267,7 @@ async fn sources_that_cannot_be_read() {
         account.parameters.get_mut(PARAMETER).unwrap().0 = "String".into();
     };
     let request = json!({"newCertificate": "ssm:/tls/www"});
-    check(Store::Acm, in_clear, request, "SourceUnreadable", &["in clear"]).await;
+    check(Store::Acm, in_clear, request, "SourceUnreadable", &["unencrypted"]).await;
     // What else is known to be wrong is told at once.
     let gone = |account: &mut Account, old: &CertificateId| {
         account.acm.remove(old.arn());
@@ -302,12 +302,8 @@ async fn old_certificates_that_are_not_there() {
 async fn certificates_that_will_not_do() {
     let bad =
         |account: &mut Account, _: &CertificateId| account.put_source(&certificates().bad.source());
-    let words = [
-        "expired",
-        "does not belong to the certificate",
-        "no longer than the old one",
-        "trusted root",
-    ];
+    let words =
+        ["expired", "does not match the certificate", "no longer than the old one", "trusted root"];
     check(Store::Acm, bad, json!({}), "CertificateInvalid", &words).await;
     let same =
         |account: &mut Account, _: &CertificateId| account.put_source(&certificates().old.source());
@@ -457,7 +453,7 @@ async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
         let before = rig.account();
         let (name, told) = rig.refuse("plan-rotation", &second(json!({}))).await;
         assert_eq!(name, "AlreadyRunning");
-        assert!(told.starts_with("execution autumn: is moving arn:aws:acm"), "{told}");
+        assert!(told.starts_with("execution autumn: has been rotating arn:aws:acm"), "{told}");
         assert_same(&before, &rig.account(), status);
     }
     // A dry run may look on, and the holder itself may plan again.

@@ -250,7 +250,7 @@ async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
         assert!(account.executions.is_empty(), "{said}");
         assert_eq!(account.messages.len(), 1, "{said}: {:?}", account.messages);
         let (subject, text) = &account.messages[0];
-        assert!(subject.ends_with("its replacement cannot be used"), "{subject}");
+        assert!(subject.ends_with("its replacement is unusable"), "{subject}");
         assert!(text.contains(said), "{text}");
         assert_no_key(text);
         // Another one that will not do is another notice.
@@ -391,8 +391,8 @@ async fn a_failed_rotation_is_told_of_in_its_own_words() {
 async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
     for (status, error, cause, subject, said) in [
-        ("TIMED_OUT", "", "", "TIMED_OUT", "lasted longer than its state machine lets it."),
-        ("ABORTED", "", "", "ABORTED", "Somebody stopped the execution, and gave no cause."),
+        ("TIMED_OUT", "", "", "TIMED_OUT", "exceeded the timeout of its state machine."),
+        ("ABORTED", "", "", "ABORTED", "The execution was stopped, and no cause was given."),
         ("ABORTED", "Freeze", "Change freeze.", "Freeze", "Change freeze."),
         ("FAILED", "States.Runtime", "", "States.Runtime", "No cause was given."),
     ] {

@@ -181,7 +181,7 @@ async fn answers_to_an_update() {
                 let (error, cause) = rig.refuse("update-distribution", &input).await;
                 assert_eq!(error, name, "{cause}");
                 assert!(cause.ends_with(missing), "{cause}");
-                let is_told = cause.contains("What is missing is ");
+                let is_told = cause.contains("The missing permission is ");
                 assert_eq!(is_told, !missing.is_empty(), "{cause}");
             }
         }

@@ -470,7 +470,7 @@ async fn a_rotation_does_without_service_quotas() {
         check(&scene.account, &stakes, &scene.request, &ran, &when);
         let output = ran.result.as_ref().unwrap();
         assert_eq!(output["outcome"], "rotated", "{when}");
-        assert!(output["notes"].to_string().contains("Service Quotas gave no answer"), "{output}");
+        assert!(output["notes"].to_string().contains("Service Quotas was unavailable"), "{output}");
     }
     // There is no room, and nobody to ask for more until the deadline, with all its looks in the history.
     let scene =
@@ -483,7 +483,7 @@ async fn a_rotation_does_without_service_quotas() {
     let ran = driver.rotate(&scene.request, Some(fault), 2).await;
     check(&scene.account, &stakes, &scene.request, &ran, "full");
     assert_eq!(ending(&ran), "QuotaDenied");
-    assert!(ran.result.unwrap_err().cause.contains("could not be asked"));
+    assert!(ran.result.unwrap_err().cause.contains("no increase could be requested"));
 }
 
 /// Whoever stops an execution, or a limit that it runs into: redriven it goes on in the middle, and what was done is

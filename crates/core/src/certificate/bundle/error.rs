@@ -33,13 +33,13 @@ pub enum BundleError {
     #[error("it is empty")]
     Empty,
     /// More than [`MAX_SOURCE_BYTES`].
-    #[error("it has {bytes} bytes; at most {MAX_SOURCE_BYTES} are read")]
+    #[error("it has {bytes} bytes; the maximum is {MAX_SOURCE_BYTES}")]
     TooLarge {
         /// The size of the content.
         bytes: usize,
     },
     /// Not UTF-8.
-    #[error("it is not text in UTF-8, but perhaps PKCS#12, DER or UTF-16")]
+    #[error("it is not UTF-8 text; it may be PKCS#12, DER or UTF-16")]
     NotText,
     /// Text of another kind.
     #[error("it is neither a JSON object nor PEM")]
@@ -71,19 +71,19 @@ pub enum BundleError {
         field: &'static str,
     },
     /// A JSON field with a text that is not PEM.
-    #[error("there is no PEM block in it")]
+    #[error("it contains no PEM block")]
     NoBlock {
         /// Its name.
         field: &'static str,
     },
     /// BEGIN without END, END without BEGIN, or two that differ.
-    #[error("its lines -----BEGIN …----- and -----END …----- do not make a pair")]
+    #[error("its lines -----BEGIN …----- and -----END …----- do not match")]
     BrokenArmour {
         /// Which block.
         place: Place,
     },
     /// Something else than base64 between BEGIN and END.
-    #[error("what stands between its lines BEGIN and END is not base64")]
+    #[error("the text between its BEGIN and END lines is not base64")]
     BrokenBase64 {
         /// Which block.
         place: Place,
@@ -105,7 +105,7 @@ pub enum BundleError {
         error: CertificateError,
     },
     /// A private key under a passphrase.
-    #[error("the private key is encrypted, and ACM and IAM take none that is")]
+    #[error("the private key is encrypted, and ACM and IAM accept only unencrypted keys")]
     EncryptedKey {
         /// Which block.
         place: Place,
@@ -117,7 +117,7 @@ pub enum BundleError {
         place: Place,
     },
     /// No block is a private key.
-    #[error("there is no private key in it")]
+    #[error("it contains no private key")]
     NoKey,
     /// More than one block is a private key.
     #[error("it is a second private key, after the one in {first}")]
@@ -128,13 +128,13 @@ pub enum BundleError {
         first: Place,
     },
     /// No block is a certificate.
-    #[error("there is no certificate in it")]
+    #[error("it contains no certificate")]
     NoCertificate,
     /// All certificates are those of authorities.
-    #[error("there are only certificates of authorities in it, and none of a server")]
+    #[error("it contains only CA certificates, and no server certificate")]
     NoLeaf,
     /// Two certificates could be the server's.
-    #[error("it may be the certificate of the server ({subject}), but so may the one in {first}")]
+    #[error("it may be the server certificate ({subject}), and so may the one in {first}")]
     SecondLeaf {
         /// Which block.
         place: Place,
@@ -213,32 +213,30 @@ impl BundleError {
                  certificate holds the chain too, and no other field"
             }
             Self::BrokenArmour { .. } | Self::BrokenBase64 { .. } => {
-                "Copy the block again as a whole, from its line BEGIN to its line END, with real line \
-                 breaks and no blank line in it"
+                "Copy the whole block again, from its BEGIN line to its END line, with real line breaks and without blank lines"
             }
             Self::OtherBlock { .. } => {
-                "Remove the block; what is needed is a CERTIFICATE, or an unencrypted PRIVATE KEY, \
-                 RSA PRIVATE KEY or EC PRIVATE KEY"
+                "Remove the block; only CERTIFICATE and an unencrypted PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY are accepted"
             }
             Self::BrokenCertificate { .. } => {
-                "Copy the certificate again from what the authority delivered and look at it with \
+                "Copy the certificate again from the authority's delivery and check it with \
                  `openssl x509 -noout -text`"
             }
             Self::EncryptedKey { .. } => {
                 "Decrypt it with `openssl pkey -in encrypted.pem -out key.pem` and store the result"
             }
             Self::BrokenKey { .. } => {
-                "Copy the private key again and look at it with `openssl pkey -noout -check`"
+                "Copy the private key again and check it with `openssl pkey -noout -check`"
             }
             Self::NoKey => {
                 "Add the private key from which the certificate was requested, unencrypted, in PEM"
             }
-            Self::SecondKey { .. } => "Leave only the private key of the new certificate",
+            Self::SecondKey { .. } => "Keep only the private key of the new certificate",
             Self::NoCertificate => "Add the certificate and its intermediate certificates, in PEM",
             Self::NoLeaf => "Add the certificate that was issued for your own names, in PEM",
-            Self::SecondLeaf { .. } => "Leave only the new certificate and its chain",
+            Self::SecondLeaf { .. } => "Keep only the new certificate and its chain",
             Self::Unrelated { .. } => {
-                "Remove the block, or replace it by the certificate of the issuer that is missing"
+                "Remove the block, or replace it with the missing issuer's certificate"
             }
         }
     }

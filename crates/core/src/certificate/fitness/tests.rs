@@ -137,7 +137,7 @@ fn the_key_must_be_the_leaf_s() {
     let subject = "private key of the new certificate";
     let stranger = p256().serialize_pem();
     exchanged(&stranger).finds(&[&[subject, "CN=www.example.com, whose key is ECDSA P-256"]]);
-    exchanged(RSA_2048_PKCS1).finds(&[&[subject, "does not belong"]]);
+    exchanged(RSA_2048_PKCS1).finds(&[&[subject, "does not match"]]);
     exchanged(RSA_1024_PKCS1).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
     exchanged(P521_PKCS8).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
 }
@@ -145,9 +145,9 @@ fn the_key_must_be_the_leaf_s() {
 #[test]
 fn the_key_must_be_of_a_kind_cloudfront_takes() {
     let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
-    with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not take from ACM"]]);
+    with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not accept from ACM"]]);
     let iam = Case { store: Store::Iam, ..with_leaf_key(&p384) };
-    iam.finds(&[&["ECDSA P-384, which CloudFront does not take from IAM", "RSA of 2048"]]);
+    iam.finds(&[&["ECDSA P-384, which CloudFront does not accept from IAM", "RSA of 2048"]]);
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
     with_leaf_key(&ed25519).finds(&[&["algorithm 1.3.101.112, which CloudFront"]]);
 
@@ -243,7 +243,7 @@ fn five_certificates_are_enough() {
         Case::new(format!("{leaf}{chain}{}", key.serialize_pem()), &root.pem)
     };
     case(4).finds(&[]);
-    case(5).finds(&[&["chain of the new certificate", "6 certificates; CloudFront takes 5"]]);
+    case(5).finds(&[&["chain of the new certificate", "6 certificates; CloudFront accepts 5"]]);
 }
 
 #[test]
@@ -261,8 +261,8 @@ fn it_must_fit_the_store() {
     Case { store: Store::Iam, ..many_names(300) }.finds(&[]);
     many_names(500).finds(&[]);
     Case { store: Store::Iam, ..many_names(500) }
-        .finds(&[&["new certificate (CN", "bytes in PEM; IAM takes 16384 at most"]]);
-    many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM takes 32768 at most"]]);
+        .finds(&[&["new certificate (CN", "bytes in PEM; IAM accepts 16384 at most"]]);
+    many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM accepts 32768 at most"]]);
 
     // No key CloudFront takes is that long; one that is, is damaged as well.
     let case = good();
@@ -274,10 +274,10 @@ fn it_must_fit_the_store() {
         Case { source: format!("{}{key}", &case.source[..at]), ..case.clone() }
     };
     padded(3_600).finds(&[&["damaged"]]);
-    padded(4_000).finds(&[&["damaged"], &["private key", "ACM takes 5120 at most"]]);
+    padded(4_000).finds(&[&["damaged"], &["private key", "ACM accepts 5120 at most"]]);
     Case { store: Store::Iam, ..padded(4_000) }.finds(&[&["damaged"]]);
     Case { store: Store::Iam, ..padded(13_000) }
-        .finds(&[&["damaged"], &["private key", "IAM takes 16384 at most"]]);
+        .finds(&[&["damaged"], &["private key", "IAM accepts 16384 at most"]]);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn everything_is_said_at_once() {
     Case::new(source, &Authority::root("Root").pem).finds(&[
         &["no longer than the old one"],
         &["ECDSA P-384, which CloudFront"],
-        &["does not belong to"],
+        &["does not match"],
         &["no DNS name"],
         &["its key is ECDSA, but"],
         &["expired at 2026-03-01"],

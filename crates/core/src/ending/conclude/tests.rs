@@ -76,7 +76,7 @@ fn how_a_rotation_ends() {
     };
     // The old certificate is kept, for a reason of the store's or of AWS's.
     for (error, said) in
-        [("CertificateInUse", "told so"), ("Sandbox.Timedout", "ended with Sandbox.Timedout")]
+        [("CertificateInUse", "told so"), ("Sandbox.Timedout", "failed with Sandbox.Timedout")]
     {
         let mut kept = with(&complete, &json!({"deletionFailure": failed(error)}));
         kept["deletion"] = Value::Null;

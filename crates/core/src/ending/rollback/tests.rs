@@ -55,7 +55,7 @@ fn each_target_is_counted_once_by_what_it_serves_now() {
     assert_eq!(ids(&seen.left()), ["E5", "E7"]);
 }
 
-/// E1 and E3 are to be moved, E2 is on the new certificate already. Each case: what they serve now, which failed,
+/// E1 and E3 are to be moved, E2 is already on the new certificate. Each case: what they serve now, which failed,
 /// whether the Map failed; what follows, what is moved back, and words of the cause.
 #[test]
 fn what_follows_from_the_way_forward() {
@@ -78,7 +78,7 @@ fn what_follows_from_the_way_forward() {
         let stays = if next == Next::Complete { next } else { Next::Incomplete };
         let stops = after_forward(&Plan { roll_back: false, ..plan() }, &seen, before_its_end);
         let expired = after_forward(&plan(), &seen, "2026-12-15T00:00:00Z".parse().expect("time"));
-        for (verdict, why) in [(stops, "as onFailure says"), (expired, "has expired")] {
+        for (verdict, why) in [(stops, "onFailure is stop"), (expired, "has expired")] {
             assert_eq!((verdict.next, &verdict.move_back[..]), (stays, &[][..]), "{case}");
             let cause = verdict.cause.unwrap_or_else(|| why.to_owned());
             assert!(cause.contains(why), "{why}: {cause}");
@@ -87,10 +87,17 @@ fn what_follows_from_the_way_forward() {
     check(&[New, New, New], &[], false, Next::Complete, &[], "");
     // Somebody else's certificate is left alone, and is no failure.
     check(&[New, New, Other], &[], false, Next::Complete, &[], "");
-    check(&[New, New, Old], &[], false, Next::RollBack, &["E1"], "1 targets were to be put back");
+    check(&[New, New, Old], &[], false, Next::RollBack, &["E1"], "1 targets were to be restored");
     check(&[New, New, New], &["E3"], false, Next::RollBack, &["E3", "E1"], "2 targets");
     check(&[Old, New, Old], &["E1"], false, Next::RolledBack, &[], "E1 failed with Refused");
-    check(&[New, New, New], &[], true, Next::RollBack, &["E1", "E3"], "States.Timeout: It was not");
+    check(
+        &[New, New, New],
+        &[],
+        true,
+        Next::RollBack,
+        &["E1", "E3"],
+        "States.Timeout: It exceeded",
+    );
     check(&[Other, New, Other], &[], true, Next::RolledBack, &[], "No target had been moved");
 }
 
@@ -185,7 +192,7 @@ fn a_target_is_back_when_it_is_deployed_and_verified() {
     assert_eq!((verdict.next, &verdict.move_back[..]), (Next::RolledBack, &[][..]));
     let cause = verdict.cause.expect("a cause");
     assert!(cause.starts_with("All 9 targets that had been moved"), "{cause}");
-    assert!(cause.contains("1 served the new certificate before this rotation began"), "{cause}");
+    assert!(cause.contains("1 served the new certificate before this rotation started"), "{cause}");
 }
 
 #[test]
@@ -201,7 +208,7 @@ fn the_closing_words_name_who_failed_who_is_left_and_what_to_do() {
 
     let text = rolled_back(2, 1, &[halt("E2")]);
     assert!(text.starts_with("All 2 targets that had been moved serve the old certificate again."));
-    assert!(text.contains("1 served the new certificate before this rotation began"));
+    assert!(text.contains("1 served the new certificate before this rotation started"));
     assert!(text.contains("distribution E2 failed with Refused: InvalidWebACLId"));
     assert!(rolled_back(0, 0, &[]).starts_with("No target had been moved"));
 }
