@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -24,8 +25,12 @@ def template(folder: Path) -> Path:
     for name in names:
         package = folder / "lambda" / name / "bootstrap.zip"
         package.parent.mkdir(parents=True)
+        # Half of each is symbols, and would be uploaded with every deployment. Where a linker is, strip is too.
+        stripped = package.with_name("bootstrap")
+        subprocess.run(["strip", "-o", stripped, FOLDER / name], check=True)
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.write(FOLDER / name, "bootstrap")
+            archive.write(stripped, "bootstrap")
+        stripped.unlink()
     copy = folder / "template.yaml"
     text = text.replace("../target/lambda/", "lambda/")
     copy.write_text(text.replace("../statemachine/", f"{ROOT}/statemachine/"))
