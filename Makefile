@@ -69,7 +69,7 @@ contenders: $(CONTENDERS) ## Install the other tools for bench, behaviour and no
 	$(@:.stamp=)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	touch $@
 
-bench: package functions contenders ## Measure the same rotation by other tools, the decisions, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
+bench: package contenders ## Measure the same rotation by other tools, the decisions, cold starts [COUNTS="10 100 1000"] [ROUNDS=3]
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.side_by_side $(COUNTS) --rounds $(ROUNDS)
 	rm -rf $(CARGO_TARGET_DIR)/criterion
 	cargo bench --locked --package rotation-core --bench core
@@ -102,7 +102,7 @@ contract: tools ## Test that state machine, template, code and pages agree, that
 rotations: tools functions ## Test whole rotations of the deployed template on the local AWS
 	$(PYTEST) tests/rotations
 
-released: package functions ## Test the release packages: sizes, glibc, cold starts, whole rotations
+released: package ## Test the release packages: sizes, glibc, cold starts, whole rotations
 	$(PYTEST) tests/released
 
 pages: tools ## Test the report in a browser, at three widths

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from . import page, questions, states
@@ -146,6 +147,7 @@ class Ready:
     old: Pair
     new: Pair
     roots: Path | None
+    session: boto3.Session
     account: str
 
 
@@ -165,7 +167,7 @@ def examine(options: argparse.Namespace) -> Ready:
     account = caller(session)["Account"]
     run = Run.new(now)
     refuse_leftovers(options, Account(session, run))
-    return Ready(now, run, old, new, roots, account)
+    return Ready(now, run, old, new, roots, session, account)
 
 
 def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
@@ -174,8 +176,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     if options.command == "check":
         print("Files, credentials and account are fit for a run.")
         return 0
-    run, old, new, roots = ready.run, ready.old, ready.new, ready.roots
-    session = open_session(os.environ.get("AWS_REGION"))
+    run, old, new, roots, session = ready.run, ready.old, ready.new, ready.roots, ready.session
     remarks = PRIVATE if roots else ""
     print(
         PLAN.format(run=run, account=ready.account, region=session.region_name, domain=options.domain, remarks=remarks)

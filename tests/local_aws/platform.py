@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from . import built, pki
+from .built import ROOT
 from .faults import CONTROL, Proxy
 
-ROOT = Path(__file__).resolve().parents[2]
 # The operator's tool.
 CERTROTATE = built.FOLDER / "certrotate"
 REGION = "us-east-1"
@@ -40,6 +41,18 @@ CERTIFICATE_SERVICES = {"acm": "ACM", "cloudfront": "CLOUDFRONT", "iam": "IAM", 
 # The services of the platform that functions call.
 PLATFORM_SERVICES = ("S3", "SECRETS_MANAGER", "SSM", "SFN")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+def client(service: str, endpoint: str, region: str = REGION, config: Config | None = None) -> Any:
+    """A boto3 client of this endpoint."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=config,
+    )
 
 
 class LocalAws:
@@ -163,13 +176,7 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the half that has this service."""
-        return boto3.client(
-            service,
-            endpoint_url=self.services if service in CERTIFICATE_SERVICES else self.platform,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return client(service, self.services if service in CERTIFICATE_SERVICES else self.platform)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """A call to the control API of the certificate services."""

@@ -29,7 +29,7 @@ from acceptance.names import TAG, Run
 from acceptance.preflight import REGION, Pair, open_session, read_pair
 from acceptance.removal import of_run, remove_all
 from acceptance.scenes import Stage
-from local_aws.platform import LocalAws
+from local_aws.platform import LocalAws, client
 
 NOW = dt.datetime.now(dt.UTC)
 # The sweeper's clock: what this test makes now is more than a day old by then.
@@ -156,7 +156,7 @@ def world(aws: LocalAws) -> dict[str, Any]:
         )
         there[f"machine {one['name']}"] = [execution["name"] for execution in running]
     # IAM's other half is the platform's: roles are made by CloudFormation.
-    iam = boto3.client("iam", endpoint_url=aws.platform, region_name=REGION, **_credentials())
+    iam = client("iam", aws.platform)
     for one in [role for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]:
         there[f"role {one['RoleName']}"] = iam.list_role_policies(RoleName=one["RoleName"])["PolicyNames"]
     for service, operation, key, name in (
@@ -178,10 +178,6 @@ def world(aws: LocalAws) -> dict[str, Any]:
         if kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
             there[f"key {one['KeyId']}"] = True
     return there
-
-
-def _credentials() -> dict[str, str]:
-    return {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 # Look-alikes

@@ -14,13 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ResponseStreamingError
 
 from local_aws.pki import Leaf
-from local_aws.platform import REGION, Execution, LocalAws, as_bundle
+from local_aws.platform import Execution, LocalAws, as_bundle, client
 from local_aws.viewer import Viewer
 from rotations.account import IMPORTS, KEYS, SOURCE_BUCKET, Account
 from rotations.test_rotations import rotated
@@ -242,8 +241,7 @@ def through_the_proxy(account: Account, service: str) -> Any:
     """A client that calls where functions do, and takes the first answer as it is."""
     half = account.aws.services if service == "acm" else account.aws.platform
     once = Config(retries={"total_max_attempts": 1}, response_checksum_validation="when_required")
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return boto3.client(service, endpoint_url=account.aws.proxies[half], region_name=REGION, config=once, **keys)
+    return client(service, account.aws.proxies[half], config=once)
 
 
 def test_a_seed_is_a_fate(account: Account) -> None:

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from local_aws.platform import REGION, Execution, LocalAws, free_port, wait_until_it_answers
+from local_aws.platform import Execution, LocalAws, client, free_port, wait_until_it_answers
 from rotations.account import WRITES, Account
 
 
@@ -33,13 +32,7 @@ class SecondInterpreter:
     machine: str = ""
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return client(service, self.url)
 
     def deploy(self, definition: str) -> None:
         self.machine = self.client("stepfunctions").create_state_machine(

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -18,6 +17,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from local_aws.pki import Leaf
+from local_aws.platform import client
 
 ACCOUNT = "000000000000"
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
@@ -37,14 +37,7 @@ class Aws:
         self.quotas = self.client("service-quotas")
 
     def client(self, service: str, region: str = "us-east-1", **config: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, **config),
-        )
+        return client(service, self.endpoint, region, Config(retries={"total_max_attempts": 1}, **config))
 
     def control(self, path: str, body: Any = None, method: str = "POST") -> Any:
         request = urllib.request.Request(

@@ -92,21 +92,9 @@ mod tests {
     /// Records of these targets, written in these minutes.
     fn records(round: u64, of: &[(&str, i64)]) -> BTreeMap<String, Record> {
         let record = |(id, minute): &(&str, i64)| {
-            let target = TargetId::distribution(id);
             let direction = if round == 0 { Direction::Forward } else { Direction::Back };
-            let record = Record {
-                target: target.clone(),
-                direction,
-                round,
-                from: "old".into(),
-                to: "new".into(),
-                update: None,
-                deployment: None,
-                verification: None,
-                failure: None,
-                at: at(*minute),
-            };
-            (file(&target), record)
+            let record = Record::bare(id, direction, round, at(*minute));
+            (file(&record.target), record)
         };
         of.iter().map(record).collect()
     }

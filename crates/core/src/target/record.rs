@@ -151,16 +151,13 @@ pub struct Halt {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_retries_of_all_steps_are_added_up() {
-        let at = Timestamp::UNIX_EPOCH;
-        let mut record = Record {
-            target: TargetId::distribution("E1"),
-            direction: Direction::Forward,
-            round: 0,
+impl Record {
+    /// One in which no step has written anything yet.
+    pub(crate) fn bare(id: &str, direction: Direction, round: u64, at: Timestamp) -> Self {
+        Self {
+            target: TargetId::distribution(id),
+            direction,
+            round,
             from: "old".into(),
             to: "new".into(),
             update: None,
@@ -168,7 +165,18 @@ mod tests {
             verification: None,
             failure: None,
             at,
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_retries_of_all_steps_are_added_up() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut record = Record::bare("E1", Direction::Forward, 0, at);
         assert_eq!(record.retries(), 0);
         record.update = Some(Update { status: UpdateStatus::Moving, since: at, retries: 3 });
         assert_eq!(record.retries(), 3);

@@ -120,16 +120,10 @@ fn what_this_rotation_moved_is_put_back_and_nothing_else() {
 fn record(id: &str, round: u64, failure: Option<&str>) -> Record {
     let failure = failure.map(|error| Failure { error: error.into(), cause: "told so".into() });
     Record {
-        target: target(id),
-        direction: Direction::Back,
-        round,
         from: "new".into(),
         to: "old".into(),
-        update: None,
-        deployment: None,
-        verification: None,
         failure,
-        at: Timestamp::UNIX_EPOCH,
+        ..Record::bare(id, Direction::Back, round, Timestamp::UNIX_EPOCH)
     }
 }
 
