@@ -20,7 +20,7 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 # One target directory for tests, lints and packages, so that dependencies are compiled once for each.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # What each step calls, as it is written down, and as the tests have just seen it.
-CALLS  := crates/steps/tests/steps/calls.txt
+CALLS  := crates/steps/tests/it/steps/calls.txt
 CALLED := $(CARGO_TARGET_DIR)/calls.txt
 # Without optimisation of what is linked, and with the features of the tests: examples, like tests, are built with those
 # of the dev-dependencies, so the SDK is compiled once for the demo, certrotate and all tests.
@@ -93,7 +93,7 @@ unit: needs ## Test decisions, adapters and steps, in Rust
 	@diff $(CALLS) $(CALLED) || { echo 'The steps call (>) what $(CALLS) has not, or no longer (<): make calls'; exit 1; }
 
 calls: needs ## Record the calls of each step
-	WRITE_CALLS=$(CALLED) cargo test --locked --package rotation-steps --test steps
+	WRITE_CALLS=$(CALLED) cargo test --locked --package rotation-steps --test it
 	cp $(CALLED) $(CALLS)
 
 contract: tools ## Test that state machine, template, code and pages agree, that the template can be deployed, and the local AWS

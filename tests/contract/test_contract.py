@@ -568,7 +568,7 @@ def test_no_action_is_a_wildcard():
 
 
 # What each step calls in the tests in Rust, which write it down.
-CALLS = ROOT / "crates/steps/tests/steps/calls.txt"
+CALLS = ROOT / "crates/steps/tests/it/steps/calls.txt"
 
 
 def test_clients_are_made_before_the_first_event():

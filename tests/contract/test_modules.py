@@ -26,7 +26,7 @@ def modules(crate: str) -> dict[str, set[str]]:
     known: dict[str, set[str]] = {}
     for path in sorted(source.rglob("*.rs")):
         name = path.relative_to(source).parts[0].removesuffix(".rs")
-        if name in ("lib", "main", "bin") or path.stem in ("tests", "test_authority"):
+        if name in ("lib", "main", "bin") or path.stem in ("tests", "fixtures"):
             continue
         text = code(path)
         named = {word for group in GROUPS.findall(text) for word in re.findall(r"\w+", group)}

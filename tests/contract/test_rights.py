@@ -22,7 +22,7 @@ from contract.policies import Document, Question, decided
 from contract.translated import ACCOUNT, REGION, Translated, translate
 
 ROOT = Path(__file__).resolve().parents[2]
-CALLS = ROOT / "crates/steps/tests/steps/calls.txt"
+CALLS = ROOT / "crates/steps/tests/it/steps/calls.txt"
 DEFINITION = json.loads((ROOT / "statemachine/rotation.asl.json").read_text())
 
 OTHER_ACCOUNT = "444455556666"

@@ -5,33 +5,20 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rotation_core::certificate::bundle;
 use rotation_core::certificate::{Certificate, covers};
+use rotation_test_pki::{Authority, leaf_params, p256};
 
 /// A certificate for 100 names, three intermediate ones and the root, the blocks of the text in reverse order.
 fn shuffled_bundle(names: &[String]) -> String {
-    let authority = |name: &str| {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params
-    };
-    let key = KeyPair::generate().expect("a key");
-    let params = authority("Root");
-    let mut blocks = vec![params.self_signed(&key).expect("a root").pem()];
-    let mut issuer = Issuer::new(params, key);
-    for number in 1..=3 {
-        let key = KeyPair::generate().expect("a key");
-        let params = authority(&format!("Intermediate {number}"));
-        blocks.push(params.signed_by(&key, &issuer).expect("an intermediate").pem());
-        issuer = Issuer::new(params, key);
-    }
-    let key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(names.to_vec()).expect("names");
-    blocks.push(leaf.signed_by(&key, &issuer).expect("a leaf").pem());
-    blocks.push(key.serialize_pem());
+    let root = Authority::root("Root");
+    let first = root.intermediate("Intermediate 1");
+    let second = first.intermediate("Intermediate 2");
+    let third = second.intermediate("Intermediate 3");
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let key = p256();
+    let leaf = third.sign(&leaf_params(&names), &key);
+    let blocks = [root.pem, first.pem, second.pem, third.pem, leaf, key.serialize_pem()];
     // From the root down, and the key last: nothing stands where it is looked for first.
     blocks.concat()
 }

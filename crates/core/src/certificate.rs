@@ -372,7 +372,8 @@ mod tests {
     use rcgen::KeyPair;
 
     use super::*;
-    use crate::test_authority::*;
+    use crate::fixtures::*;
+    use rotation_test_pki::*;
 
     #[test]
     fn the_fields_are_those_openssl_shows() {

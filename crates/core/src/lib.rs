@@ -17,4 +17,4 @@ pub mod request;
 pub mod target;
 
 #[cfg(test)]
-mod test_authority;
+mod fixtures;

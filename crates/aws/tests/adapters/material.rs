@@ -5,13 +5,12 @@ use std::sync::OnceLock;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use rcgen::{CertificateParams, KeyPair};
 use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::{self, Bundle};
+use rotation_test_pki::Authority;
 
-/// A certificate, its key and what they are as PEM. Nobody's authority signed it: the adapters do not
-/// ask, the stores do.
+/// A certificate without its chain, as a value and as PEM: the adapters do not validate chains.
 pub(crate) struct Material {
     pub(crate) certificate: Certificate,
     pub(crate) pem: String,
@@ -35,13 +34,12 @@ pub(crate) fn other() -> &'static Material {
 }
 
 fn made(name: &str) -> Material {
-    let key = KeyPair::generate().unwrap();
-    let pem =
-        CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let day = |day: &str| format!("{day}T00:00:00Z").parse().unwrap();
+    let issued = Authority::root("Root").issue(&[name], day("2026-01-01"), day("2027-01-01"));
     Material {
-        certificate: Certificate::from_pem(&pem).unwrap(),
-        pem,
-        key_pem: key.serialize_pem(),
+        certificate: Certificate::from_pem(&issued.pem).unwrap(),
+        pem: issued.pem,
+        key_pem: issued.key,
     }
 }
 

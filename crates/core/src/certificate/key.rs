@@ -101,7 +101,8 @@ mod tests {
     use rcgen::SubjectPublicKeyInfo;
 
     use super::*;
-    use crate::test_authority::*;
+    use crate::fixtures::*;
+    use rotation_test_pki::*;
 
     fn key(pem: &str) -> PrivateKey {
         let block = pem::parse_many(pem).expect("PEM").pop().expect("a block");

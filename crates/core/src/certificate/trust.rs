@@ -138,7 +138,8 @@ impl From<webpki::Error> for TrustError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_authority::*;
+    use crate::fixtures::*;
+    use rotation_test_pki::*;
 
     const NOW: &str = "2026-04-01T00:00:00Z";
 

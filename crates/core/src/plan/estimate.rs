@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     /// What whole rotations were counted to cost, by which docs/cost.md prices them too.
-    const COUNTED: &str = include_str!("../../../steps/tests/steps/counts.json");
+    const COUNTED: &str = include_str!("../../../steps/tests/it/rotations/counts.json");
 
     #[test]
     fn it_is_near_what_is_counted() {

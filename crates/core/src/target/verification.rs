@@ -109,7 +109,8 @@ pub fn handshakes(names: &[String], addresses: &[SocketAddr], without_sni: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_authority::*;
+    use crate::fixtures::*;
+    use rotation_test_pki::*;
 
     const NOW: &str = "2026-04-01T00:00:00Z";
 

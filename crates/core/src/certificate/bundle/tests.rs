@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::certificate::CertificateError;
 use crate::failure::Ending;
-use crate::test_authority::*;
+use crate::fixtures::*;
+use rotation_test_pki::*;
 
 /// A leaf, its key, and two intermediate certificates; the upper one is cross-signed by another
 /// root, whose certificate does not live as long.

@@ -2,7 +2,8 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
 use crate::certificate::bundle;
-use crate::test_authority::*;
+use crate::fixtures::*;
+use rotation_test_pki::*;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NAMES: &[&str] = &["www.example.com"];

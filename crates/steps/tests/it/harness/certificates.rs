@@ -1,0 +1,97 @@
+//! A throwaway authority and the certificates it issued, made once for all tests.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock};
+
+use jiff::{SignedDuration, Timestamp};
+use rotation_core::certificate::Certificate;
+use rotation_test_pki::{Authority, Issued, p256};
+
+pub(crate) struct Certificates {
+    /// Issues more of them.
+    authority: Authority,
+    issued: Mutex<Vec<&'static Issued>>,
+    /// PEM of the root, for `SSL_CERT_FILE`.
+    pub(crate) root_file: PathBuf,
+    /// Expires in three weeks.
+    pub(crate) old: Issued,
+    /// The same names, another year.
+    pub(crate) new: Issued,
+    /// The same names, valid until a date between the two.
+    pub(crate) other: Issued,
+    /// The same names, valid from the spring on and until after the old one.
+    pub(crate) early: Issued,
+    /// Only one of the names.
+    pub(crate) narrow: Issued,
+    /// Expired, not trusted, and its key belongs to another certificate.
+    pub(crate) bad: Issued,
+}
+
+impl Certificates {
+    /// One more, for these names, from this moment on.
+    pub(crate) fn issue(&self, names: &[&str], from: Timestamp, days: i64) -> &'static Issued {
+        let until = from + SignedDuration::from_hours(24 * days);
+        let issued = Box::leak(Box::new(self.authority.issue(names, from, until)));
+        self.issued.lock().unwrap().push(issued);
+        issued
+    }
+
+    /// The key of one of these.
+    pub(crate) fn key_of(&self, pem: &str) -> Option<&str> {
+        let issued = self.issued.lock().unwrap();
+        let all = [&self.old, &self.new, &self.other, &self.early, &self.narrow];
+        let all = all.into_iter().chain(issued.iter().copied());
+        // Adapters write PEM in their own way, so certificates are compared and not texts.
+        let der = Certificate::from_pem(pem).ok()?;
+        let is_it = |one: &&Issued| Certificate::from_pem(&one.pem).is_ok_and(|it| it == der);
+        all.into_iter().find(is_it).map(|one| one.key.as_str())
+    }
+}
+
+pub(crate) fn certificates() -> &'static Certificates {
+    static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
+    CERTIFICATES.get_or_init(|| {
+        let root = Authority::root("Throwaway Root");
+        let authority = root.intermediate("Throwaway Authority");
+        // Another process makes other certificates.
+        let name = format!("root-{}.pem", std::process::id());
+        let root_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&root_file, root.pem).unwrap();
+        let names = &["www.example.com", "*.shop.example.com"];
+        let issue =
+            |names: &[&str], from, until| authority.issue(names, midnight(from), midnight(until));
+        let stranger = Authority::root("Stranger").issue(
+            names,
+            midnight("2025-01-01"),
+            midnight("2026-06-01"),
+        );
+        Certificates {
+            root_file,
+            old: issue(names, "2025-12-15", "2026-12-15"),
+            new: issue(names, "2026-11-01", "2027-11-01"),
+            other: issue(names, "2026-06-01", "2027-06-01"),
+            early: issue(names, "2026-04-01", "2027-04-01"),
+            narrow: issue(&["www.example.com"], "2026-11-01", "2027-11-01"),
+            bad: Issued { key: p256().serialize_pem(), ..stranger },
+            issued: Mutex::default(),
+            authority,
+        }
+    })
+}
+
+fn midnight(day: &str) -> Timestamp {
+    format!("{day}T00:00:00Z").parse().unwrap()
+}
+
+/// The private key is nowhere in this text, not even a line of it: neither as it lies in its source,
+/// nor as it travels to ACM (in base64) or IAM (as a form).
+pub(crate) fn assert_no_key(text: &str) {
+    let key = &certificates().new.key;
+    let form: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
+    let lines = key.lines().chain(form.split("%0A")).filter(|line| !line.contains("-----"));
+    let blob = aws_smithy_types::base64::encode(key);
+    for secret in lines.filter(|line| line.len() > 20).chain([&blob[..64], &blob[64..128]]) {
+        let before = text.split_once(secret).map(|(before, _)| before);
+        assert_eq!(before.map(|text| text.lines().last()), None, "a private key after this");
+    }
+}

@@ -1,0 +1,221 @@
+//! Many targets, and an AWS that is slow or has had enough: what a rotation costs, and that it comes to its end.
+//!
+//! `SCALE=10000 cargo test -p rotation-steps --test it scale -- --nocapture` counts that many targets too.
+
+#![expect(clippy::print_stdout, reason = "what was counted")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rotation_core::ids::Store;
+use serde_json::{Value, json};
+
+use crate::harness::account::{Account, POLICY};
+use crate::harness::driver::{Driver, Ran, clock};
+use crate::harness::fake_aws::Rate;
+use crate::harness::invariants::{Stakes, check};
+use crate::harness::rig::start;
+
+/// How many distributions a page of CloudFront's has.
+const PAGE: usize = 100;
+
+/// An account where so many distributions serve the old certificate and E3 another one, and a request.
+fn fleet(count: usize, mut request: Value) -> (Account, String, Value) {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    let distribution = account.distributions["E1"].clone();
+    let others = (2..count).map(|number| format!("F{number}"));
+    account.distributions.extend(others.map(|id| (id, distribution.clone())));
+    account.page_size = PAGE;
+    request["oldCertificate"] = old.id().into();
+    (account, old.id().to_owned(), start(request)["request"].clone())
+}
+
+fn updated(ran: &Ran) -> &Value {
+    &ran.result.as_ref().expect("it succeeds")["targets"]["updated"]
+}
+
+/// A rotation where each deployment takes four minutes, counted.
+async fn counted(count: usize) -> Value {
+    let (account, _, request) = fleet(count, json!({"concurrency": 40}));
+    let mut driver = Driver::new(account).await;
+    driver.rig.context.settings.poll_seconds = 25;
+    driver.rig.fake.with(|world| world.propagation = Some(240));
+    let ran = driver.rotate(&request, None, 2).await;
+    assert_eq!(*updated(&ran), count);
+    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
+    for call in &ran.calls {
+        *calls.entry(format!("{}:{}", call.service, call.operation)).or_default() += call.attempts;
+    }
+    println!("{count} targets: {} bytes and {} events at most", ran.largest, ran.events);
+    assert!(ran.largest < 262_144 && ran.events < 25_000);
+    json!({
+        "calls": calls,
+        "invocations": ran.invocations,
+        "eventsOfChildren": ran.events_of_children,
+        "largestHistoryEvents": ran.events,
+        "largestPayloadBytes": ran.largest,
+        "stateTransitions": ran.transitions,
+    })
+}
+
+/// `counts.json` has what rotations cost, and docs/cost.md prices it. `WRITE_COUNTS=1` writes it.
+#[tokio::test(start_paused = true)]
+async fn what_a_rotation_costs_is_known_and_grows_with_its_targets() {
+    let pinned: Value = serde_json::from_str(include_str!("counts.json")).expect("JSON");
+    let mut counts = BTreeMap::new();
+    for count in [10, 100, 200] {
+        counts.insert(count.to_string(), counted(count).await);
+    }
+    if let Some(count) = std::env::var("SCALE").ok().and_then(|count| count.parse::<usize>().ok()) {
+        counts.insert(count.to_string(), counted(count).await);
+    }
+    let counts = json!(counts);
+    if std::env::var("WRITE_COUNTS").is_ok() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rotations/counts.json");
+        let text = serde_json::to_string_pretty(&counts).expect("JSON") + "\n";
+        std::fs::write(path, text).expect("written");
+    }
+    for count in ["10", "100", "200"] {
+        assert_eq!(counts[count], pinned[count], "{count} targets");
+    }
+    // Each target as much as the one before: nothing looks at all of them for each of them.
+    let of = |count: &str, what: &str, name: &str| -> f64 {
+        let value = if name.is_empty() { &counts[count][what] } else { &counts[count][what][name] };
+        value.as_f64().unwrap_or(0.0)
+    };
+    let grows = |what: &str, name: &str| {
+        let (few, some, many) =
+            (of("10", what, name), of("100", what, name), of("200", what, name));
+        // Lanes and pages come on top: 40 lanes at most, and a page for each hundred.
+        let (per_target, later) = ((some - few) / 90.0, (many - some) / 100.0);
+        assert!((later - per_target).abs() < 0.5, "{what} {name}: {per_target}, then {later}");
+    };
+    grows("stateTransitions", "");
+    grows("eventsOfChildren", "");
+    for what in ["calls", "invocations"] {
+        for name in counts["200"][what].as_object().expect("an object").keys() {
+            grows(what, name);
+        }
+    }
+}
+
+/// CloudFront throttles accounts: four updates at once and one every five seconds is what users have seen
+/// (certd/certd#796). Forty lanes come faster than that; they wait their turn, and nobody notices.
+#[tokio::test(start_paused = true)]
+async fn throttling_slows_a_rotation_and_breaks_nothing() {
+    const TARGETS: usize = 150;
+    let mut seconds = BTreeMap::new();
+    for (name, rates) in [
+        ("free", Vec::new()),
+        (
+            "as seen",
+            vec![
+                Rate::of("Update", 4.0, 0.2),
+                Rate::of("Get", 10.0, 2.0),
+                Rate::of("List", 2.0, 0.5),
+            ],
+        ),
+        (
+            "an account that others use too",
+            vec![
+                Rate::of("Update", 1.0, 0.05),
+                Rate::of("Get", 2.0, 0.5),
+                Rate::of("List", 1.0, 0.05),
+            ],
+        ),
+    ] {
+        let (mut account, old, request) = fleet(TARGETS, json!({"concurrency": 40}));
+        account.page_size = 10;
+        let driver = Driver::new(account.clone()).await;
+        driver.rig.fake.with(|world| {
+            world.propagation = Some(240);
+            world.rates = rates;
+        });
+        let began = clock();
+        let ran = driver.rotate(&request, None, 2).await;
+        check(&account, &Stakes::of(&account, &old), &request, &ran, name);
+        assert_eq!(*updated(&ran), TARGETS, "{name}");
+        let throttled: Vec<usize> =
+            driver.rig.fake.with(|world| world.rates.iter().map(|rate| rate.throttled).collect());
+        let passed = clock().duration_since(began).as_secs();
+        println!("{name}: {passed} s, {throttled:?} attempts throttled");
+        assert!(throttled.iter().all(|times| *times > 0), "{name}: {throttled:?}");
+        seconds.insert(name, passed);
+    }
+    assert!(seconds["as seen"] > seconds["free"], "{seconds:?}");
+    // No slower than the rate makes it: 149 updates at one every 20 seconds, and the last one's way.
+    assert!(seconds["an account that others use too"] < 3 * 149 * 20, "{seconds:?}");
+}
+
+/// One target after the other is never too fast for CloudFront.
+#[tokio::test(start_paused = true)]
+async fn one_after_the_other_is_never_throttled() {
+    let (account, _, request) = fleet(30, json!({}));
+    let driver = Driver::new(account).await;
+    driver.rig.fake.with(|world| {
+        world.propagation = Some(240);
+        world.rates = vec![Rate::of("Update", 4.0, 0.2), Rate::of("Get", 4.0, 0.2)];
+    });
+    let ran = driver.rotate(&request, None, 2).await;
+    assert_eq!(*updated(&ran), 30);
+    let throttled: usize =
+        driver.rig.fake.with(|world| world.rates.iter().map(|rate| rate.throttled).sum());
+    assert_eq!(throttled, 0);
+}
+
+/// Sixty pages that take half a minute each are half an hour, and a function has a quarter.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_one_invocation_goes_on_where_it_stopped() {
+    const TARGETS: usize = 60;
+    let (mut account, old, request) = fleet(TARGETS, json!({"concurrency": 40}));
+    account.page_size = 1;
+    // Somebody else's: which distribution it is attached to stands in no list, so each is asked.
+    account.distribution("E3").config.push_str(POLICY);
+    let driver = Driver::new(account.clone()).await;
+    driver.rig.fake.with(|world| world.latency = Duration::from_secs(15));
+    let ran = driver.rotate(&request, None, 2).await;
+    check(&account, &Stakes::of(&account, &old), &request, &ran, "slow");
+    assert_eq!(*updated(&ran), TARGETS);
+    assert!(
+        ran.invocations["plan-rotation"] > 1 && ran.invocations["review-targets"] > 1,
+        "{:?}",
+        ran.invocations
+    );
+    // For the plan, the review and the deletion; no page twice.
+    let lists = ran.calls.iter().filter(|call| call.operation == "ListDistributions");
+    assert_eq!(lists.count(), 3 * (TARGETS + 1));
+}
+
+/// The next attempt asks only what has no answer yet; what is too old, or was read to its end, is asked anew.
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_was_throttled_goes_on() {
+    const PAGES: usize = 10;
+    let (mut account, _, request) = fleet(PAGES - 1, json!({}));
+    account.page_size = 1;
+    let Driver { mut rig, .. } = Driver::new(account).await;
+    rig.context.now = clock;
+    let state = json!({"request": request, "execution": start(json!({}))["execution"]});
+    // How the step ends, and how many pages it asks for, if CloudFront answers for so many.
+    let plan = async |answered: usize| {
+        rig.fake.with(|world| {
+            world.calls.clear();
+            world.rates = vec![Rate::of("ListDistributions", answered as f64, 0.0)];
+        });
+        let ended = rig.step("plan-rotation", &state).await;
+        let name = ended.map_or_else(|error| error.name(), |_| "planned");
+        (name, rig.count("ListDistributions"))
+    };
+    assert_eq!(plan(4).await, ("Unfinished", 5), "four, and the one that was throttled");
+    assert_eq!(plan(0).await, ("Throttled", 1), "it got no further");
+    assert_eq!(plan(3).await, ("Unfinished", 4));
+    assert_eq!(plan(PAGES).await, ("planned", 3), "those that were missing");
+    assert_eq!(
+        plan(PAGES).await,
+        ("planned", PAGES),
+        "a plan that was made is no answer to the next"
+    );
+
+    assert_eq!(plan(4).await, ("Unfinished", 5));
+    tokio::time::advance(Duration::from_secs(3_700)).await;
+    assert_eq!(plan(PAGES).await, ("planned", PAGES), "what is too old is asked anew");
+}

@@ -1,0 +1,574 @@
+//! What starts by itself, event by event.
+
+use jiff::{SignedDuration, Timestamp};
+use rotation_core::automation::decision::Decision;
+use rotation_core::ids::{CertificateId, Store};
+use rotation_steps::start_rotation::Output;
+use serde_json::{Value, json};
+
+use crate::harness::account::{Account, Execution, OBJECT, SECRET, now};
+use crate::harness::certificates::assert_no_key;
+use crate::harness::certificates::certificates;
+use crate::harness::fake_aws::{At, Call, Fault, Kind};
+use crate::harness::recorded::scenarios;
+use crate::harness::rig::{EXECUTION, MACHINE, Rig};
+
+fn all() -> Value {
+    json!({"look": "all"})
+}
+
+async fn rig(account: Account) -> Rig {
+    let mut rig = Rig::new(account).await;
+    rig.context.now = now;
+    rig
+}
+
+/// The decision about a certificate.
+#[track_caller]
+fn decided(output: &Output, id: &CertificateId) -> Decision {
+    let looked = output.certificates.iter().find(|looked| looked.id == id.id());
+    looked.expect("it was looked at").decision
+}
+
+async fn look(rig: &Rig, event: Value) -> Output {
+    rig.start(event).await.expect("a look")
+}
+
+/// The executions that run, with their inputs.
+fn running(rig: &Rig) -> Vec<(String, Value)> {
+    let executions = rig.account().executions;
+    executions
+        .into_iter()
+        .filter(|(_, execution)| execution.status == "RUNNING")
+        .map(|(arn, execution)| {
+            let name = arn.rsplit(':').next().unwrap().to_owned();
+            (name, serde_json::from_str(&execution.input).unwrap())
+        })
+        .collect()
+}
+
+/// Lets the one execution that runs end.
+fn end(rig: &Rig, status: &str, at: Timestamp) {
+    rig.change(|account| {
+        let arn = account
+            .executions
+            .iter()
+            .find(|(_, execution)| execution.status == "RUNNING")
+            .map(|(arn, _)| arn.clone())
+            .expect("one that runs");
+        let execution = account.executions.remove(&arn).unwrap();
+        account.executions.insert(arn, execution.is(status, at, "RolledBack", "{}"));
+    });
+}
+
+fn tomorrow() -> Timestamp {
+    now() + SignedDuration::from_hours(24)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_starts_what_is_due_with_the_settings_of_the_tags() {
+    for store in [Store::Acm, Store::Iam] {
+        let (mut account, old) = Account::with_old_in(store);
+        let tags = &mut account.stored_mut(&old).tags;
+        tags.push(("cert-rotation:concurrency".into(), "5".into()));
+        tags.push(("cert-rotation:retain-old-days".into(), "7".into()));
+        tags.push(("cert-rotation:on-failure".into(), "stop".into()));
+        let rig = rig(account).await;
+
+        let rehearsed = look(&rig, json!({"look": "all", "dryRun": true})).await;
+        assert_eq!(decided(&rehearsed, &old), Decision::Start);
+        assert!(running(&rig).is_empty(), "a look that is dry starts nothing");
+        assert!(rig.metrics().is_empty());
+
+        let output = look(&rig, all()).await;
+        assert_eq!(decided(&output, &old), Decision::Start);
+        let started = running(&rig);
+        assert_eq!(started.len(), 1);
+        let (name, input) = &started[0];
+        assert!(name.starts_with("auto-www-example-com-") && name.ends_with("-1"), "{name}");
+        assert_eq!(output.certificates[0].execution.as_ref(), Some(name));
+        assert_eq!(rehearsed.certificates[0].execution.as_ref(), Some(name));
+        assert_eq!(
+            *input,
+            json!({
+                "newCertificate": SECRET, "oldCertificate": old.id(), "concurrency": 5,
+                "retainOldDays": 7, "onFailure": "stop",
+            })
+        );
+        assert!(output.notices.is_empty());
+        // And the plan takes it.
+        rig.planned(input.clone()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_twice_starts_one_rotation_and_a_failed_one_starts_again_the_next_day()
+{
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let mut rig = rig(account).await;
+    let event = json!({
+        "source": "aws.acm", "detail-type": "ACM Certificate Approaching Expiration",
+        "resources": [old.arn()], "detail": {"DaysToExpiry": 22},
+    });
+    assert_eq!(decided(&look(&rig, event.clone()).await, &old), Decision::Start);
+    assert_eq!(decided(&look(&rig, event.clone()).await, &old), Decision::UnderWay);
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::UnderWay);
+    assert_eq!(running(&rig).len(), 1);
+
+    end(&rig, "FAILED", now());
+    assert_eq!(decided(&look(&rig, event.clone()).await, &old), Decision::Later);
+    assert!(running(&rig).is_empty());
+    rig.context.now = tomorrow;
+    assert_eq!(decided(&look(&rig, event).await, &old), Decision::Start);
+    let started = running(&rig);
+    assert!(started[0].0.ends_with("-2"), "{started:?}");
+    assert_eq!(rig.account().executions.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_new_certificate_is_another_rotation() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let rig = rig(account).await;
+    look(&rig, all()).await;
+    end(&rig, "FAILED", now());
+    rig.change(|account| account.put_source(&certificates().other.source()));
+    let changed = json!({
+        "source": "aws.ssm", "detail-type": "Parameter Store Change",
+        "detail": {"name": "/other", "operation": "Update"},
+    });
+    assert!(look(&rig, changed).await.certificates.is_empty(), "of another source");
+    let changed = json!({
+        "source": "aws.secretsmanager", "detail-type": "Secret Label Updated",
+        "detail": {"name": SECRET, "labelUpdated": "AWSCURRENT", "versionId": "2"},
+    });
+    assert_eq!(decided(&look(&rig, changed).await, &old), Decision::Start);
+    assert_eq!(rig.account().executions.len(), 2);
+}
+
+/// Much of its life is left.
+fn early() -> Timestamp {
+    "2026-05-01T06:00:00Z".parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_it_is_time_only_those_who_ask_are_served() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    // Valid already.
+    account.put_source(&certificates().early.source());
+    let mut rig = rig(account).await;
+    rig.context.now = early;
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::NotYet);
+    let expiry = json!({
+        "source": "aws.acm", "detail-type": "ACM Certificate Approaching Expiration",
+        "resources": [old.arn()],
+    });
+    assert_eq!(decided(&look(&rig, expiry).await, &old), Decision::NotYet);
+    let alarm = json!({
+        "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change",
+        "detail": {
+            "alarmName": "mine", "state": {"value": "ALARM"},
+            "configuration": {"metrics": [{"id": "m", "metricStat": {"metric": {
+                "namespace": "AWS/CertificateManager", "name": "DaysToExpiry",
+                "dimensions": {"CertificateArn": old.arn()},
+            }}}]},
+        },
+    });
+    assert_eq!(decided(&look(&rig, alarm.clone()).await, &old), Decision::Start);
+    assert_eq!(decided(&look(&rig, alarm).await, &old), Decision::UnderWay);
+    assert_eq!(running(&rig).len(), 1);
+    assert!(rig.account().messages.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
+    for store in [Store::Acm, Store::Iam] {
+        let (mut account, old) = Account::with_old_in(store);
+        account.put_source(&certificates().old.source());
+        let mut rig = rig(account).await;
+        rig.context.now = early;
+        assert_eq!(decided(&look(&rig, all()).await, &old), Decision::InTime);
+        let days: [(fn() -> Timestamp, usize); 7] = [
+            (|| "2026-09-01T06:00:00Z".parse().unwrap(), 0),
+            (|| "2026-11-01T06:00:00Z".parse().unwrap(), 1),
+            (|| "2026-11-02T06:00:00Z".parse().unwrap(), 1),
+            (|| "2026-11-20T06:00:00Z".parse().unwrap(), 2),
+            // Looks were missed: one notice, not three.
+            (|| "2026-12-10T06:00:00Z".parse().unwrap(), 3),
+            (|| "2026-12-14T22:00:00Z".parse().unwrap(), 4),
+            (|| "2026-12-16T06:00:00Z".parse().unwrap(), 5),
+        ];
+        for (time, messages) in days {
+            rig.context.now = time;
+            let decision = decided(&look(&rig, all()).await, &old);
+            assert_eq!(decision, Decision::ReplacementMissing, "{}", time());
+            assert_eq!(rig.account().messages.len(), messages, "{}", time());
+            look(&rig, all()).await;
+            assert_eq!(rig.account().messages.len(), messages, "{} again", time());
+        }
+        let account = rig.account();
+        let (subject, text) = &account.messages[1];
+        assert_eq!(subject, "www.example.com expires in 24 days: no replacement yet");
+        for said in [SECRET, "2026-12-15", "distribution E1", "*.shop.example.com", old.arn()] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        assert!(account.messages[4].0.contains("has EXPIRED"), "{}", account.messages[4].0);
+        assert_eq!(account.events.len(), 5);
+        let event = &account.events[1];
+        assert_eq!(event["Source"], "cloudfront-certificate-rotation");
+        assert_eq!(event["DetailType"], "Certificate Rotation Notice");
+        let detail: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
+        assert_eq!(detail["kind"], "ReplacementMissing");
+        assert_eq!(detail["certificate"]["id"], old.id());
+        assert_eq!(detail["certificate"]["daysLeft"], 24);
+        assert_eq!(detail["targets"]["total"], 2);
+        assert!(account.executions.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
+    let stranger = format!(
+        "{}{}{}",
+        certificates().new.pem,
+        certificates().new.chain,
+        certificates().other.key
+    );
+    for (content, said) in [
+        (stranger, "private key of the new certificate"),
+        (certificates().narrow.source(), "a.shop.example.com"),
+        ("nonsense".to_owned(), "tls/www"),
+    ] {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        account.put_source(&content);
+        let rig = rig(account).await;
+        for _ in 0..2 {
+            let output = look(&rig, all()).await;
+            assert_eq!(decided(&output, &old), Decision::ReplacementUnusable, "{said}");
+            assert!(output.certificates[0].findings.iter().any(|one| one.contains(said)), "{said}");
+        }
+        let account = rig.account();
+        assert!(account.executions.is_empty(), "{said}");
+        assert_eq!(account.messages.len(), 1, "{said}: {:?}", account.messages);
+        let (subject, text) = &account.messages[0];
+        assert!(subject.ends_with("its replacement is unusable"), "{subject}");
+        assert!(text.contains(said), "{text}");
+        assert_no_key(text);
+        // Another one that will not do is another notice.
+        rig.change(|account| account.put_source(&certificates().bad.source()));
+        look(&rig, all()).await;
+        assert_eq!(rig.account().messages.len(), 2, "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_not_there_is_told_of() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.secrets.clear();
+    let rig = rig(account).await;
+    let output = look(&rig, all()).await;
+    assert_eq!(decided(&output, &old), Decision::ReplacementUnusable);
+    assert!(rig.account().messages[0].1.contains("does not exist"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_tags_are_told_of_and_nothing_is_guessed() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.stored_mut(&old).tags.push(("cert-rotation:delete-old".into(), "no".into()));
+    let rig = rig(account).await;
+    for _ in 0..2 {
+        let output = look(&rig, all()).await;
+        assert_eq!(decided(&output, &old), Decision::SettingsInvalid);
+        assert!(output.certificates[0].findings[0].contains("tag cert-rotation:delete-old"));
+    }
+    let account = rig.account();
+    assert!(account.executions.is_empty());
+    assert_eq!(account.messages.len(), 1);
+    assert!(account.messages[0].1.contains("true or false"), "{}", account.messages[0].1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nothing_serves_and_what_is_not_managed_is_left_alone() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    let unserved = account.put_acm(&certificates().old, &[("cert-rotation:source", SECRET)]);
+    let unmanaged = account.put_acm(&certificates().old, &[("team", "web")]);
+    let rig = rig(account).await;
+    let output = look(&rig, json!({"look": [unserved.id(), unmanaged.id()]})).await;
+    assert_eq!(decided(&output, &unserved), Decision::NotServed);
+    assert_eq!(decided(&output, &unmanaged), Decision::NotManaged);
+    assert!(running(&rig).is_empty() && rig.account().messages.is_empty());
+    let output = look(&rig, all()).await;
+    assert_eq!(output.certificates.len(), 2, "{output:?}");
+    assert_eq!(decided(&output, &old), Decision::Start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_a_person_has_started_is_not_disturbed() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let rig = rig(account).await;
+    rig.planned(json!({})).await;
+    rig.change(|account| {
+        account.executions.insert(EXECUTION.into(), Execution::running(now()));
+    });
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::UnderWay);
+    rig.change(|account| {
+        let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "{}");
+        account.executions.insert(EXECUTION.into(), ended);
+    });
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_rotation_is_moving_targets_to_waits_for_its_end() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    let replaces = [("cert-rotation:source", SECRET), ("cert-rotation:replaces", old.id())];
+    let next = account.put_acm(&certificates().early, &replaces);
+    account.add("E5", &next, &["www.example.com"], "");
+    let rig = rig(account).await;
+    rig.planned(json!({"oldCertificate": old.id()})).await;
+    rig.change(|account| {
+        account.executions.insert(EXECUTION.into(), Execution::running(now()));
+    });
+    let asked = json!({
+        "source": "aws.secretsmanager", "detail-type": "Secret Label Updated",
+        "detail": {"name": SECRET, "labelUpdated": "AWSCURRENT"},
+    });
+    assert_eq!(decided(&look(&rig, asked.clone()).await, &next), Decision::UnderWay);
+    // All have arrived, and the rotation keeps the old certificate for some days more.
+    rig.change(|account| {
+        let ids = ["E1", "E2"];
+        ids.iter().for_each(|id| account.add(id, &next, &["www.example.com"], ""));
+    });
+    assert_eq!(decided(&look(&rig, asked).await, &next), Decision::Start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_is_made_once() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.stored_mut(&old).tags.push(("cert-rotation:dry-run".into(), "true".into()));
+    let mut rig = rig(account).await;
+    look(&rig, all()).await;
+    let started = running(&rig);
+    assert!(started[0].0.ends_with("-dry-1") && started[0].1["dryRun"] == true, "{started:?}");
+    end(&rig, "SUCCEEDED", now());
+    rig.context.now = tomorrow;
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Rehearsed);
+    rig.change(|account| drop(account.stored_mut(&old).tags.pop()));
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start);
+    assert!(running(&rig)[0].1.get("dryRun").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_rotation_is_told_of_in_its_own_words() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let rig = rig(account).await;
+    let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
+    let cause = json!({"errorType": "RolledBack", "errorMessage": "E2 failed: throttled."});
+    rig.change(|account| {
+        let input = json!({"oldCertificate": old.id(), "newCertificate": SECRET}).to_string();
+        let execution = Execution { input, ..Execution::running(now()) };
+        let failed = execution.is("FAILED", now(), "RolledBack", &cause.to_string());
+        account.executions.insert(arn.clone(), failed);
+    });
+    let event = |stopped: u64| {
+        json!({
+            "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+            "detail": {"executionArn": arn, "status": "FAILED", "stopDate": stopped},
+        })
+    };
+    for (stopped, messages) in [(1, 1), (1, 1), (2, 2)] {
+        look(&rig, event(stopped)).await;
+        assert_eq!(rig.account().messages.len(), messages, "{stopped}");
+    }
+    let (subject, text) = rig.account().messages.remove(0);
+    assert_eq!(subject, "Rotation failed (RolledBack): night");
+    for said in ["E2 failed: throttled.", "runbook.md under RolledBack", SECRET, old.id()] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+/// `DescribeExecution` gives neither error nor cause of one that timed out, or was stopped without a word.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
+    let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
+    for (status, error, cause, subject, said) in [
+        ("TIMED_OUT", "", "", "TIMED_OUT", "exceeded the timeout of its state machine."),
+        ("ABORTED", "", "", "ABORTED", "The execution was stopped, and no cause was given."),
+        ("ABORTED", "Freeze", "Change freeze.", "Freeze", "Change freeze."),
+        ("FAILED", "States.Runtime", "", "States.Runtime", "No cause was given."),
+    ] {
+        let rig = rig(Account::with_old_in(Store::Acm).0).await;
+        rig.change(|account| {
+            let ended = Execution::running(now()).is(status, now(), error, cause);
+            account.executions.insert(arn.clone(), ended);
+        });
+        let event = json!({
+            "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+            "detail": {"executionArn": arn, "status": status, "stopDate": 1},
+        });
+        look(&rig, event).await;
+        let (line, text) = rig.account().messages.remove(0);
+        assert_eq!(line, format!("Rotation failed ({subject}): night"));
+        assert!(text.contains(said) && text.contains(&format!("under {subject}.")), "{text}");
+        assert_eq!(rig.account().events[0]["DetailType"], "Certificate Rotation Notice");
+    }
+}
+
+/// The console names a secret by its whole ARN, tags name it as people do.
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_characters() {
+    const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
+    const PARTIAL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www";
+    for tag in [SECRET, WHOLE, PARTIAL] {
+        for (put, expected) in [
+            (SECRET, Some(Decision::Start)),
+            (WHOLE, Some(Decision::Start)),
+            (PARTIAL, Some(Decision::Start)),
+            ("arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/shop-AbCdEf", None),
+            ("tls/www-prod", None),
+        ] {
+            let (mut account, old) = Account::with_old_in(Store::Acm);
+            account.secrets = [SECRET, WHOLE, PARTIAL]
+                .map(|name| (name.to_owned(), certificates().new.source()))
+                .into();
+            for (key, value) in &mut account.stored_mut(&old).tags {
+                if key == "cert-rotation:source" {
+                    tag.clone_into(value);
+                }
+            }
+            let rig = rig(account).await;
+            let event = json!({
+                "source": "aws.secretsmanager", "detail-type": "AWS API Call via CloudTrail",
+                "detail": {
+                    "eventName": "PutSecretValue", "eventSource": "secretsmanager.amazonaws.com",
+                    "requestParameters": {"secretId": put, "clientRequestToken": "t"},
+                    "responseElements": {"arn": WHOLE},
+                },
+            });
+            let decisions: Vec<Decision> =
+                look(&rig, event).await.certificates.iter().map(|one| one.decision).collect();
+            assert_eq!(decisions.first().copied(), expected, "{tag} {put}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_puts_out_days_to_expiry_of_both_stores() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    let tags = [("cert-rotation:source", SECRET)];
+    let server = account.put_iam("www-old", &certificates().old, &tags);
+    account.add("E6", &server, &["www.example.com"], "");
+    account.put_source(&certificates().old.source());
+    let rig = rig(account).await;
+    look(&rig, all()).await;
+    let metrics = rig.metrics();
+    for id in [&old, &server] {
+        let line = metrics.iter().find(|line| line["CertificateArn"] == id.arn()).expect("a line");
+        assert_eq!(line["DaysToExpiry"], 21.0, "{line}");
+    }
+    let stack = metrics.iter().find(|line| line["Stack"] == "rotation").expect("a line");
+    assert_eq!(stack["LooksCompleted"], 1.0);
+    assert_eq!(stack["CertificatesManaged"], 2.0);
+    assert_eq!(stack["CertificatesWithoutReplacement"], 2.0);
+    assert_eq!(stack["DaysToExpiryWithoutReplacement"], 21.0);
+    assert_eq!(stack["NoticesSent"], 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_none_is_refused_before_anything_is_read() {
+    let rig = rig(Account::default()).await;
+    let error = rig.start(json!({"source": "aws.ec2"})).await.expect_err("none");
+    assert_eq!(error.name(), "RequestInvalid");
+    assert!(rig.calls().is_empty());
+}
+
+/// What looks call, between them everything there is.
+pub(crate) async fn calls() -> Vec<Call> {
+    let mut calls = Vec::new();
+    for (account, input) in scenarios() {
+        let old = certificates().old.pem.as_str();
+        let source = input["newCertificate"].as_str().unwrap_or(SECRET).to_owned();
+        let rig = rig(account).await;
+        rig.change(|account| {
+            let certificates = account.acm.values_mut().chain(account.iam.values_mut());
+            for one in certificates.filter(|one| one.pem == old) {
+                one.tags.retain(|(key, _)| key != "cert-rotation:source");
+                one.tags.push(("cert-rotation:source".into(), source.clone()));
+            }
+        });
+        rig.planned(input).await;
+        rig.reset(&rig.account());
+        // Claimed, then not any more, then without a replacement.
+        look(&rig, all()).await;
+        rig.change(|account| {
+            let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "{}");
+            account.executions.insert(EXECUTION.into(), ended);
+        });
+        look(&rig, all()).await;
+        rig.change(|account| account.put_source(&certificates().old.source()));
+        look(&rig, all()).await;
+        look(&rig, json!({"look": "ASCA0000000000000001"})).await;
+        rig.change(|account| {
+            account.secrets.clear();
+            account.parameters.clear();
+            account.objects.remove(OBJECT);
+        });
+        look(&rig, all()).await;
+        calls.extend(rig.calls());
+    }
+    calls
+}
+
+/// Breaks every call in every way, for one attempt and for all, and lets the event come again: in the end one
+/// execution has been started, and each notice was sent; a second time only if its answer was lost.
+#[tokio::test(start_paused = true)]
+async fn every_call_may_fail() {
+    let (mut starts, old) = Account::with_old_in(Store::Acm);
+    let server =
+        starts.put_iam("www-old", &certificates().old, &[("cert-rotation:source", SECRET)]);
+    starts.add("E6", &server, &["www.example.com"], "");
+    let (mut tells, _) = Account::with_old_in(Store::Iam);
+    tells.put_source(&certificates().old.source());
+    let (mut again, old_again) = (starts.clone(), old.clone());
+    again.stored_mut(&old_again).tags.push(("cert-rotation:replaces".into(), server.id().into()));
+    let mut rig = rig(starts.clone()).await;
+    for account in [starts, tells, again] {
+        rig.reset(&account);
+        look(&rig, all()).await;
+        let (undisturbed, calls) = (rig.account(), rig.calls());
+        for (number, call) in calls.iter().enumerate() {
+            for kind in Kind::ALL {
+                for attempts in [1, usize::MAX] {
+                    let when = format!("{kind:?} of {attempts} attempts of {call:?}");
+                    rig.reset(&account);
+                    let fault = Fault { at: At::Call(number), kind, attempts };
+                    rig.fake.with(|world| world.fault = Some(fault));
+                    let broken = rig.start(all()).await;
+                    assert!(rig.fake.with(|world| world.struck), "{when}");
+                    rig.fake.with(|world| world.fault = None);
+                    if let Err(error) = &broken {
+                        assert_no_key(&format!("{error} {error:?}"));
+                    }
+                    // Lambda tries again, and there is another day.
+                    rig.start(all()).await.expect(&when);
+                    rig.context.now = tomorrow;
+                    rig.start(all()).await.expect(&when);
+                    rig.context.now = now;
+                    let after = rig.account();
+                    assert_eq!(after.executions.len(), undisturbed.executions.len(), "{when}");
+                    let (sent, expected) = (after.messages.len(), undisturbed.messages.len());
+                    // What AWS lost the answer to is sent again, and a source that may not be read is told of.
+                    let more = match call.operation.as_str() {
+                        "Publish" => 3,
+                        "PutObject" => 1,
+                        "GetSecretValue" if kind == Kind::AccessDenied => 2,
+                        _ => 0,
+                    };
+                    assert!(
+                        (expected..=expected + more).contains(&sent),
+                        "{when}: {sent} of {expected} messages"
+                    );
+                }
+            }
+        }
+    }
+}

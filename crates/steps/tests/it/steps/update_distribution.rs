@@ -1,0 +1,188 @@
+//! `update-distribution` changes the certificate of one target and nothing else.
+
+use rotation_core::ids::Store;
+use serde_json::{Value, json};
+
+use crate::harness::account::{Account, POLICY, assert_same, now};
+use crate::harness::certificates::certificates;
+use crate::harness::fake_aws::Kind;
+use crate::harness::rig::{Rig, child, id};
+
+pub(super) fn distribution(name: &str) -> Value {
+    json!({"kind": "distribution", "id": name, "serves": "old"})
+}
+
+pub(super) fn tenant() -> Value {
+    json!({"kind": "tenant", "id": "dt_1", "serves": "old"})
+}
+
+/// The state after ImportCertificate, on an account with tenants.
+pub(super) async fn imported() -> (Rig, Value) {
+    let rig = Rig::new(Account::with_tenants().0).await;
+    let state = rig.imported(json!({})).await;
+    (rig, state)
+}
+
+pub(super) async fn update(rig: &Rig, state: &Value, target: Value) -> String {
+    let output = rig.succeed("update-distribution", &child(state, &target)).await;
+    assert_eq!(output["since"], json!(now()));
+    output["status"].as_str().unwrap().to_owned()
+}
+
+/// The certificate changes, the deprecated members that would contradict it go, and nothing else
+/// changes by a byte, known to the SDK or not.
+#[tokio::test(start_paused = true)]
+async fn nothing_but_the_certificate_changes() {
+    for (from, to) in [(Store::Acm, Store::Iam), (Store::Iam, Store::Acm)] {
+        let (account, old) = Account::with_old_in(from);
+        let before = account.distributions["E1"].config.clone();
+        let rig = Rig::new(account).await;
+        let state = rig.imported(json!({"store": to})).await;
+        assert_eq!(update(&rig, &state, distribution("E1")).await, "moving");
+        let new = id(&state["newCertificate"]["id"]);
+        let element = |store, id: &dyn std::fmt::Display| match store {
+            Store::Acm => format!("<ACMCertificateArn>{id}</ACMCertificateArn>"),
+            Store::Iam => format!("<IAMCertificateId>{id}</IAMCertificateId>"),
+        };
+        let source = if from == Store::Acm { "acm" } else { "iam" };
+        let expected = before
+            .replace(
+                "<CloudFrontDefaultCertificate>false</CloudFrontDefaultCertificate>",
+                &element(to, &new),
+            )
+            .replace(&element(from, &old), "")
+            .replace(&format!("<Certificate>{old}</Certificate>"), "")
+            .replace(&format!("<CertificateSource>{source}</CertificateSource>"), "");
+        let after = rig.account();
+        assert_eq!(after.distributions["E1"].config, expected);
+        assert_eq!(after.distributions["E1"].version, 2);
+        assert_eq!(after.distributions["E2"].version, 1);
+    }
+    let (rig, state) = imported().await;
+    let before = rig.account().tenants["dt_1"].body.clone();
+    assert_eq!(update(&rig, &state, tenant()).await, "moving");
+    let old = state["plan"]["oldCertificate"]["id"]["arn"].as_str().unwrap();
+    let new = state["newCertificate"]["id"]["arn"].as_str().unwrap();
+    assert_eq!(rig.account().tenants["dt_1"].body, before.replace(old, new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_where_nothing_is_to_do() {
+    for target in [distribution("E1"), tenant()] {
+        let (rig, state) = imported().await;
+        let target_id = target["id"].as_str().unwrap().to_owned();
+        let check = async |expected: &str| {
+            let before = rig.account();
+            assert_eq!(update(&rig, &state, target.clone()).await, expected);
+            assert_same(&before, &rig.account(), "nothing is written");
+        };
+        update(&rig, &state, target.clone()).await;
+        check("moving").await;
+        rig.change(|account| {
+            let third = account.put_acm(&certificates().other, &[]);
+            let new = id(&state["newCertificate"]["id"]);
+            let swap = |text: &mut String| *text = text.replace(new.id(), third.id());
+            if let Some(one) = account.distributions.get_mut(&target_id) {
+                swap(&mut one.config);
+            }
+            if let Some(one) = account.tenants.get_mut(&target_id) {
+                swap(&mut one.body);
+            }
+        });
+        check("drifted").await;
+        rig.change(|account| {
+            account.distributions.remove(&target_id);
+            account.tenants.remove(&target_id);
+        });
+        check("gone").await;
+    }
+}
+
+/// Somebody edits the distribution between read and write: their edit stays, and the next attempt
+/// makes the change on top of it.
+#[tokio::test(start_paused = true)]
+async fn an_edit_by_somebody_else_is_never_lost() {
+    let (rig, state) = imported().await;
+    rig.change(|account| account.edited_meanwhile = true);
+    let input = child(&state, &distribution("E1"));
+    let (name, _) = rig.refuse("update-distribution", &input).await;
+    assert_eq!(name, "TargetChanged");
+    let old = id(&state["plan"]["oldCertificate"]["id"]);
+    assert!(rig.account().distributions["E1"].serves(&old));
+    assert_eq!(update(&rig, &state, distribution("E1")).await, "moving");
+    let after = &rig.account().distributions["E1"];
+    assert!(after.serves(&id(&state["newCertificate"]["id"])));
+    assert!(after.config.ends_with("<Edited/>"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cloudfront_refuses() {
+    let check = async |change: &dyn Fn(&mut Account), name: &str, told: &str| {
+        let (rig, state) = imported().await;
+        rig.change(|account| change(account));
+        let before = rig.account();
+        let input = child(&state, &distribution("E1"));
+        let (error, cause) = rig.refuse("update-distribution", &input).await;
+        assert_eq!(error, name);
+        assert!(cause.contains(told), "{cause}");
+        assert_same(&before, &rig.account(), "nothing is written");
+    };
+    let e1 = |account: &mut Account, extra: &str| account.distribution("E1").config.push_str(extra);
+    let in_progress = |account: &mut Account| account.distribution("E1").reads_until_deployed = 1;
+    check(&in_progress, "CertificateChangeInProgress", "distribution E1").await;
+    check(&|account| e1(account, POLICY), "Refused", "continuous deployment").await;
+    // An alias since the plan, and a certificate that CloudFront does not see yet.
+    let alias = |account: &mut Account| {
+        let config = &mut account.distribution("E1").config;
+        *config = config.replace("www.example.com", "api.example.net");
+    };
+    check(&alias, "CertificateNotAccepted", "doesn't cover api.example.net").await;
+    let unseen = |account: &mut Account| drop(account.acm.pop_last());
+    check(&unseen, "CertificateNotAccepted", "doesn't exist").await;
+}
+
+/// What an answer of AWS's makes of an update; where a right is missing, the message ends with what is, in words of
+/// ours.
+#[tokio::test(start_paused = true)]
+async fn answers_to_an_update() {
+    const NO_GET_VPC_ORIGIN: &str = "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action";
+    const NO_ACL: &str = "Unable to verify read permissions on Web ACL. Please retry the request";
+    const NO_LOGS: &str = "You don't have permission to access the S3 bucket for CloudFront logs: logs.s3.amazonaws.com If you're using IAM, you need s3:GetBucketAcl and s3:PutBucketAcl permissions to create a distribution or to update log settings for an existing distribution. In addition, the S3 ACL for the bucket must grant you FULL_CONTROL.";
+    const NOT_SEEN: &str = "The certificate does not exist.";
+    const UPDATE: &str = "UpdateDistribution";
+    const OF_TENANT: &str = "UpdateDistributionTenant";
+    const SECTION: &str = "see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
+    for (operation, status, code, message, expected, missing) in [
+        (UPDATE, 404, "NoSuchDistribution", "gone", Ok("gone"), ""),
+        (UPDATE, 400, "InvalidIfMatchVersion", "stale", Err("TargetChanged"), ""),
+        (UPDATE, 400, "InvalidWebACLId", "no such ACL", Err("Refused"), ""),
+        (UPDATE, 403, "AccessDenied", "not you", Err("AccessDenied"), ""),
+        (UPDATE, 503, "ServiceUnavailable", "later", Err("Unavailable"), ""),
+        (UPDATE, 400, "Throttling", "Rate exceeded", Err("Throttled"), ""),
+        (UPDATE, 404, "EntityNotFound", "no such list", Err("Refused"), ""),
+        (UPDATE, 400, "InvalidWebACLId", NO_ACL, Err("Refused"), SECTION),
+        (UPDATE, 403, "AccessDenied", NO_LOGS, Err("AccessDenied"), SECTION),
+        (UPDATE, 403, "AccessDenied", NO_GET_VPC_ORIGIN, Err("AccessDenied"), SECTION),
+        (OF_TENANT, 400, "InvalidArgument", NOT_SEEN, Err("CertificateNotAccepted"), ""),
+        (OF_TENANT, 404, "EntityNotFound", NOT_SEEN, Err("CertificateNotAccepted"), ""),
+        (OF_TENANT, 400, "InvalidArgument", "no such parameter", Err("Refused"), ""),
+        // The tenant is still there.
+        (OF_TENANT, 404, "EntityNotFound", "no such group", Err("Refused"), ""),
+        (OF_TENANT, 412, "PreconditionFailed", "stale", Err("TargetChanged"), ""),
+    ] {
+        let (rig, state) = imported().await;
+        rig.fail(operation, Kind::Answer(status, code, message));
+        let target = if operation == UPDATE { distribution("E1") } else { tenant() };
+        let input = child(&state, &target);
+        match expected {
+            Ok(status) => assert_eq!(update(&rig, &state, target).await, status),
+            Err(name) => {
+                let (error, cause) = rig.refuse("update-distribution", &input).await;
+                assert_eq!(error, name, "{cause}");
+                assert!(cause.ends_with(missing), "{cause}");
+                let is_told = cause.contains("The missing permission is ");
+                assert_eq!(is_told, !missing.is_empty(), "{cause}");
+            }
+        }
+    }
+}

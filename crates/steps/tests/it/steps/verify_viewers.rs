@@ -1,0 +1,186 @@
+//! What viewers meet: `verify-viewers` against edges in memory, with real handshakes.
+
+use rotation_core::ids::{CertificateId, Store};
+use serde_json::{Value, json};
+
+use crate::harness::account::{Account, DEDICATED_IP, OddEdge, TEMPLATE, Tenant, now};
+use crate::harness::certificates::certificates;
+use crate::harness::rig::{Rig, child, id, moved};
+use rotation_test_pki::Issued;
+
+fn target(kind: &str, id: &str) -> Value {
+    json!({"kind": kind, "id": id, "serves": "old"})
+}
+
+/// The target as `poll-deployment` has seen it.
+async fn deployed(rig: &Rig, state: &Value, target: &Value) -> Value {
+    let mut input = child(state, target);
+    input["update"] = json!({"status": "moving", "since": now()});
+    input["deployment"] = rig.succeed("poll-deployment", &input).await;
+    assert_eq!(input["deployment"]["status"], "Deployed");
+    input
+}
+
+async fn verify(rig: &Rig, state: &Value, target: &Value) -> Value {
+    let input = deployed(rig, state, target).await;
+    let before = rig.fake.with(|world| world.handshakes);
+    let output = rig.succeed("verify-viewers", &input).await;
+    let made = rig.fake.with(|world| world.handshakes) - before;
+    assert_eq!(output["handshakes"], made, "each handshake is one");
+    output
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_name_is_asked_for() {
+    for store in [Store::Acm, Store::Iam] {
+        let (mut account, old) = Account::with_old_in(store);
+        account.add("E5", &old, &["*.shop.example.com"], "");
+        account.add("E6", &old, &["vip.shop.example.com"], DEDICATED_IP);
+        account.has_ipv6 = true;
+        let (rig, state) = moved(account, json!({})).await;
+        // Over IPv4 and IPv6; on dedicated addresses also without a name.
+        for (id, names, handshakes) in [("E1", 1, 2), ("E2", 2, 4), ("E5", 1, 2), ("E6", 1, 4)] {
+            let seen = verify(&rig, &state, &target("distribution", id)).await;
+            assert_eq!(seen["status"], "verified");
+            assert_eq!(
+                (&seen["names"], &seen["handshakes"]),
+                (&json!(names), &json!(handshakes)),
+                "{id}"
+            );
+        }
+        rig.change(|account| account.has_ipv6 = false);
+        let seen = verify(&rig, &state, &target("distribution", "E2")).await;
+        assert_eq!((&seen["status"], &seen["handshakes"]), (&json!("verified"), &json!(2)));
+        let notes = seen["notes"].as_array().unwrap();
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].as_str().unwrap().contains("IPv6 was not tried"));
+    }
+}
+
+/// A tenant is asked for at its connection group's endpoint; a template where its tenants are that have
+/// no certificate of their own.
+#[tokio::test(start_paused = true)]
+async fn tenants_are_asked_for_at_their_endpoint() {
+    let (mut account, _) = Account::with_tenants();
+    let mut grouped = Tenant::of("E4", "t3.shop.example.com", None);
+    grouped.body.push_str("<ConnectionGroupId>cg_other</ConnectionGroupId>");
+    account.tenants.insert("dt_3".into(), grouped);
+    let (rig, state) = moved(account, json!({})).await;
+    let seen = verify(&rig, &state, &target("tenant", "dt_1")).await;
+    assert_eq!((&seen["status"], &seen["names"]), (&json!("verified"), &json!(1)));
+    let seen = verify(&rig, &state, &target("distribution", "E4")).await;
+    assert_eq!((&seen["status"], &seen["names"]), (&json!("verified"), &json!(2)));
+}
+
+fn odd(rig: &Rig, name: &str, edge: OddEdge) {
+    rig.change(|account| account.odd_edges = [(name.to_owned(), edge)].into());
+}
+
+fn serves(material: &Issued, chain: &str) -> OddEdge {
+    OddEdge::Serves { chain: format!("{}{chain}", material.pem), key: material.key.clone() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_viewers_should_not_meet() {
+    let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
+    let all = certificates();
+    let check = async |edge: OddEdge, error: &str, told: &[&str]| {
+        odd(&rig, "b.shop.example.com", edge);
+        let input = deployed(&rig, &state, &target("distribution", "E2")).await;
+        let (name, cause) = rig.refuse("verify-viewers", &input).await;
+        assert_eq!(name, error, "{cause}");
+        for words in [&["distribution E2", "b.shop.example.com"], told].concat() {
+            assert!(cause.contains(words), "{words}: {cause}");
+        }
+        // The other name is all right.
+        assert!(!cause.contains("a.shop.example.com") || error == "EdgeUnreachable", "{cause}");
+    };
+    let wrong = "WrongCertificateServed";
+    let old = state["plan"]["oldCertificate"]["fingerprint"].as_str().unwrap();
+    let new = state["plan"]["newCertificate"]["fingerprint"].as_str().unwrap();
+    check(serves(&all.old, &all.old.chain), wrong, &[old, new, "instead of", "2026-12-15"]).await;
+    check(serves(&all.new, ""), wrong, &["not trusted", "issued the last of its chain"]).await;
+    check(OddEdge::HangsUp, "EdgeUnreachable", &["before it served a certificate"]).await;
+    check(OddEdge::Unreachable, "EdgeUnreachable", &["connecting to"]).await;
+}
+
+/// The edge of a retry may have caught up.
+#[tokio::test(start_paused = true)]
+async fn a_late_edge_is_looked_at_again() {
+    let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
+    let all = certificates();
+    odd(&rig, "www.example.com", serves(&all.old, &all.old.chain));
+    let input = deployed(&rig, &state, &target("distribution", "E1")).await;
+    rig.refuse("verify-viewers", &input).await;
+    rig.change(|account| account.odd_edges.clear());
+    let event = json!({"state": input, "retries": 3});
+    let seen = rig.event("verify-viewers", event).await.unwrap();
+    assert_eq!((&seen["status"], &seen["retries"]), (&json!("verified"), &json!(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_nothing_to_see() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.add("E5", &old, &[], "");
+    let (rig, state) = moved(account, json!({})).await;
+    let check = async |id: &str, told: &str| {
+        let seen = verify(&rig, &state, &target("distribution", id)).await;
+        assert_eq!((&seen["status"], &seen["handshakes"]), (&json!("skipped"), &json!(0)));
+        let note = seen["notes"][0].as_str().unwrap();
+        assert!(note.contains(told), "{note}");
+    };
+    check("E5", "No alias").await;
+    rig.change(|account| {
+        let e1 = account.distribution("E1");
+        e1.config = e1.config.replace("<Enabled>true</Enabled>", "<Enabled>false</Enabled>");
+    });
+    check("E1", "disabled").await;
+    // A template whose tenants all bring their own.
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.add("E4", &old, &[], TEMPLATE);
+    let (rig, state) = moved(account, json!({})).await;
+    let seen = verify(&rig, &state, &target("distribution", "E4")).await;
+    assert_eq!(seen["status"], "skipped");
+}
+
+/// What viewers meet is no fault of the rotation's when the target is no longer its own.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_has_taken_over_since_the_last_look_is_skipped() {
+    let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
+    let input = deployed(&rig, &state, &target("distribution", "E1")).await;
+    let all = certificates();
+    odd(&rig, "www.example.com", serves(&all.old, &all.old.chain));
+    let check = async |told: &str| {
+        let before = rig.calls().len();
+        let seen = rig.succeed("verify-viewers", &input).await;
+        assert_eq!(seen["status"], "skipped");
+        assert!(seen["notes"][0].as_str().unwrap().contains(told), "{seen}");
+        assert_eq!(rig.calls().len(), before + 1, "one more look");
+    };
+    rig.change(|account| {
+        let new = id(&state["newCertificate"]["id"]);
+        let e1 = account.distribution("E1");
+        e1.config = e1.config.replace(new.id(), "arn:aws:acm:us-east-1:111122223333:certificate/3");
+    });
+    check("another certificate").await;
+    rig.change(|account| account.distributions.clear());
+    check("no longer exists").await;
+}
+
+/// On the way back the old certificate is what viewers must meet.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_is_verified_too() {
+    let (rig, mut state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
+    let (old, new) = (state["move"]["from"].clone(), state["move"]["to"].clone());
+    let as_id = |value: &Value| -> CertificateId { id(value) };
+    rig.change(|account| {
+        let e1 = account.distribution("E1");
+        e1.config = e1.config.replace(as_id(&new).id(), as_id(&old).id());
+    });
+    state["move"] = json!({
+        "way": "back", "round": 1, "from": new, "to": old,
+        "fingerprint": state["plan"]["oldCertificate"]["fingerprint"], "waves": [],
+    });
+    let seen = verify(&rig, &state, &target("distribution", "E1")).await;
+    assert_eq!(seen["status"], "verified");
+}
