@@ -1,1 +1,1 @@
-"""The AWS services a rotation meets, on one machine. See docs/local-aws.md."""
+"""The AWS services that a rotation calls, on one machine. See docs/local-aws.md."""

@@ -1,4 +1,4 @@
-"""ACM on top of moto's: checks and quotas on import, who uses a certificate, and ACM's own way of listing."""
+"""ACM, based on moto's: adds the checks and quotas of ImportCertificate, InUseBy, and ACM's ListCertificates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 _NAMES_IN_A_SUMMARY = 100
 # "Default filtering returns only RSA_1024 and RSA_2048 certificates that have at least one domain" (ListCertificates).
 _DEFAULT_KEY_TYPES = ("RSA_1024", "RSA_2048")
-# ImportCertificate's blobs in ACM's service model.
+# The maximum lengths of ImportCertificate's blobs in ACM's service model.
 _MAX_BYTES = {"certificate": 32_768, "privateKey": 5_120, "certificateChain": 2_097_152}
 
 
@@ -54,7 +54,7 @@ class Acm(AWSCertificateManagerBackend):
             _check_reimport(replaced, certificate, tags)
 
         arn = super().import_certificate(certificate, private_key, chain, arn, tags)
-        # moto adds a root of Amazon's; what was imported comes back as it was imported.
+        # moto appends an Amazon root to the chain; ACM returns the chain as it was imported.
         bundle = self.bundles[arn]
         bundle.chain = chain or b""
         if replaced is None:
@@ -65,7 +65,7 @@ class Acm(AWSCertificateManagerBackend):
 
     def _check_quotas(self) -> None:
         imported = sum(bundle.type == "IMPORTED" for bundle in self.bundles.values())
-        # Deleted certificates go on counting towards the yearly quotas.
+        # Deleted certificates still count towards the yearly quotas.
         imported_this_year = sum(moment > time.time() - _YEAR_SECONDS for moment in self.import_times)
         issued = len(self.bundles) - imported
         for used, quota in (
@@ -101,12 +101,12 @@ def backend(region: str = "us-east-1") -> Acm:
 
 
 def backends() -> dict[str, Acm]:
-    """By region, those that were spoken to."""
+    """The backend of every region that has been called, by region."""
     return {region: backend(region) for region in list(acm_backends[ACCOUNT])}
 
 
 def in_use_by(bundle: CertBundle) -> list[str]:
-    """moto's load balancers, then everything else."""
+    """ARNs of what uses a certificate: moto's load balancers, then the users recorded in `world`."""
     return bundle.in_use_by + world.users_of(bundle.arn)
 
 
@@ -151,12 +151,12 @@ def _check_reimport(replaced: CertBundle, certificate: bytes, tags: list[dict[st
 
 
 def described(bundle: CertBundle) -> dict[str, Any]:
-    """CertificateDetail as DescribeCertificate answers it."""
+    """CertificateDetail as DescribeCertificate returns it."""
     detail: dict[str, Any] = bundle.describe()["Certificate"]
     serial = f"{bundle._cert.serial_number:x}"
     serial = serial.zfill(len(serial) + len(serial) % 2)
     return detail | {
-        # ACM answers "RSA-2048" where its own enum has RSA_2048 (hashicorp/terraform-provider-aws, acm/certificate.go).
+        # ACM returns "RSA-2048" although its enum has RSA_2048 (hashicorp/terraform-provider-aws, acm/certificate.go).
         "KeyAlgorithm": certificates.key_algorithm(bundle._cert).replace("_", "-"),
         "Serial": ":".join(serial[i : i + 2] for i in range(0, len(serial), 2)),
         "InUseBy": in_use_by(bundle),
@@ -169,7 +169,7 @@ def _summarized(bundle: CertBundle) -> dict[str, Any]:
     return detail | {
         "SubjectAlternativeNameSummaries": bundle.sans[:_NAMES_IN_A_SUMMARY],
         "HasAdditionalSubjectAlternativeNames": len(bundle.sans) > _NAMES_IN_A_SUMMARY,
-        # A list of names here, a list of structures in CertificateDetail.
+        # A list of names in a summary, a list of structures in CertificateDetail.
         "ExtendedKeyUsages": [],
         "InUse": bool(detail["InUseBy"]),
         "Exported": False,

@@ -1,7 +1,7 @@
-"""The functions as `cargo build` has left them, for all that they need not be small for.
+"""The functions as `cargo build` leaves them, for the demo and for all tests that do not depend on package size.
 
-`make package` builds the same sources for release, which takes minutes of link-time optimisation; the demo and nearly
-all tests need functions that are right, and those are there as soon as the tests are.
+`make package` builds the same sources for release, which takes minutes of link-time optimisation. The debug build is
+ready as soon as the tests are compiled.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ FOLDER = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 
 
 def template(folder: Path) -> Path:
-    """A copy of the template in this folder, with these functions in the place of the released packages."""
+    """Copies the template to `folder`, with these functions in place of the release packages."""
     text = TEMPLATE.read_text()
     names = re.findall(r"CodeUri: \.\./target/lambda/([a-z-]+)/bootstrap\.zip", text)
     assert names, "the template names its packages in another way"
     for name in names:
         package = folder / "lambda" / name / "bootstrap.zip"
         package.parent.mkdir(parents=True)
-        # Half of each is symbols, and would be uploaded with every deployment. Where a linker is, strip is too.
+        # Symbols are half of each file, and every deployment would upload them. Every machine with a linker has strip.
         stripped = package.with_name("bootstrap")
         subprocess.run(["strip", "-o", stripped, FOLDER / name], check=True)
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

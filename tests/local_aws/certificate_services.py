@@ -2,8 +2,8 @@
 
     python -m local_aws.certificate_services --port 4567 [--edge-port 4568] [--propagation-seconds 2]
 
-moto does the protocols and everything AWS-like it can; this package puts its own backends and responses in the place of
-moto's for what a rotation depends on. `local_aws.control` documents the API that steers it.
+moto implements the protocols and most of what AWS does. This package replaces moto's backends and responses where a
+rotation depends on the details. The control API is documented in `local_aws.control`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from .state import ACCOUNT, Settings, world
 
 
 def install() -> None:
-    """Puts our backends and responses where moto looks for its own."""
-    # moto warns of every error code that a service model lacks; AWS has such codes: Throttling, MalformedXML.
+    """Registers this package's backends and responses with moto in place of moto's own."""
+    # moto warns of error codes that are not in the service model; AWS returns such codes: Throttling, MalformedXML.
     warnings.filterwarnings("ignore", message="Exception.* does not match an error shape")
-    # moto's own account is another one, and what an access key belongs to would come first.
+    # moto's default account is a different one, and moto would use the access key's account before it.
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
     for backends, backend, urls in (
         (cloudfront_backends, CloudFront, cloudfront_urls),
@@ -51,17 +51,17 @@ def install() -> None:
         (iam_backends, Iam, iam_urls),
     ):
         backends.backend = backend
-        # moto finds a service's paths in the module next to its backend.
+        # moto looks for a service's URL paths in the module next to its backend.
         backend._url_module = urls  # type: ignore[method-assign, assignment]
     acm_urls.url_paths = {"{0}/$": AcmResponse.dispatch}
     iam_urls.url_paths = {"{0}/$": IamCertificatesResponse.dispatch}
     servicequotas_urls.url_paths = {"{0}/$": QuotasResponse.dispatch}
-    # moto lists the paths it has handlers for; operations are told apart by the service model in any case.
+    # moto lists every path it handles. One pattern is enough: the service model tells the operations apart anyway.
     cloudfront_urls.url_paths = {"{0}/(?P<path>.+)$": CloudFrontXmlResponse.dispatch}
 
 
 class Application:
-    """The control API under /control/, moto everywhere else."""
+    """Serves the control API under /control/ and moto everywhere else."""
 
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -73,7 +73,7 @@ class Application:
 
 
 class QuietRequestHandler(MotoRequestHandler):
-    """Errors are still logged; requests are in /control/state."""
+    """Logs errors but not requests; requests are in /control/state."""
 
     def log_request(self, *args: Any, **kwargs: Any) -> None:
         pass

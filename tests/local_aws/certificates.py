@@ -1,4 +1,4 @@
-"""What ACM, IAM and CloudFront each check about a certificate."""
+"""Checks of certificates that ACM, IAM and CloudFront have in common."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 _CURVES = {"secp256r1": "prime256v1", "secp384r1": "secp384r1", "secp521r1": "secp521r1"}
-# The pattern of TagKey and TagValue in both ACM's and IAM's service model: no "*", so no wildcard names.
+# The pattern of TagKey and TagValue in the service models of ACM and IAM: no "*", so no wildcard names.
 _TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")
 
 
 def key_algorithm(leaf: x509.Certificate) -> str:
-    """As in ACM's enum KeyAlgorithm: RSA_2048, EC_prime256v1."""
+    """The key algorithm as in ACM's enum KeyAlgorithm: RSA_2048, EC_prime256v1."""
     key = leaf.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         return f"RSA_{key.key_size}"
@@ -33,7 +33,7 @@ def load_chain(pem: str | bytes | None) -> list[x509.Certificate]:
 
 
 def matches_key(leaf: x509.Certificate, private_key_pem: bytes) -> bool:
-    """Raises ValueError or TypeError for a key that is not PEM, or encrypted."""
+    """Raises ValueError or TypeError for a key that is not PEM or is encrypted."""
     key = serialization.load_pem_private_key(private_key_pem, password=None)
     return key.public_key() == leaf.public_key()
 
@@ -65,7 +65,7 @@ def dns_names(leaf: x509.Certificate) -> list[str]:
 
 
 def covers(names: Iterable[str], alias: str) -> bool:
-    """CloudFront looks at the SANs only; a wildcard stands for exactly one label."""
+    """Whether one of `names` covers `alias`. CloudFront reads only the SANs; a wildcard covers exactly one label."""
     wildcard = "*." + alias.partition(".")[2]
     return any(name in (alias, wildcard) for name in names)
 

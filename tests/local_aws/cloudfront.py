@@ -1,7 +1,7 @@
-"""CloudFront on top of moto's: distributions, distribution tenants and continuous-deployment policies.
+"""CloudFront, based on moto's: distributions, distribution tenants and continuous-deployment policies.
 
-A configuration is kept as the XML that was put. Everything else about CloudFront (functions, key groups,
-invalidations, origin access controls) stays moto's.
+A configuration is stored as the XML of the request. Everything else in CloudFront (functions, key groups,
+invalidations, origin access controls) is moto's.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from .errors import AwsError
 from .state import ACCOUNT, world
 from .viewer_certificate import ViewerCertificate
 
-# What CloudFront fills in on create; UpdateDistribution demands all of it (Developer Guide, "Required fields for
-# distributions"), which a caller meets by sending back what it got.
+# Defaults that CloudFront fills in on create. UpdateDistribution requires all of them (Developer Guide, "Required
+# fields for distributions"), so a caller sends back what it has read.
 _DEFAULTS: dict[str, Any] = {
     "Aliases": {"Quantity": 0},
     "DefaultRootObject": "",
@@ -54,9 +54,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 _OPTIONAL_ON_UPDATE = {"OriginGroups", "IsIPV6Enabled", "ContinuousDeploymentPolicyId", "Staging"}
 
-# A tenant's members that a request sets. Name cannot change; Tags have calls of their own.
+# Members of a tenant that no request sets. Name cannot change; Tags have their own operations.
 _TENANT_ANSWER_ONLY = {"Id", "Arn", "Name", "Tags", "CreatedTime", "LastModifiedTime", "Status", "ETag"}
-# An update may leave these out; anything else that it leaves out is gone.
+# UpdateDistributionTenant keeps these when they are missing; it removes anything else that is missing.
 _TENANT_KEPT = ("DistributionId", "Domains", "Enabled")
 
 _NO_CHANGE_UNDER_CONTINUOUS_DEPLOYMENT = "One or more fields updated are not supported for continuous deployment."
@@ -82,20 +82,20 @@ def check_if_match(current: str, sent: str | None) -> None:
 
 @dataclass
 class Resource:
-    """What distributions and tenants have in common: a document, its ETag, and the time a change takes to arrive."""
+    """What distributions and tenants have in common: a document, its ETag, and the time a change takes to propagate."""
 
     id: str
     document: Element
     created_at: float = field(default_factory=time.time)
     changed_at: float = field(default_factory=time.time)
     etag: str = field(default_factory=lambda: random_id("E", 13))
-    # one entry per change: when, to which ETag, serving which certificate
+    # one entry per change: time, ETag, certificate served
     history: list[dict[str, Any]] = field(default_factory=list)
-    # overrides the setting for this one
+    # overrides the setting for this resource
     propagation_seconds: float | None = None
-    # control commands, one to be carried out after each of the next reads
+    # control commands; each read removes the first one and applies it after the response is built
     on_read: list[dict[str, Any]] = field(default_factory=list)
-    # how the edges misbehave for this one: see `control_commands.apply`
+    # how the edges misbehave for this resource: see `control_commands.apply`
     edge: dict[str, Any] = field(default_factory=dict)
 
     def in_progress_since(self, moment: float) -> bool:
@@ -117,7 +117,7 @@ class Resource:
         raise NotImplementedError
 
     def certificates_on_edges(self) -> list[str]:
-        """The one that has arrived everywhere, and those on their way to take its place."""
+        """The certificate that has propagated everywhere, and those still propagating."""
         stale = self.edge.get("stale_seconds", 0)
         arrived = [n for n, change in enumerate(self.history) if not self.in_progress_since(change["time"] + stale)]
         met = [change["certificate"] for change in self.history[arrived[-1] if arrived else 0 :]]
@@ -139,7 +139,7 @@ class Distribution(Resource):
         self.read_document()
 
     def read_document(self) -> None:
-        """Reads from the document what is asked for often."""
+        """Caches the values of the document that are read often."""
         self.caller_reference = text(self.document, "CallerReference")
         self.viewer = viewer_certificate.read(self.document)
         self.aliases = [(alias.text or "").strip() for alias in find_all(self.document, "Aliases/Items/CNAME")]
@@ -222,7 +222,7 @@ class Distribution(Resource):
             )
             if (setting := find(config, name)) is not None
         }
-        # Lists say HTTP2 where configurations say http2.
+        # Lists return HTTP2, configurations http2.
         settings["HttpVersion"].text = (settings["HttpVersion"].text or "").upper()
         return build(
             "DistributionSummary",
@@ -247,7 +247,7 @@ class Distribution(Resource):
 
 @dataclass
 class Tenant(Resource):
-    """`document` holds the members that a request sets, unknown ones included."""
+    """`document` holds the members that a request sets, including unknown ones."""
 
     name: str = ""
 
@@ -270,7 +270,7 @@ class Tenant(Resource):
         return build("DistributionTenant", self._members() | {"Tags": {"Items": [build("Tag", tag) for tag in tags]}})
 
     def summary(self) -> Element:
-        # DistributionTenantSummary has everything but Parameters and Tags.
+        # DistributionTenantSummary has every member except Parameters and Tags.
         members = {name: member for name, member in self._members().items() if name != "Parameters"}
         return build("DistributionTenantSummary", members | {"ETag": self.etag})
 
@@ -289,7 +289,7 @@ class Tenant(Resource):
 
 @dataclass
 class ConnectionGroup:
-    """Where viewers of tenants connect: DNS records of tenants' domains point to its routing endpoint."""
+    """The endpoint of tenants: DNS records of tenants' domains point to its routing endpoint."""
 
     name: str
     enabled: bool = True
@@ -354,12 +354,12 @@ class CloudFront(CloudFrontBackend):
         self.tenants: dict[str, Tenant] = {}
         self.policies: dict[str, ContinuousDeploymentPolicy] = {}
         self.connection_groups: dict[str, ConnectionGroup] = {}
-        # alias or tenant domain -> id of what serves it
+        # alias or tenant domain -> id of the distribution or tenant that serves it
         self._served_by: dict[str, str] = {}
 
     def serving(self, name: str) -> Distribution | Tenant | None:
-        """What answers for a name: the most specific of all aliases and tenants' domains; a wildcard alias stands for
-        any number of labels (Developer Guide, "Use wildcards in alternate domain names")."""
+        """The resource that serves a name: the most specific match among aliases and tenants' domains. A wildcard alias
+        matches any number of labels (Developer Guide, "Use wildcards in alternate domain names")."""
         labels = name.split(".")
         for domain in (name, *("*." + ".".join(labels[n:]) for n in range(1, len(labels)))):
             if served_by := self._served_by.get(domain):
@@ -374,7 +374,7 @@ class CloudFront(CloudFrontBackend):
         return self.distributions[distribution_id]
 
     def get_distribution(self, distribution_id: str) -> tuple[Any, str]:
-        """What moto's invalidations ask for."""
+        """Called by moto's invalidations."""
         distribution = self.distribution(distribution_id)
         return distribution, distribution.etag
 
@@ -402,7 +402,7 @@ class CloudFront(CloudFrontBackend):
         primary = self.distribution(primary_id)
         check_if_match(primary.etag, if_match)
         config = deepcopy(primary.document)
-        # Two distributions cannot have an alias in common; a staging one serves the primary's.
+        # Two distributions cannot share an alias; a staging distribution serves the primary's.
         put(config, build("Aliases", {"Quantity": 0}))
         put(config, build("CallerReference", reference))
         put(config, build("Staging", staging))
@@ -432,7 +432,7 @@ class CloudFront(CloudFrontBackend):
 
     def replace_config(self, distribution: Distribution, config: Element) -> None:
         policy_before, viewer_before = distribution.policy_id, distribution.viewer
-        viewer_certificate.read(config)  # refuses nonsense before anything has changed
+        viewer_certificate.read(config)  # raises for an invalid one before anything has changed
         self._let_go(distribution)
         distribution.document = viewer_certificate.without_deprecated_fields(config)
         distribution.read_document()
@@ -461,7 +461,7 @@ class CloudFront(CloudFrontBackend):
         self.tenants.pop(resource.id, None)
 
     def _check(self, config: Element, own_id: str) -> None:
-        """What holds for a new and for a changed configuration alike."""
+        """Checks that apply to both new and changed configurations."""
         viewer = viewer_certificate.read(config)
         aliases = [(alias.text or "").strip() for alias in find_all(config, "Aliases/Items/CNAME")]
         tenant_only = text(config, "ConnectionMode") == "tenant-only"
@@ -495,7 +495,7 @@ class CloudFront(CloudFrontBackend):
 
     def _check_dedicated_ip(self, viewer: ViewerCertificate) -> None:
         if viewer.id and viewer.ssl_support_method == "vip":
-            # A distribution that is moved needs room for both: "one for everyday use and one for rotation".
+            # Changing the certificate takes two at once: "one for everyday use and one for rotation".
             in_use = {
                 distribution.viewer.id
                 for distribution in self.distributions.values()
@@ -546,7 +546,7 @@ class CloudFront(CloudFrontBackend):
         del self.policies[policy_id]
 
     def _show_policy_on_staging(self, policy_id: str, shown_id: str) -> None:
-        """A staging distribution's configuration names the policy that is attached to its primary
+        """Sets ContinuousDeploymentPolicyId in staging distributions to the policy attached to their primary
         (hashicorp/terraform-provider-aws#33338)."""
         names = self.policies[policy_id].staging_domain_names if policy_id in self.policies else []
         for distribution in self.distributions.values():
@@ -557,7 +557,7 @@ class CloudFront(CloudFrontBackend):
     # Distribution tenants
 
     def tenant(self, identifier: str) -> Tenant:
-        """By id, ARN or name, as GetDistributionTenant takes it."""
+        """Finds a tenant by id, ARN or name, as GetDistributionTenant does."""
         for tenant in self.tenants.values():
             if identifier in (tenant.id, tenant.arn, tenant.name):
                 return tenant
@@ -629,7 +629,7 @@ class CloudFront(CloudFrontBackend):
     # Connection groups
 
     def connection_group(self, identifier: str) -> ConnectionGroup:
-        """By id or name."""
+        """Finds a connection group by id or name."""
         for group in self.connection_groups.values():
             if identifier in (group.id, group.name):
                 return group
@@ -642,7 +642,7 @@ class CloudFront(CloudFrontBackend):
         return group
 
     def _default_connection_group(self) -> ConnectionGroup:
-        """Made for the first tenant that names none."""
+        """Created for the first tenant that specifies none."""
         for group in self.connection_groups.values():
             if group.is_default:
                 return group
@@ -654,14 +654,14 @@ def backend() -> CloudFront:
 
 
 def _check_tenant_certificate(document: Element, template: Distribution, domains: list[str]) -> None:
-    """The tenant's certificate supplements its distribution's: a domain may be covered by either."""
+    """A domain must be covered by the tenant's certificate or by its distribution's."""
     own = template.viewer._replace(source="acm", id=text(document, "Customizations/Certificate/Arn"))
     try:
         names = certificates.dns_names(viewer_certificate.check_usable(own))
         if template.viewer.id:
             names += certificates.dns_names(viewer_certificate.check_usable(template.viewer))
     except AwsError as error:
-        # The operations on tenants have no InvalidViewerCertificate in their model.
+        # The service model has no InvalidViewerCertificate for the operations on tenants.
         raise AwsError("InvalidArgument", error.message) from error
     if not all(certificates.covers(names, domain) for domain in domains):
         raise AwsError("InvalidArgument", viewer_certificate.NOT_COVERED)

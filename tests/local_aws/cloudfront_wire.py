@@ -1,5 +1,5 @@
-"""CloudFront's REST-XML operations. The routing, the parameters in path, query and header, and the errors are moto's;
-bodies are read and written here, since moto's way through Python objects loses what it does not know."""
+"""CloudFront's REST-XML operations. moto does the routing, the parameters in path, query and header, and the errors.
+Bodies are read and written here, because moto's Python objects lose elements they do not have."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PAGE = 100
 
 
 class XmlResult(ActionResult):
-    """A document of ours in the place of moto's serialization of Python objects."""
+    """Returns an XML document of this package instead of moto's serialization of Python objects."""
 
     def __init__(self, root: Element, status: int = 200, **headers: str):
         super().__init__(None)
@@ -51,7 +51,7 @@ class CloudFrontXmlResponse(RecordedResponse, CloudFrontResponse):
         try:
             super().parse_parameters(request)
         except RequestParserError:
-            # moto would answer 500; the handler that parses the body itself answers MalformedXML.
+            # moto would return 500; the handler, which parses the body itself, returns MalformedXML.
             self.params = {}
 
     # Distributions
@@ -124,12 +124,12 @@ class CloudFrontXmlResponse(RecordedResponse, CloudFrontResponse):
         return XmlResult(distribution.as_xml(), 201, ETag=distribution.etag, Location=distribution.location)
 
     def _read(self, resource: Resource, answer: ActionResult) -> ActionResult:
-        """The answer is made already: what now happens to the resource, its reader does not know."""
+        """Applies the next `on_read` command. The response is already built, so the reader does not see the change."""
         if resource.on_read:
             control_commands.apply(self.backend, resource, resource.on_read.pop(0))
         return answer
 
-    # Functions: moto publishes none, and deletes what is in use
+    # Functions: moto does not publish them, and deletes one that is in use
 
     def publish_function(self) -> ActionResult:
         function = self.backend.describe_function(self._get_param("Name"))
@@ -257,7 +257,7 @@ class CloudFrontXmlResponse(RecordedResponse, CloudFrontResponse):
         )
 
     def _list_request(self) -> Element:
-        # With nothing to ask for, an SDK sends no body at all.
+        # An SDK sends no body when there are no parameters.
         return parse(self.body) if self.body else build("Request")
 
     def _tenant_answer(self, tenant: Tenant, status: int = 200) -> ActionResult:

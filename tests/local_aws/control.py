@@ -1,27 +1,27 @@
-"""The control API: what a test or the demo does that no AWS API offers. JSON over HTTP, on the server's own port.
+"""The control API: what a test or the demo needs and no AWS API offers. JSON over HTTP, on the server's port.
 
-GET  /control/state                what there is: distributions, tenants, certificates, quotas and requests for more of
+GET  /control/state                everything: distributions, tenants, certificates, quotas and requests to raise
                                    them, faults, every call with service, operation, resource, status and time, and how
                                    often the edges served which certificate for which name
-POST /control/reset                an empty account, the settings the server was started with
+POST /control/reset                empties the account and restores the settings the server was started with
 POST /control/settings             {"propagation_seconds": n, "in_use_lag_seconds": n,
                                     "quotas": {CODE: value | null | "absent"},
                                     "quota_decision": {CODE | "*": "approve" | "deny" | "hold", "after_seconds": n}}
                                    null: GetServiceQuota has no applied value but there is a default; "absent": neither
 POST /control/quota-request/ID     {"status": "APPROVED" | "DENIED" | "CASE_OPENED" | "CASE_CLOSED" | ...}
-GET  /control/distribution/ID      one of them, with its configuration as XML ("document"); no call is logged
+GET  /control/distribution/ID      one distribution, with its configuration as XML ("document"); not logged as a call
 GET  /control/tenant/ID            the same for a distribution tenant
-POST /control/distribution/ID      a change by somebody else: see `control_commands.apply`
+POST /control/distribution/ID      a change by another user: see `control_commands.apply`
 POST /control/tenant/ID            the same for a distribution tenant
 POST /control/faults               {"service": "cloudfront", "operation": "UpdateDistribution",
                                     "code": "Throttling", "status": 400, "message": "...",
                                     "resource": ID, "times": n, "skip": n, "every": n, "probability": p,
                                     "rate": n, "burst": n, "after_effect": bool, "latency_seconds": n}: service and
-                                   operation (a pattern: "Get*") are required; with a rate only those calls are met
-                                   that come faster than so many a second after the first so many; without a code the
-                                   call is only slow; services: cloudfront, acm, iam, service-quotas
-DELETE /control/faults             no more faults
-POST /control/acm/in-use           {"arn": ..., "by": [ARN, ...]}: users outside CloudFront; [] takes them away
+                                    operation (a pattern: "Get*") are required; with a rate, the first `burst` calls
+                                    succeed, then `rate` a second, and the fault applies to the rest; without a code
+                                    the call is only slow; services: cloudfront, acm, iam, service-quotas
+DELETE /control/faults             removes all faults
+POST /control/acm/in-use           {"arn": ..., "by": [ARN, ...]}: users outside CloudFront; [] removes them
 POST /control/seed                 [{"aliases": [...], "certificate": ARN or id, "staging"?, "enabled"?, "comment"?,
                                      "http_version"?, "ssl_support_method"?, "minimum_protocol_version"?,
                                      "connection_mode"?}, ...] -> {"ids": [...]}

@@ -1,4 +1,4 @@
-"""What somebody else does to a distribution or a tenant while a rotation runs: the commands of the control API."""
+"""Changes to a distribution or tenant by another user while a rotation runs: the commands of the control API."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _EDGE_ORDERS = {"serve", "stale_seconds", "refuse"}
 def apply(backend: CloudFront, resource: Resource, command: dict[str, Any]) -> None:
     """`command` is one or more of
 
-    {"edit": true}                 a change of the Comment (a tenant's parameter): new ETag
+    {"edit": true}                 changes the Comment (of a tenant, a parameter): new ETag
     {"viewer_certificate": {...}}  another certificate: for a distribution the elements of ViewerCertificate,
                                    for a tenant {"Arn": ...}
-    {"inject_xml": "<New>..</New>"}  puts an element into the configuration that no SDK knows
-    {"vanish": true}               the resource is deleted
-    {"propagation_seconds": n}     its own time from InProgress to Deployed; null for everybody's
+    {"inject_xml": "<New>..</New>"}  adds an element to the configuration that no SDK supports
+    {"vanish": true}               deletes the resource
+    {"propagation_seconds": n}     time from InProgress to Deployed for this resource; null: the common setting
     {"edit_on_read": n}, {"drift_on_read": {...}}, {"vanish_on_read": true}
                                    the same, right after the next reads of GetDistributionConfig
                                    or GetDistributionTenant
-    {"edge": {...}}                the edges misbehave for this one until they are told otherwise; null undoes it
-        {"serve": ARN or id}       they serve this certificate, whatever was propagated
-        {"stale_seconds": n}       they serve the certificate before until n seconds after Deployed
-        {"refuse": true}           they hang up before the handshake has ended
+    {"edge": {...}}                makes the edges misbehave for this resource until the next command; null undoes it
+        {"serve": ARN or id}       they serve this certificate, whatever has propagated
+        {"stale_seconds": n}       they serve the previous certificate until n seconds after Deployed
+        {"refuse": true}           they close the connection before the handshake is complete
     """
     if unknown := command.keys() - _COMMANDS.keys():
         raise ValueError(f"unknown command {', '.join(sorted(unknown))}")
@@ -61,7 +61,7 @@ def _change_certificate(backend: CloudFront, resource: Resource, fields: dict[st
     else:
         element = find(document, "ViewerCertificate")
         assert element is not None, "every stored configuration has one"
-        # Where the old one was: CloudFront's order of elements is always the same.
+        # At the position of the old fields: CloudFront's order of elements is fixed.
         at = next((n for n, one in enumerate(element) if local_name(one) in _CERTIFICATE_FIELDS), len(element))
         for name in (*_CERTIFICATE_FIELDS, *fields):
             remove(element, name)

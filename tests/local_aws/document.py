@@ -1,4 +1,4 @@
-"""CloudFront's XML, kept as it came: an element no SDK knows yet stays where it is."""
+"""CloudFront's XML, stored as received: an element that no SDK supports stays in its place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parse(body: bytes | str, root_name: str | None = None) -> Element:
     except ElementTree.ParseError as error:
         raise AwsError("MalformedXML", f"Could not parse the request: {error}") from error
     for element in root.iter():
-        # CloudFront takes a document without a namespace for one in its own.
+        # CloudFront accepts a document without a namespace as one in its own namespace.
         if isinstance(element.tag, str) and not element.tag.startswith("{"):
             element.tag = qualified(element.tag)
     if root_name and local_name(root) != root_name:
@@ -46,7 +46,7 @@ def find_all(parent: Element, path: str) -> list[Element]:
 
 
 def text(parent: Element, path: str) -> str:
-    """The text at `path`; an element that is missing reads as an empty one."""
+    """The text at `path`; "" if the element is missing."""
     return (parent.findtext(qualified(path)) or "").strip()
 
 
@@ -59,7 +59,7 @@ def local_name(element: Element) -> str:
 
 
 def build(name: str, content: Any = None) -> Element:
-    """An element from plain values: a dict (without its `None`s), a list of elements, or a text."""
+    """Builds an element from plain values: a dict (without its `None`s), a list of elements, or a text."""
     element = Element(qualified(name))
     if isinstance(content, dict):
         element.extend(
@@ -77,13 +77,13 @@ def build(name: str, content: Any = None) -> Element:
 
 
 def items(name: str, item_name: str, values: Iterable[Any]) -> Element:
-    """CloudFront's usual list: Quantity, and Items only when there are any."""
+    """A list as CloudFront writes it: Quantity, and Items only if there are any."""
     entries = [build(item_name, value) for value in values]
     return build(name, {"Quantity": len(entries), "Items": entries or None})
 
 
 def put(parent: Element, child: Element) -> None:
-    """Replaces the child of that name where it stands, or appends it."""
+    """Replaces the child of that name in its position, or appends it."""
     current = parent.find(child.tag)
     if current is None:
         parent.append(child)
@@ -98,7 +98,7 @@ def remove(parent: Element, name: str) -> None:
 
 
 def copy_of(element: Element) -> Element:
-    """A copy to build into an answer, without the white space that followed the original."""
+    """A copy for a response, without the white space that followed the original."""
     copied = deepcopy(element)
     copied.tail = None
     return copied

@@ -1,7 +1,7 @@
-"""CloudFront's edges: a TLS server that serves what has been propagated, found by the name a viewer asks for (SNI).
+"""CloudFront's edges: a TLS server that serves the propagated certificate for the server name (SNI) of the viewer.
 
-It shakes hands and hangs up. What it serves and to whom is in docs/local-aws.md; how a test makes it misbehave, in
-`control_commands.apply`.
+It completes the handshake and closes the connection. docs/local-aws.md says which certificate it serves to whom;
+`control_commands.apply` says how a test makes it misbehave.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _PATIENCE_SECONDS = 10
 
 
 class Edge(socketserver.ThreadingTCPServer):
-    """One port for all edges."""
+    """One port for all edge locations."""
 
     allow_reuse_address = True
     daemon_threads = True
-    # Viewers come in crowds.
+    # Tests open many connections at once.
     request_queue_size = 512
 
     def __init__(self, port: int) -> None:
@@ -43,7 +43,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.settimeout(_PATIENCE_SECONDS)
-        # A viewer who does not like the certificate, or does not speak TLS, is no error of the edge.
+        # A viewer that rejects the certificate or does not speak TLS is not an error of the edge.
         with contextlib.suppress(OSError), self.server.context.wrap_socket(self.request, server_side=True):
             pass
 
@@ -54,7 +54,7 @@ def _greet(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.S
         world.handshakes[name, certificate.fingerprint if certificate else None] += 1
     if certificate is None:
         assert isinstance(connection, ssl.SSLSocket)
-        # Not the SSL socket's own method, which would forget its TLS state in the middle of the handshake.
+        # The SSL socket's own shutdown() would discard its TLS state in the middle of the handshake.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
         return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
     connection.context = certificate.context
@@ -62,7 +62,7 @@ def _greet(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.S
 
 
 def _certificate_for(name: str) -> EdgeCertificate | None:
-    """None to refuse the connection."""
+    """None: refuse the connection."""
     resource = cloudfront.backend().serving(name)
     if resource is None:
         return edge_certificates.default()
@@ -73,7 +73,7 @@ def _certificate_for(name: str) -> EdgeCertificate | None:
 
 
 def _met(resource: Resource, name: str) -> list[str]:
-    """The certificates of which a connection meets one."""
+    """The certificates of which a connection gets one at random."""
     if "serve" in resource.edge:
         return [resource.edge["serve"]]
     own = resource.certificates_on_edges()
@@ -84,6 +84,6 @@ def _met(resource: Resource, name: str) -> list[str]:
 
 
 def _covers(certificate_id: str, name: str) -> bool:
-    """A tenant's certificate supplements its distribution's."""
+    """Whether a certificate covers `name`; a tenant's certificate supplements its distribution's."""
     certificate = edge_certificates.keep(certificate_id)
     return certificate is not None and certificates.covers(certificate.names, name)

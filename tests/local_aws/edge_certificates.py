@@ -1,5 +1,5 @@
-"""Certificates as the edges hold them: taken along when a distribution or tenant first names them, so that they are
-served for as long as that has to last, whatever becomes of them in their store."""
+"""Certificates on the edges. They are copied when a distribution or tenant first uses them, so that the edges can serve
+them as long as needed, even if they are deleted from their store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _kept: dict[str, EdgeCertificate] = {}
 
 
 def keep(certificate_id: str) -> EdgeCertificate | None:
-    """By ACM ARN or IAM id; None for one that is in no store and never was on the edges."""
+    """By ACM ARN or IAM id; None if it is in neither store and was never on the edges."""
     if certificate_id not in _kept and (blocks := _stored(certificate_id)):
         _kept[certificate_id] = _loaded(*blocks)
     return _kept.get(certificate_id)
@@ -37,7 +37,7 @@ def forget() -> None:
 
 @functools.cache
 def default() -> EdgeCertificate:
-    """CloudFront's own, here from an authority that nobody trusts."""
+    """CloudFront's default certificate, here from an authority that no client trusts."""
     leaf = pki.Authority.root("Nobody's Root").leaf("*.cloudfront.net", "cloudfront.net")
     return _loaded(leaf.key_pem, leaf.certificate_pem, leaf.chain_pem)
 
@@ -54,11 +54,11 @@ def _stored(certificate_id: str) -> tuple[str, str, str] | None:
 def _loaded(key: str, leaf: str, chain: str) -> EdgeCertificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # CloudFront takes RSA keys of 1024 bits, which OpenSSL by itself does not.
+    # CloudFront accepts RSA keys of 1024 bits, which OpenSSL rejects by default.
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    # Nobody resumes a session here.
+    # No viewer here resumes a session.
     context.num_tickets = 0
-    # Python's ssl reads keys from files only.
+    # Python's ssl module loads keys from files only.
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write("\n".join((key, leaf, chain)))
         file.flush()

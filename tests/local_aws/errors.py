@@ -1,7 +1,7 @@
-"""The error every service here answers with: code and message; HTTP status and envelope come from the service model."""
+"""The error of every service here: code and message; HTTP status and envelope come from the service model."""
 
 from moto.core.exceptions import ServiceException
 
 
 class AwsError(ServiceException):
-    """moto looks at the module of its own exceptions for their service, so ours must live outside moto."""
+    """Defined outside moto, because moto derives the service of its own exceptions from their module."""

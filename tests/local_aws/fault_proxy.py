@@ -1,12 +1,12 @@
-"""A proxy between the functions and one half of the local AWS that answers with faults: microburst, with a seed.
+"""A proxy between the functions and one half of the local AWS that injects faults: microburst, with a seed.
 
     PYTHONPATH=tests python -m local_aws.fault_proxy --upstream http://127.0.0.1:4567 --port 4667
 
-microburst answers in the envelope of each AWS protocol, so the SDK takes its errors for the service's own.
-Left to itself it draws from one random sequence, and which call a draw belongs to depends on the order of arrival.
-Here the nth call of an operation meets the same fate whenever the seed is the same, whatever comes in between.
-Two more things differ: a call in which microburst finds no resource, as in all to CloudFront, has its path for one;
-and an answer that is cut is one of a known length, which microburst does not pass on, or none at all.
+microburst returns errors in the envelope of each AWS protocol, so the SDK takes them for errors of the service.
+microburst itself draws from one random sequence, so the outcome of a call depends on the order of arrival. Here the
+nth call of an operation has the same outcome for the same seed, whatever other calls come in between.
+Two more differences: a call in which microburst finds no resource, such as every call to CloudFront, has its path as
+resource; and a cut response is one of known length, which microburst does not relay, or no response at all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .faults import CONTROL, KEPT
 
 
 class SeededEngine(RuleEngine):
-    """Decides by the seed and by how many calls of the same operation there were since the rules were set."""
+    """Decides by the seed and by the number of calls of the same operation since the rules were set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,13 +42,13 @@ class SeededEngine(RuleEngine):
         call = (info.service, info.operation)
         self._seen[call] += 1
         info.resource = info.resource or info.path
-        # All draws of a decision are made before anything else can run, and from this generator.
+        # All random draws of one decision are made without an await in between, and from this generator.
         random.seed(f"{self.seed} {call} {self._seen[call]}")
         return super().decide(info)
 
 
 class CuttingUpstream(Upstream):
-    """Ends the connection within an answer of known length, or before all of it: `response: {abort_frac: 0}`."""
+    """Closes the connection within a response of known length, or before all of it: `response: {abort_frac: 0}`."""
 
     async def relay(
         self, request: web.Request, body: bytes | None, mutator: ResponseFault | None = None, data: Any = None
@@ -66,7 +66,7 @@ class CuttingUpstream(Upstream):
         if part := whole[: int(len(whole) * mutator.abort_frac)]:
             await response.prepare(request)
             await response.write(part)
-            # Sends what is written, unlike abort().
+            # close() sends what was written, unlike abort().
             request.transport.close()
         else:
             request.transport.abort()
@@ -74,7 +74,7 @@ class CuttingUpstream(Upstream):
 
 
 class SeededMicroburst(Microburst):
-    """microburst, whose control API also takes PUT /_microburst/seed with any text."""
+    """microburst whose control API also accepts PUT /_microburst/seed with any text."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream, resign=False, fired_capacity=KEPT)
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--upstream", required=True, help="where calls go that no rule takes")
     parser.add_argument("--port", required=True, type=int, help="port of 127.0.0.1 to listen on")
     arguments = parser.parse_args()
-    # No log of requests: that of the upstream has them.
+    # No access log: the upstream logs the requests.
     web.run_app(make_app(SeededMicroburst(arguments.upstream)), host="127.0.0.1", port=arguments.port, access_log=None)
 
 

@@ -1,4 +1,4 @@
-"""IAM's server certificates on top of moto's: ids, names, tags, checks, the quota, and refusal to delete one in use."""
+"""IAM's server certificates, based on moto's: ids, names, tags, checks, the quota, no deletion of one in use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATH = re.compile(r"/|/[\x21-\x7e]+/")
 
 
 class ServerCertificate(Certificate):
-    """moto's, with an id, dates and tags. ELB finds it in moto's store as before."""
+    """moto's certificate with an id, dates and tags. moto's ELB still finds it in the store."""
 
     def __init__(self, leaf: x509.Certificate, tags: list[dict[str, str]], **known_to_moto: Any):
         super().__init__(**known_to_moto)
@@ -121,7 +121,7 @@ def _checked(body: str, private_key: str, chain: str | None) -> x509.Certificate
 
 
 def _listed(one: Any) -> list[Any]:
-    """Policies write one of a thing without a list."""
+    """A policy may have a single value in place of a list of one."""
     return one if isinstance(one, list) else [one]
 
 
@@ -177,7 +177,7 @@ class IamCertificatesResponse(RecordedResponse, IamResponse):
         certificate.tags = [tag for tag in certificate.tags if tag["Key"] not in keys]
         return EmptyResult()
 
-    # The stack's roles are the platform's. What an inline policy denies is heeded here, since the calls come here.
+    # The stack's roles are on the platform. A deny in an inline policy is enforced here, where the calls arrive.
 
     def put_role_policy(self) -> ActionResult:
         role, name = self._get_param("RoleName"), self._get_param("PolicyName")

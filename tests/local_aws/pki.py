@@ -1,8 +1,8 @@
 """A throwaway public-key infrastructure for tests and the demo.
 
-`Authority.root()` makes a self-signed CA, `.intermediate()` a CA below it, `.leaf()` a server certificate with its
-chain (leaf's issuer first, root left out, as CloudFront and ACM want it) and its key in any PEM form.
-P-256 is the default everywhere, since making RSA keys is slow.
+`Authority.root()` creates a self-signed CA, `.intermediate()` a CA below it, `.leaf()` a server certificate with its
+chain (the leaf's issuer first, without the root, as CloudFront and ACM require) and its key in any PEM form.
+The default key type is P-256, because generating RSA keys is slow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def new_key(key_type: KeyType = "P-256") -> PrivateKey:
 
 
 def key_pem(key: PrivateKey, form: KeyFormat = "PKCS8", password: str | None = None) -> str:
-    """`form` PKCS1 is for RSA, SEC1 for EC; a password encrypts whichever form it is."""
+    """`form` PKCS1 is for RSA, SEC1 for EC; a password encrypts any form."""
     if form == "PKCS8":
         private_format = serialization.PrivateFormat.PKCS8
     elif (form == "PKCS1") == isinstance(key, rsa.RSAPrivateKey):
@@ -48,7 +48,7 @@ def _pem(certificate: x509.Certificate) -> str:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A server certificate with all that a certificate store asks for."""
+    """A server certificate with its key and chain: everything a certificate store requires."""
 
     certificate: x509.Certificate
     key: PrivateKey
@@ -68,13 +68,13 @@ class Leaf:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the DER, lower-case hex."""
+        """SHA-256 of the DER, in lower-case hex."""
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
 
 @dataclass(frozen=True)
 class Authority:
-    """A CA; `above` leads from its issuer to the root."""
+    """A CA; `above` are the certificates from its issuer to the root."""
 
     certificate: x509.Certificate
     key: PrivateKey
@@ -115,7 +115,7 @@ class Authority:
         common_name: str | None = None,
         usages: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.SERVER_AUTH,),
     ) -> Leaf:
-        """A certificate for `names` (its SANs), valid from an hour ago for 90 days unless told otherwise."""
+        """A certificate for `names` (its SANs), by default valid from an hour ago for 90 days."""
         key = key or new_key(key_type)
         certificate = (
             _builder(

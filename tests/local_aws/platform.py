@@ -1,4 +1,4 @@
-"""Both halves of the local AWS together, and the deployed stack: what the demo and the rotation tests run on.
+"""Both halves of the local AWS and the deployed stack: what the demo and the rotation tests run on.
 
 with LocalAws() as aws:
     aws.deploy()
@@ -32,11 +32,11 @@ from . import built, pki
 from .built import ROOT
 from .faults import CONTROL, Proxy
 
-# The operator's tool.
+# The operator's command-line tool.
 CERTROTATE = built.FOLDER / "certrotate"
 REGION = "us-east-1"
 STACK = "certificate-rotation"
-# The services that moto has and ministack has not, or not as AWS does: see docs/local-aws.md.
+# The services that moto has and that ministack lacks or implements differently from AWS: see docs/local-aws.md.
 CERTIFICATE_SERVICES = {"acm": "ACM", "cloudfront": "CLOUDFRONT", "iam": "IAM", "service-quotas": "SERVICE_QUOTAS"}
 # The services of the platform that functions call.
 PLATFORM_SERVICES = ("S3", "SECRETS_MANAGER", "SSM", "SFN")
@@ -44,7 +44,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 def client(service: str, endpoint: str, region: str = REGION, config: Config | None = None) -> Any:
-    """A boto3 client of this endpoint."""
+    """A boto3 client for this endpoint."""
     return boto3.client(
         service,
         endpoint_url=endpoint,
@@ -58,8 +58,8 @@ def client(service: str, endpoint: str, region: str = REGION, config: Config | N
 class LocalAws:
     """The platform (ministack) and the certificate services (moto), on free ports of 127.0.0.1.
 
-    `services_only` leaves the platform out: for tests that run no function. With `faults`, what the functions call in
-    either goes through a proxy that `proxy` controls; nobody else's calls do.
+    `services_only` starts no platform, for tests that run no functions. With `faults`, the calls of the functions go
+    through proxies that `proxy` controls; calls of the tests do not.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LocalAws:
         self.platform_port, self.services_port, self.edge_port = free_port(), free_port(), free_port()
         self.platform = f"http://127.0.0.1:{self.platform_port}"
         self.services = f"http://127.0.0.1:{self.services_port}"
-        # By upstream; without faults the functions call the halves themselves.
+        # By upstream; without faults the functions call both halves directly.
         self.proxies = {url: f"http://127.0.0.1:{free_port()}" for url in (self.services, self.platform) if faults}
         self.proxy = Proxy(*self.proxies.values())
         self.authority = pki.Authority.root()
@@ -86,7 +86,8 @@ class LocalAws:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> LocalAws:
-        # Servers in sessions of their own outlive a test run that is told to end, unless that is an exception too.
+        # The servers run in their own sessions and do not get the signal that ends a test run. Raised as an exception,
+        # it leads to __exit__, which stops them.
         for ending in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.default_int_handler)
         try:
@@ -98,7 +99,7 @@ class LocalAws:
 
     def __exit__(self, *_: object) -> None:
         for process in reversed(self._processes):
-            # Each in a session of its own: the functions that ministack has started end with it.
+            # Each server is in its own session: the functions that ministack has started end with it.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 15)
         for process in self._processes:
@@ -109,7 +110,7 @@ class LocalAws:
                     os.killpg(process.pid, 9)
                 process.wait()
         self._processes.clear()
-        # Each local AWS has logs of its own while it runs; those of the last one stay for people.
+        # Each local AWS writes its own logs while it runs; the last one's logs are kept for reading.
         shutil.copytree(self.logs, ROOT / ".local" / "logs", dirs_exist_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -119,10 +120,10 @@ class LocalAws:
         roots.write_text(self.authority.certificate_pem)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         environment |= CREDENTIALS | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
-        # What a command-line tool of a person needs, who is in front of no proxy.
+        # For command-line tools of the operator, which call both halves directly.
         self.environment = environment | {"AWS_ENDPOINT_URL": self.platform}
         self.environment |= {f"AWS_ENDPOINT_URL_{name}": self.services for name in CERTIFICATE_SERVICES.values()}
-        # The functions trust the throwaway authority, and so does the person.
+        # The functions and the operator's tools trust the throwaway authority.
         self.environment["SSL_CERT_FILE"] = str(roots)
         self._spawn(
             "certificate-services",
@@ -140,7 +141,7 @@ class LocalAws:
             wait_until_it_answers(process, url)
 
     def _spawn_platform(self, environment: dict[str, str], roots: Path) -> None:
-        # The functions inherit ministack's environment: this is how they find the local AWS.
+        # The functions inherit ministack's environment; this is how they find the endpoints of the local AWS.
         upstreams = dict.fromkeys(CERTIFICATE_SERVICES.values(), self.services)
         upstreams |= dict.fromkeys(PLATFORM_SERVICES, self.platform)
         functions = {f"AWS_ENDPOINT_URL_{name}": self.proxies.get(url, url) for name, url in upstreams.items()}
@@ -175,11 +176,11 @@ class LocalAws:
             )
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the half that has this service."""
+        """A boto3 client for the half that has this service."""
         return client(service, self.services if service in CERTIFICATE_SERVICES else self.platform)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        """A call to the control API of the certificate services."""
+        """Calls the control API of the certificate services."""
         request = urllib.request.Request(
             f"{self.services}/control/{path}",
             method=method,
@@ -190,11 +191,11 @@ class LocalAws:
             return json.loads(answer.read() or b"null")
 
     def state(self) -> Any:
-        """Everything there is in the certificate services, and every call that was made."""
+        """The state of the certificate services, including every call."""
         return self.control("GET", "state")
 
     def put_into_store(self, store: str, leaf: pki.Leaf, name: str, tags: dict[str, str] | None = None) -> str:
-        """Imports into ACM or uploads to IAM; returns what CloudFront calls the certificate."""
+        """Imports into ACM or uploads to IAM; returns the ARN or id by which CloudFront refers to it."""
         tagged = [{"Key": key, "Value": value} for key, value in ({"team": "web"} if tags is None else tags).items()]
         if store == "acm":
             imported = self.client("acm").import_certificate(
@@ -216,7 +217,7 @@ class LocalAws:
 
     @cached_property
     def template(self) -> Path:
-        """The template with the functions that `make functions` has built."""
+        """The template with the functions that `make functions` builds."""
         return built.template(self.directory)
 
     def deploy(self, template: Path | None = None, **parameters: object) -> None:
@@ -255,7 +256,7 @@ class LocalAws:
         return Execution(self, arn)
 
     def execution(self, name: str) -> Execution:
-        """A rotation that somebody else has started."""
+        """A rotation that was started elsewhere."""
         machine = self.outputs["RotationStateMachineArn"]
         return Execution(self, machine.replace(":stateMachine:", ":execution:") + f":{name}")
 
@@ -272,7 +273,7 @@ class Execution:
     output: Any = None
 
     def running(self) -> bool:
-        """Asks how it stands."""
+        """Reads the status of the execution."""
         answer = self.aws.client("stepfunctions").describe_execution(executionArn=self.arn)
         self.status = answer["status"]
         self.error, self.cause = answer.get("error", ""), said(answer.get("cause", ""))
@@ -281,7 +282,7 @@ class Execution:
         return self.status == "RUNNING"
 
     def wait(self, seconds: float = 300) -> Execution:
-        """Waits until it has ended."""
+        """Waits until the execution has ended."""
         deadline = time.monotonic() + seconds
         while self.running():
             if time.monotonic() > deadline:
@@ -291,31 +292,31 @@ class Execution:
 
 
 def said(cause: str) -> str:
-    """The words in a cause: a function's error reaches Step Functions as JSON."""
+    """The message in a cause: Step Functions gets a function's error as JSON."""
     return str(json.loads(cause)["errorMessage"]) if cause.startswith("{") else cause
 
 
 def as_json(leaf: pki.Leaf) -> str:
-    """A source's content in JSON."""
+    """The content of a source, in JSON."""
     return json.dumps(
         {"certificate": leaf.certificate_pem, "privateKey": leaf.key_pem, "certificateChain": leaf.chain_pem}
     )
 
 
 def as_bundle(leaf: pki.Leaf) -> str:
-    """A source's content as one PEM text, its blocks in no helpful order."""
+    """The content of a source as one PEM text, with the blocks in an unusual order."""
     return f"The chain:\n{leaf.chain_pem}\nThe key:\n{leaf.key_pem}\nThe certificate:\n{leaf.certificate_pem}"
 
 
 def free_port() -> int:
-    """A port that nothing listens on just now."""
+    """A port that nothing listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, seconds: float = 60) -> None:
-    """Waits for a server to come up; fails if it ends instead."""
+    """Waits for a server to answer; fails if its process ends."""
     for _ in ticks(seconds):
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} ended with {process.returncode}; see .local/logs")
@@ -328,7 +329,7 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, seconds: f
 
 
 def until(true: Callable[[], bool], seconds: float = 120) -> None:
-    """Waits for something that must come about; the limit is for a machine that does much besides."""
+    """Waits until a condition holds; the limit is long enough for a busy machine."""
     for _ in ticks(seconds, every=0.02):
         if true():
             return
@@ -336,7 +337,7 @@ def until(true: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def ticks(seconds: float, every: float = 0.1) -> Iterator[None]:
-    """Yields now and then until the time is over."""
+    """Yields at intervals until the time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         yield

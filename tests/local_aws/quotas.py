@@ -1,4 +1,4 @@
-"""Service Quotas: the quotas a certificate counts against, and requests to raise them."""
+"""Service Quotas: the quotas that apply to certificates, and requests to raise them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import AwsError
 from .recorded import RecordedResponse
 from .state import ACCOUNT
 
-# None: no applied value is known, only the default. "absent": Service Quotas does not know the quota at all.
+# None: there is no applied value, only the default. "absent": Service Quotas does not have the quota.
 Applied = float | None | Literal["absent"]
 
 OPEN_STATUSES = ("PENDING", "CASE_OPENED")
@@ -75,13 +75,13 @@ class Ledger:
     def reset(self) -> None:
         self.applied: dict[str, Applied] = {code: quota.default for code, quota in QUOTAS.items()}
         self._requests: list[IncreaseRequest] = []
-        # per quota code, or "*" for all others: approve, deny or hold
+        # by quota code, or "*" for all others: approve, deny or hold
         self.decisions: dict[str, str] = {"*": "hold"}
         self.after_seconds: float = 0.0
 
     @property
     def requests(self) -> list[IncreaseRequest]:
-        """As they stand now: a decision that is due is taken when somebody looks."""
+        """All requests. A decision that is due is made on reading."""
         for request in self._requests:
             decision = self.decisions.get(request.quota.code, self.decisions.get("*", "hold"))
             due = time.time() >= request.created + self.after_seconds
@@ -96,8 +96,8 @@ class Ledger:
             self.applied[request.quota.code] = request.desired
 
     def limit(self, quota: Quota) -> float:
-        """What the service itself enforces, whether or not Service Quotas can tell it."""
-        self.requests  # noqa: B018 - a decision that is due raises the value
+        """What the service enforces, whether or not Service Quotas returns it."""
+        self.requests  # noqa: B018 - makes decisions that are due, which may raise the value
         applied = self.applied[quota.code]
         return applied if isinstance(applied, (int, float)) else quota.default
 
@@ -163,7 +163,7 @@ class QuotasResponse(RecordedResponse, ServiceQuotasResponse):
         known = quota is not None and quota.service == self._get_param("ServiceCode")
         if quota is None or not known or ledger.applied[quota.code] == "absent":
             raise _no_such_resource()
-        # The quotas of global services are kept in us-east-1 only.
+        # Service Quotas has the quotas of global services in us-east-1 only.
         if quota.is_global and self.region != "us-east-1":
             raise AwsError(
                 "NoSuchResourceException", "The request failed because the specified service does not exist."

@@ -1,4 +1,4 @@
-"""Puts the log of calls and the faults between the wire and moto's handlers."""
+"""Adds the log of calls and the faults between the wire and moto's handlers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from .errors import AwsError
 from .state import ACCOUNT, Call, Fault, world
 
-# The parameters that name what a call is about; none of them can hold a secret.
+# The parameters that identify the resource of a call; none of them can hold a secret.
 _RESOURCE_PARAMETERS = (
     "Id",
     "Identifier",
@@ -62,7 +62,7 @@ class RecordedResponse(BaseResponse):
         return answer
 
     def _denial(self, service: str, operation: str, resource: str | None) -> Fault | None:
-        """In the words of IAM's user guide, "Troubleshoot access denied error messages", explicit denial."""
+        """The message is that of IAM's user guide, "Troubleshoot access denied error messages", explicit denial."""
         arn = world.denied(service, operation, resource)
         if arn is None:
             return None
@@ -73,7 +73,7 @@ class RecordedResponse(BaseResponse):
         return Fault(service, operation, "AccessDenied", 403, message)
 
     def _answer_with(self, fault: Fault) -> Any:
-        """In the service's own envelope: moto's serializer knows the protocol."""
+        """In the envelope of the service's protocol, by moto's serializer."""
         _, headers, body = self.serialized(ActionResult(AwsError(fault.code, fault.message)))
         headers["status"] = str(fault.status)
         return fault.status, headers, body

@@ -1,4 +1,4 @@
-"""What the services share: settings, faults to answer with, a log of calls, and who uses which certificate."""
+"""State that the services share: settings, faults, the log of calls, and which resource uses which certificate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-# The account of ministack, the platform half of the local AWS: both halves must agree on ARNs.
+# The account of ministack, the platform half of the local AWS: ARNs of both halves must match.
 ACCOUNT = "000000000000"
 
 
@@ -22,7 +22,7 @@ class Settings:
 
 @dataclass
 class Fault:
-    """An answer (or only a delay) that takes the place of the next matching calls' own."""
+    """A response or a delay that replaces the responses of the next matching calls."""
 
     service: str
     operation: str
@@ -34,7 +34,7 @@ class Fault:
     skip: int = 0
     every: int = 1
     probability: float = 1.0
-    # A bucket of so many calls that fills at this rate a second: only what finds it empty is answered so.
+    # A token bucket of `burst` tokens, refilled at this rate a second; the fault applies to calls that find it empty.
     rate: float | None = None
     burst: float = 1
     after_effect: bool = False
@@ -74,7 +74,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Denial:
-    """A statement with the effect Deny: one action, one resource."""
+    """A policy statement with the effect Deny: one action, one resource."""
 
     action: str
     resource: str
@@ -98,20 +98,20 @@ class Call:
 
 @dataclass
 class World:
-    """One per server. `lock` makes each call, and each control call, atomic."""
+    """One per server. `lock` makes each API call and each control call atomic."""
 
     initial: Settings = field(default_factory=Settings)
     lock: threading.RLock = field(default_factory=threading.RLock)
     settings: Settings = field(default_factory=Settings)
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    # (name asked for, fingerprint served) -> how often; without a name None, without a certificate None
+    # (server name, fingerprint served) -> count; None for no name and for no certificate
     handshakes: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
-    # (role, name of an inline policy) -> what it denies; which role a call is made with, nobody knows here
+    # (role, name of an inline policy) -> what it denies; the role of a call is not known here
     denials: dict[tuple[str, str], list[Denial]] = field(default_factory=dict)
-    # certificate (ACM ARN or IAM id) -> ARN of its user -> when that user let go of it, None while it holds it
+    # certificate (ACM ARN or IAM id) -> ARN of its user -> when the user stopped using it, None while it uses it
     _users: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    # the same for users outside this system: API Gateway, Cognito, another account's distribution
+    # the same for users outside this system: API Gateway, Cognito, a distribution of another account
     other_users: dict[str, list[str]] = field(default_factory=dict)
 
     def start_with(self, settings: Settings) -> None:
@@ -132,7 +132,7 @@ class World:
             return next((fault for fault in self.faults if fault.fires(service, operation, resource)), None)
 
     def denied(self, service: str, operation: str, resource: str | None) -> str | None:
-        """The ARN that a role may not do this to, if any role has lost the right to."""
+        """The resource of a matching denial, if a policy of any role denies the action."""
         denials = [one for policy in self.denials.values() for one in policy]
         return next((one.resource for one in denials if one.meets(service, operation, resource)), None)
 
@@ -143,7 +143,7 @@ class World:
         self._users[certificate][user] = time.time()
 
     def users_of(self, certificate: str) -> list[str]:
-        """ACM and IAM go on naming a user for a while after it let go of the certificate."""
+        """ACM and IAM report a user for a while after it has stopped using the certificate."""
         now, lag = time.time(), self.settings.in_use_lag_seconds
         users = self._users.get(certificate, {})
         named = [user for user, released in users.items() if released is None or now < released + lag]

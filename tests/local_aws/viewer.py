@@ -1,4 +1,4 @@
-"""A viewer who never stops looking: shakes hands with the edges for every name, as a browser would.
+"""A viewer that connects all the time: makes TLS handshakes with the edges for every name, as a browser does.
 
 with Viewer(aws, ["www.example.com", "*.shop.example.com"]) as viewer:
     rotate()
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from .platform import LocalAws
 
 _THREADS = 3
-# Leaves the processors to what is being looked at.
+# Leaves processor time to the rotation.
 _PAUSE_SECONDS = 0.01
 
 
@@ -30,11 +30,11 @@ class Failure(NamedTuple):
 
 
 class Viewer:
-    """Trusts the local authority alone. What it met is complete once its `with` block has ended."""
+    """Trusts only the local authority. Its results are complete when the `with` block has ended."""
 
     def __init__(self, aws: LocalAws, names: Iterable[str]) -> None:
         names = list(names)
-        # by name: how many handshakes were begun, and the fingerprints of the certificates, in order of first sight
+        # by name: how many handshakes were started, and the fingerprints served, in the order they first appeared
         self.handshakes: Counter[str] = Counter()
         self.met: dict[str, list[str]] = {name: [] for name in names}
         self.failures: list[Failure] = []

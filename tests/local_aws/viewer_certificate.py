@@ -12,7 +12,7 @@ from .document import build, find, flag, put, remove, text
 from .errors import AwsError
 
 _MAX_CHAIN = 5
-# Developer Guide, "Requirements for using SSL/TLS certificates with CloudFront": RSA up to 4096, and P-256 alone.
+# Developer Guide, "Requirements for using SSL/TLS certificates with CloudFront": RSA up to 4096, and P-256 only.
 _KEY_ALGORITHMS = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1")
 
 _NOT_USABLE = (
@@ -26,7 +26,7 @@ NOT_COVERED = (
 
 
 class ViewerCertificate(NamedTuple):
-    """What a distribution serves: `source` is acm, iam or cloudfront; `id` an ARN, a server certificate id or ""."""
+    """A viewer certificate: `source` is acm, iam or cloudfront; `id` an ARN, a server certificate id or ""."""
 
     source: str
     id: str
@@ -63,8 +63,8 @@ def read(config: Element) -> ViewerCertificate:
 
 
 def check_leftovers(config: Element, viewer: ViewerCertificate) -> None:
-    """A read also carries the deprecated Certificate and CertificateSource, and a write that keeps them while it names
-    another certificate contradicts itself (dlapiduz/certbot-s3front#12)."""
+    """A read also returns the deprecated Certificate and CertificateSource. A write that keeps them and sets another
+    certificate contradicts itself (dlapiduz/certbot-s3front#12)."""
     element = find(config, "ViewerCertificate")
     if element is None:
         return
@@ -77,7 +77,7 @@ def check_leftovers(config: Element, viewer: ViewerCertificate) -> None:
 
 
 def with_deprecated_fields(config: Element) -> Element:
-    """Completes ViewerCertificate in a copy of a configuration that is about to be read."""
+    """Completes ViewerCertificate in a copy of a configuration that is returned by a read."""
     viewer, element = read(config), find(config, "ViewerCertificate")
     if element is None:
         element = build("ViewerCertificate")
@@ -99,7 +99,7 @@ def without_deprecated_fields(config: Element) -> Element:
 
 
 def certificate_path(viewer: ViewerCertificate) -> list[x509.Certificate]:
-    """The leaf and its chain from ACM's us-east-1 store or from IAM under /cloudfront/, or [] if it is not there."""
+    """The leaf and its chain from ACM in us-east-1 or from IAM under /cloudfront/; [] if it is not there."""
     if viewer.source == "acm":
         bundle = acm.backend("us-east-1").bundles.get(viewer.id)
         return [bundle._cert, *certificates.load_chain(bundle.chain)] if bundle else []
@@ -110,7 +110,7 @@ def certificate_path(viewer: ViewerCertificate) -> list[x509.Certificate]:
 
 
 def check_usable(viewer: ViewerCertificate) -> x509.Certificate:
-    """The leaf. Whether a public CA signed it is not looked at: the certificates here are throwaway ones."""
+    """The leaf. Not checked: whether a public CA signed it, because the certificates here are throwaway ones."""
     path = certificate_path(viewer)
     if (
         not path

@@ -1,4 +1,4 @@
-"""Clients of the certificate services for their tests, and what many tests ask of them."""
+"""Clients of the certificate services for their tests, and steps that many tests share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from local_aws.platform import client
 ACCOUNT = "000000000000"
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
 ALL_KEY_TYPES = ["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"]
-# The quota of imported certificates.
+# The quota of imported certificates in ACM.
 IMPORTED = {"ServiceCode": "acm", "QuotaCode": "L-D2CB7DE9"}
 
 
@@ -53,7 +53,7 @@ class Aws:
         return self.control("state", method="GET")
 
     def raw_cloudfront(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
-        """A signed request whose XML no SDK has touched."""
+        """A signed request with XML that no SDK has parsed or changed."""
         url = f"{self.endpoint}/2020-05-31/{path}"
         request = AWSRequest(method, url, data=body.encode(), headers={"Content-Type": "text/xml", **headers})
         SigV4Auth(Credentials("test", "test"), "cloudfront", "us-east-1").add_auth(request)
@@ -64,7 +64,7 @@ class Aws:
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read().decode()
 
-    # What many tests need
+    # Steps that many tests share
 
     def import_acm(self, leaf: Leaf, **more: Any) -> str:
         return self.acm.import_certificate(
@@ -89,7 +89,7 @@ class Aws:
         return answer["DistributionConfig"], answer["ETag"]
 
     def move(self, distribution_id: str, **viewer: Any) -> Any:
-        """What a careful rotation does: read, change the certificate and nothing else, write."""
+        """What a careful rotation does: read, change only the certificate, write."""
         config, etag = self.config(distribution_id)
         config["ViewerCertificate"] = viewer_certificate(**viewer)
         return self.cloudfront.update_distribution(Id=distribution_id, DistributionConfig=config, IfMatch=etag)
@@ -132,7 +132,7 @@ def aliases(*names: str) -> dict[str, Any]:
 
 
 def refused(code: str, call: Callable[..., Any], status: int | None = None, **arguments: Any) -> str:
-    """The message of the refusal, after a look at its code and HTTP status."""
+    """Checks the error code and the HTTP status; returns the message."""
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     answer = caught.value.response

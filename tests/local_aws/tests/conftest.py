@@ -1,4 +1,4 @@
-"""One server for all tests of the certificate services; each test gets an empty account on it."""
+"""One server for all tests of the certificate services; each test starts with an empty account."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_a_certificate_is_in_use_until_nothing_serves_it(aws: Aws, old: str, new
     refused("ResourceNotFoundException", aws.acm.describe_certificate, 400, CertificateArn=old)
 
 
-def test_a_released_certificate_lingers_in_use(aws: Aws, old: str, new: str) -> None:
+def test_a_certificate_is_reported_in_use_for_a_while_after_it_is_released(aws: Aws, old: str, new: str) -> None:
     (target,) = aws.seed({"aliases": ["www.example.com"], "certificate": old})
     aws.control("settings", {"in_use_lag_seconds": 600})
     aws.move(target, arn=new)
@@ -30,7 +30,7 @@ def test_a_released_certificate_lingers_in_use(aws: Aws, old: str, new: str) -> 
     aws.acm.delete_certificate(CertificateArn=old)
 
 
-def test_others_use_a_certificate_too(aws: Aws, old: str) -> None:
+def test_users_outside_cloudfront_are_in_in_use_by(aws: Aws, old: str) -> None:
     gateway = "arn:aws:cloudfront::111111111111:distribution/EAPIGATEWAY"
     aws.control("acm/in-use", {"arn": old, "by": [gateway]})
     assert aws.acm.describe_certificate(CertificateArn=old)["Certificate"]["InUseBy"] == [gateway]
@@ -39,7 +39,7 @@ def test_others_use_a_certificate_too(aws: Aws, old: str) -> None:
     aws.acm.delete_certificate(CertificateArn=old)
 
 
-def test_motos_load_balancer_uses_a_certificate(aws: Aws, old: str) -> None:
+def test_a_load_balancer_of_moto_is_in_in_use_by(aws: Aws, old: str) -> None:
     ec2, elb = aws.client("ec2"), aws.client("elbv2")
     subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"][:2]]
     balancer = elb.create_load_balancer(Name="web", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
@@ -51,7 +51,7 @@ def test_motos_load_balancer_uses_a_certificate(aws: Aws, old: str) -> None:
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}],
     )
     (user,) = aws.acm.describe_certificate(CertificateArn=old)["Certificate"]["InUseBy"]
-    # AWS names the load balancer, moto its listener.
+    # AWS returns the load balancer, moto its listener.
     assert user.startswith(balancer.replace(":loadbalancer/", ":listener/"))
     refused("ResourceInUseException", aws.acm.delete_certificate, 400, CertificateArn=old)
 
@@ -170,7 +170,7 @@ def test_an_import_over_a_quota_is_refused(aws: Aws, issuer: Authority, code: st
     refused("LimitExceededException", aws.import_acm, 400, leaf=leaf)
     aws.acm.delete_certificate(CertificateArn=arn)
     if code in ("L-3808DC70", "L-DA1D8B98"):
-        # What was imported within the year counts although it is deleted.
+        # A certificate imported within the year counts even if it was deleted.
         assert "in the last year" in refused("LimitExceededException", aws.import_acm, 400, leaf=leaf)
     else:
         aws.import_acm(leaf)

@@ -48,7 +48,7 @@ def test_a_caller_reference_belongs_to_one_distribution(aws: Aws) -> None:
     assert first in message
 
 
-def test_tags_come_and_go(aws: Aws) -> None:
+def test_tags_are_added_and_removed(aws: Aws) -> None:
     arn = aws.cloudfront.create_distribution(DistributionConfig=distribution_config())["Distribution"]["ARN"]
     aws.cloudfront.tag_resource(Resource=arn, Tags={"Items": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]})
     aws.cloudfront.untag_resource(Resource=arn, TagKeys={"Items": ["a"]})
@@ -97,7 +97,7 @@ def test_list_distributions_pages_by_a_hundred(aws: Aws, old: str) -> None:
     assert one["ViewerCertificate"]["ACMCertificateArn"] == old
     assert (one["Status"], one["HttpVersion"], one["Staging"], one["IsIPV6Enabled"], one["ConnectionMode"]) == (
         "Deployed",
-        # A configuration says http2.
+        # A configuration has http2.
         "HTTP2",
         False,
         True,
@@ -116,18 +116,18 @@ def test_an_empty_account_lists_nothing(aws: Aws) -> None:
     assert aws.cloudfront.list_continuous_deployment_policies()["ContinuousDeploymentPolicyList"]["Quantity"] == 0
 
 
-def test_seeding_takes_time_in_proportion(aws: Aws, old: str) -> None:
+def test_the_time_for_seeding_grows_linearly(aws: Aws, old: str) -> None:
     def seeding(first: int, count: int) -> float:
         began = time.monotonic()
         aws.seed(*({"aliases": [f"n{first + n}.example.com"], "certificate": old} for n in range(count)))
         return time.monotonic() - began
 
-    # Ten times as many in less than forty times the time; it would be a hundred times if each looked at all others.
+    # Ten times as many in less than forty times the time; it would be a hundred times if each checked all others.
     assert seeding(100, 1000) < 40 * seeding(0, 100)
     assert len(aws.acm.describe_certificate(CertificateArn=old)["Certificate"]["InUseBy"]) == 1100
 
 
-def test_seeding_takes_the_settings_a_plan_looks_at(aws: Aws, old: str) -> None:
+def test_seeding_accepts_the_settings_that_a_plan_checks(aws: Aws, old: str) -> None:
     (seeded,) = aws.seed(
         {
             "aliases": ["www.example.com"],
@@ -233,7 +233,7 @@ def test_malformed_xml_is_refused(aws: Aws) -> None:
     assert (status, "<Code>MalformedXML</Code>" in body) == (400, True)
 
 
-def test_contradictory_leftovers_are_refused(aws: Aws, old: str, new: str, issuer: Authority) -> None:
+def test_contradictory_deprecated_fields_are_refused(aws: Aws, old: str, new: str, issuer: Authority) -> None:
     server_certificate = aws.upload_iam(issuer.leaf("*.example.com"))["ServerCertificateId"]
     (target,) = aws.seed({"aliases": ["www.example.com"], "certificate": old})
     config, etag = aws.config(target)
@@ -261,7 +261,7 @@ def test_contradictory_leftovers_are_refused(aws: Aws, old: str, new: str, issue
     )
     assert "Exactly one of" in message(viewer_certificate(new) | {"IAMCertificateId": server_certificate})
     assert "Exactly one of" in message(viewer_certificate(new) | {"CloudFrontDefaultCertificate": True})
-    # Unchanged leftovers are no contradiction: a read may be written back.
+    # Unchanged deprecated fields do not contradict: what was read may be written back.
     aws.cloudfront.update_distribution(Id=target, DistributionConfig=config, IfMatch=etag)
 
 
@@ -281,7 +281,7 @@ def test_a_change_takes_the_propagation_time(aws: Aws, old: str, new: str) -> No
     assert time.monotonic() - began >= 0.5
 
 
-def test_one_distribution_may_take_its_own_time(aws: Aws, old: str) -> None:
+def test_a_distribution_may_have_its_own_propagation_time(aws: Aws, old: str) -> None:
     stuck, _ = aws.seed(
         {"aliases": ["a.example.com"], "certificate": old}, {"aliases": ["b.example.com"], "certificate": old}
     )
@@ -344,7 +344,7 @@ def test_distributions_are_listed_by_their_web_acl(aws: Aws) -> None:
     assert (listed(acl), listed("null")) == ([mine["Id"]], [other["Id"]])
 
 
-def test_the_rest_of_cloudfront_is_motos(aws: Aws) -> None:
+def test_other_cloudfront_operations_are_those_of_moto(aws: Aws) -> None:
     (target,) = aws.seed({})
     batch = {"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": "once"}
     created = aws.cloudfront.create_invalidation(DistributionId=target, InvalidationBatch=batch)["Invalidation"]
@@ -356,7 +356,7 @@ def test_the_rest_of_cloudfront_is_motos(aws: Aws) -> None:
 
 
 def staging_setup(aws: Aws, certificate: str) -> tuple[str, str, str]:
-    """A primary with a staging distribution under a policy: their ids and the policy's."""
+    """A primary with a staging distribution and a policy: the two ids and the policy's id."""
     (primary,) = aws.seed({"aliases": ["www.example.com"], "certificate": certificate})
     _, etag = aws.config(primary)
     staging = aws.cloudfront.copy_distribution(
@@ -420,7 +420,7 @@ def test_a_staging_distribution_keeps_its_policy_id(aws: Aws, old: str) -> None:
     )
 
 
-def test_a_policy_in_use_stays(aws: Aws, old: str) -> None:
+def test_a_policy_in_use_cannot_be_deleted(aws: Aws, old: str) -> None:
     primary, _, policy_id = staging_setup(aws, old)
     set_policy(aws, primary, policy_id)
     etag = aws.cloudfront.get_continuous_deployment_policy(Id=policy_id)["ETag"]

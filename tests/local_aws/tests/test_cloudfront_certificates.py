@@ -76,7 +76,9 @@ def test_a_chain_is_at_most_five_long(aws: Aws, length: int, taken: bool) -> Non
         assert refused_certificate(aws, ["www.example.com"], arn=arn) == NOT_USABLE
 
 
-def test_an_iam_certificate_is_named_by_its_id_and_lies_under_cloudfront(aws: Aws, issuer: Authority) -> None:
+def test_an_iam_certificate_is_referenced_by_its_id_and_has_a_path_under_cloudfront(
+    aws: Aws, issuer: Authority
+) -> None:
     inside = aws.upload_iam(issuer.leaf("www.example.com"), "inside", "/cloudfront/prod/")
     outside = aws.upload_iam(issuer.leaf("www.example.com"), "outside", "/")
     aws.seed({"aliases": ["www.example.com"], "certificate": inside["ServerCertificateId"]})

@@ -86,7 +86,7 @@ def test_a_tenant_update_needs_the_etag_and_takes_time(aws: Aws, template: str, 
     assert users == [read["DistributionTenant"]["Arn"]]
 
 
-def test_what_a_tenant_update_leaves_out_is_gone(aws: Aws, template: str, old: str) -> None:
+def test_a_tenant_update_removes_the_members_it_leaves_out(aws: Aws, template: str, old: str) -> None:
     tenant = create_tenant(aws, template, "shop.example.com", old, Parameters=[{"Name": "tier", "Value": "gold"}])
     updated = aws.cloudfront.update_distribution_tenant(
         Id=tenant["DistributionTenant"]["Id"], IfMatch=tenant["ETag"], Enabled=False
@@ -112,7 +112,7 @@ def test_an_unknown_element_of_a_tenant_survives(aws: Aws, template: str, old: s
     assert (status, "<NewSetting><Level>7</Level></NewSetting>" in answer, new in answer) == (200, True, True)
 
 
-def test_an_answer_is_not_a_tenant_update(aws: Aws, template: str, old: str) -> None:
+def test_a_response_is_not_a_valid_tenant_update(aws: Aws, template: str, old: str) -> None:
     tenant = create_tenant(aws, template, "shop.example.com", old)["DistributionTenant"]["Id"]
     _, headers, body = aws.raw_cloudfront("GET", f"distribution-tenant/{tenant}")
     request = body.replace("<DistributionTenant ", "<UpdateDistributionTenantRequest ")
@@ -132,7 +132,7 @@ def test_a_tenant_is_checked_against_its_distribution_and_certificate(
     refused("CNAMEAlreadyExists", create_tenant, 409, aws=aws, template=template, domain="www.example.com")
     foreign = aws.import_acm(issuer.leaf("shop.example.org"))
     create_tenant(aws, template, "shop.example.org", foreign)
-    # The distribution's own certificate covers what the tenant's does not.
+    # The distribution's own certificate covers the name that the tenant's does not.
     create_tenant(aws, template, "shop.example.com", foreign)
     refused(
         "InvalidArgument", create_tenant, 400, aws=aws, template=template, domain="x.example.net", certificate=foreign

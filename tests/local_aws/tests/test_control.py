@@ -1,4 +1,4 @@
-"""The control API: what tests make happen to distributions, tenants and calls, and read of it."""
+"""The control API: what tests do to distributions, tenants and calls, and what they read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from local_aws.state import Fault
 from local_aws.tests.client import IMPORTED, Aws, create_tenant, refused
 
 
-def test_somebody_edits_between_read_and_write(aws: Aws, old: str, new: str) -> None:
+def test_another_user_edits_between_read_and_write(aws: Aws, old: str, new: str) -> None:
     (target,) = aws.seed({"aliases": ["www.example.com"], "certificate": old, "comment": "mine"})
     aws.control(f"distribution/{target}", {"edit_on_read": 2})
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_tenants_take_the_same_commands(aws: Aws, template: str, old: str, new: 
         ),
     ],
 )
-def test_faults_come_in_each_services_own_envelope(
+def test_faults_are_in_the_envelope_of_each_service(
     aws: Aws, service: str, operation: str, call: Callable[[Aws], Any]
 ) -> None:
     aws.control(
@@ -115,8 +115,8 @@ def test_faults_come_in_each_services_own_envelope(
     assert aws.state()["faults"][0]["fired"] == 2
 
 
-def test_a_rate_lets_so_many_through_and_then_so_many_a_second(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Over the wire with a bucket that does not fill again while the test lasts ...
+def test_a_rate_allows_a_burst_and_then_that_many_calls_a_second(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Over the wire, with a bucket that is not refilled within the test ...
     fault = {"service": "cloudfront", "operation": "List*", "code": "Throttling", "times": 100}
     aws.control("faults", fault | {"rate": 1e-6, "burst": 3})
     for _ in range(3):
@@ -125,7 +125,7 @@ def test_a_rate_lets_so_many_through_and_then_so_many_a_second(aws: Aws, monkeyp
     refused("Throttling", aws.cloudfront.list_distributions)
     assert aws.state()["faults"][0]["fired"] == 2
 
-    # ... and by a clock of ours with one that does.
+    # ... and with a fake clock, so that it is refilled.
     throttled, bucket = [], Fault("cloudfront", "List*", times=100, rate=2, burst=3)
     now = time.monotonic()
     monkeypatch.setattr("local_aws.state.time.monotonic", lambda: now)
@@ -170,7 +170,7 @@ def test_a_slow_call_takes_effect_after_its_caller_gave_up(aws: Aws, issuer: Aut
     until(lambda: len(aws.state()["acm_certificates"]) == 1)
 
 
-def test_a_fault_may_be_left_to_chance(aws: Aws) -> None:
+def test_a_fault_may_have_a_probability(aws: Aws) -> None:
     fault = {"service": "iam", "operation": "GetAccountSummary", "code": "Throttling", "times": 1000}
     aws.control("faults", fault | {"probability": 0})
     aws.iam.get_account_summary()
@@ -178,7 +178,7 @@ def test_a_fault_may_be_left_to_chance(aws: Aws) -> None:
     refused("Throttling", aws.iam.get_account_summary, 400)
 
 
-def test_state_tells_what_happened(aws: Aws, old: str, new: str) -> None:
+def test_state_reports_resources_and_calls(aws: Aws, old: str, new: str) -> None:
     (target,) = aws.seed({"aliases": ["www.example.com"], "certificate": old})
     aws.move(target, arn=new)
     state = aws.state()
@@ -205,7 +205,7 @@ def test_the_state_holds_no_private_key(aws: Aws, issuer: Authority) -> None:
     assert "PRIVATE KEY" not in json.dumps(aws.state())
 
 
-def test_a_wrong_control_call_is_told(aws: Aws) -> None:
+def test_an_invalid_control_call_is_an_error(aws: Aws) -> None:
     (target,) = aws.seed({})
     for path, body in (
         (f"distribution/{target}", {"edti": True}),

@@ -1,6 +1,6 @@
-"""The edges of the local AWS, and the viewer that looks at them, over the wire.
+"""The edges of the local AWS and the viewer, over the wire.
 
-Only the certificate services run here: nothing needs to be built.
+Only the certificate services run: nothing needs to be built.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def propagation(aws: LocalAws, seconds: float) -> None:
 
 
 def shake_hands(aws: LocalAws, name: str | None, version: ssl.TLSVersion | None = None) -> x509.Certificate:
-    """The certificate that the edges present, whatever it is worth."""
+    """The certificate that the edges present, without verification."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if version:
@@ -89,7 +89,7 @@ def served(aws: LocalAws, name: str, times: int = 1) -> set[x509.Certificate]:
     return {shake_hands(aws, name) for _ in range(times)}
 
 
-# Who is served what
+# Which certificate is served
 
 
 @pytest.mark.parametrize("store", ["acm", "iam"])
@@ -113,7 +113,7 @@ def test_a_small_rsa_key_is_served_too(aws: LocalAws) -> None:
     assert served(aws, "www.example.com") == {leaf.certificate}
 
 
-def test_the_more_specific_alias_answers(aws: LocalAws) -> None:
+def test_the_more_specific_alias_wins(aws: LocalAws) -> None:
     aliases = ("www.example.com", "*.example.com", "*.shop.example.com")
     leaves = {alias: aws.intermediate.leaf(alias) for alias in aliases}
     for alias, leaf in leaves.items():
@@ -130,7 +130,7 @@ def test_the_more_specific_alias_answers(aws: LocalAws) -> None:
 
 
 @pytest.mark.parametrize("name", [None, "www.example.org", "example.com", "own"])
-def test_nobodys_name_meets_cloudfronts_own_certificate(aws: LocalAws, old: Leaf, name: str | None) -> None:
+def test_an_unknown_name_is_served_the_default_certificate(aws: LocalAws, old: Leaf, name: str | None) -> None:
     target = distribution(aws, aws.put_into_store("acm", old, "www"), "www.example.com", "*.example.com")
     if name == "own":
         name = aws.control("GET", f"distribution/{target}")["domain_name"]
@@ -154,17 +154,17 @@ def test_a_tenant_serves_its_own_certificate_where_that_covers_the_domain(aws: L
     assert served(aws, "supplemented.example.com") == {old.certificate}
 
 
-# What takes time
+# Propagation
 
 
-def test_while_a_change_is_in_progress_both_are_met(aws: LocalAws, old: Leaf, new: Leaf) -> None:
+def test_both_certificates_are_served_while_a_change_is_in_progress(aws: LocalAws, old: Leaf, new: Leaf) -> None:
     first, second = (aws.put_into_store("acm", leaf, "www") for leaf in (old, new))
     target = distribution(aws, first, "www.example.com")
     propagation(aws, FOREVER)
     aws.control("POST", f"distribution/{target}", {"propagation_seconds": 0})
     assert served(aws, "www.example.com", 20) == {old.certificate}
     aws.control("POST", f"distribution/{target}", {"propagation_seconds": FOREVER})
-    # A change of something else changes nothing for viewers.
+    # A change of something else does not change the certificate for viewers.
     aws.control("POST", f"distribution/{target}", {"edit": True})
     assert served(aws, "www.example.com", 20) == {old.certificate}
     move(aws, target, second)
@@ -173,7 +173,7 @@ def test_while_a_change_is_in_progress_both_are_met(aws: LocalAws, old: Leaf, ne
     assert served(aws, "www.example.com", 20) == {new.certificate}
 
 
-def test_a_tenant_follows_itself_and_its_template(aws: LocalAws, old: Leaf, new: Leaf) -> None:
+def test_a_tenant_serves_changes_of_its_own_and_of_its_distribution(aws: LocalAws, old: Leaf, new: Leaf) -> None:
     first, second = (aws.put_into_store("acm", leaf, "www") for leaf in (old, new))
     template = distribution(aws, first, connection_mode="tenant-only")
     own, plain = tenant(aws, template, "own.example.com", first)["Id"], tenant(aws, template, "plain.example.com")["Id"]
@@ -209,7 +209,7 @@ def test_the_edges_do_not_follow_a_reimport(aws: LocalAws, old: Leaf, new: Leaf)
     assert served(aws, "www.example.com", 5) == {old.certificate}
 
 
-def test_a_viewer_meets_the_old_and_then_the_new_one(aws: LocalAws, old: Leaf, new: Leaf) -> None:
+def test_a_viewer_is_served_the_old_and_then_the_new_certificate(aws: LocalAws, old: Leaf, new: Leaf) -> None:
     first, second = (aws.put_into_store("acm", leaf, "www") for leaf in (old, new))
     target = distribution(aws, first, "www.example.com")
     with Viewer(aws, ["www.example.com"]) as viewer:
@@ -224,7 +224,7 @@ def test_a_viewer_meets_the_old_and_then_the_new_one(aws: LocalAws, old: Leaf, n
 # Edges that misbehave
 
 
-def test_the_edges_serve_another_one_when_told(aws: LocalAws, old: Leaf, new: Leaf) -> None:
+def test_the_edges_can_be_made_to_serve_another_certificate(aws: LocalAws, old: Leaf, new: Leaf) -> None:
     foreign = aws.intermediate.leaf("www.example.org")
     first, second = aws.put_into_store("acm", old, "www"), aws.put_into_store("iam", foreign, "foreign")
     target = f"distribution/{distribution(aws, first, 'www.example.com')}"
@@ -238,7 +238,9 @@ def test_the_edges_serve_another_one_when_told(aws: LocalAws, old: Leaf, new: Le
     assert served(aws, "www.example.com", 5) == {old.certificate}
 
 
-def test_stale_edges_serve_the_one_before_for_a_while_after_deployed(aws: LocalAws, old: Leaf, new: Leaf) -> None:
+def test_stale_edges_serve_the_previous_certificate_for_a_while_after_deployed(
+    aws: LocalAws, old: Leaf, new: Leaf
+) -> None:
     first, second = (aws.put_into_store("acm", leaf, "www") for leaf in (old, new))
     target = distribution(aws, first, "www.example.com")
     direct(aws, f"distribution/{target}", {"stale_seconds": FOREVER})
@@ -256,7 +258,7 @@ def test_stale_edges_serve_the_one_before_for_a_while_after_deployed(aws: LocalA
     assert served(aws, "www.example.com", 20) == {new.certificate}
 
 
-def test_the_edges_hang_up_when_told(aws: LocalAws, old: Leaf) -> None:
+def test_the_edges_can_be_made_to_refuse_connections(aws: LocalAws, old: Leaf) -> None:
     arn = aws.put_into_store("acm", old, "www")
     target = distribution(aws, arn, "www.example.com")
     other = tenant(aws, distribution(aws, arn, connection_mode="tenant-only"), "shop.example.com", arn)["Id"]
@@ -270,7 +272,7 @@ def test_the_edges_hang_up_when_told(aws: LocalAws, old: Leaf) -> None:
 
 
 @pytest.mark.parametrize("orders", [{"server": "x"}, {"serve": "arn:aws:acm:us-east-1:0:certificate/0"}])
-def test_a_wrong_order_is_told(aws: LocalAws, old: Leaf, orders: Any) -> None:
+def test_an_invalid_edge_command_is_an_error(aws: LocalAws, old: Leaf, orders: Any) -> None:
     target = distribution(aws, aws.put_into_store("acm", old, "www"), "www.example.com")
     with pytest.raises(urllib.error.HTTPError) as caught:
         direct(aws, f"distribution/{target}", orders)
@@ -278,7 +280,7 @@ def test_a_wrong_order_is_told(aws: LocalAws, old: Leaf, orders: Any) -> None:
     assert served(aws, "www.example.com") == {old.certificate}
 
 
-# What is written down, and how much it bears
+# Counts and load
 
 
 def test_every_handshake_is_counted(aws: LocalAws, old: Leaf) -> None:
@@ -295,10 +297,10 @@ def test_every_handshake_is_counted(aws: LocalAws, old: Leaf) -> None:
     ]
 
 
-def test_the_edges_bear_a_crowd(aws: LocalAws, old: Leaf) -> None:
+def test_the_edges_serve_many_connections_at_once(aws: LocalAws, old: Leaf) -> None:
     distribution(aws, aws.put_into_store("acm", old, "www"), "www.example.com")
     with socket.create_connection(("127.0.0.1", aws.edge_port)), ThreadPoolExecutor(20) as viewers:
-        # The first of them says nothing, and keeps nobody waiting.
+        # The first one sends nothing, and must not block the others.
         met = list(viewers.map(lambda _: shake_hands(aws, "www.example.com"), range(1000)))
     assert set(met) == {old.certificate}
     assert aws.state()["handshakes"][0]["count"] == 1000

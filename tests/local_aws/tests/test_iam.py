@@ -84,7 +84,7 @@ def test_server_certificates_have_a_quota(aws: Aws, issuer: Authority) -> None:
     assert (summary["ServerCertificates"], summary["ServerCertificatesQuota"]) == (1, 1)
 
 
-def test_what_a_role_is_denied_is_denied(aws: Aws, old: str, new: str) -> None:
+def test_a_deny_in_a_role_policy_is_enforced(aws: Aws, old: str, new: str) -> None:
     one, other = aws.seed(*({"aliases": [f"{name}.example.com"], "certificate": old} for name in "ab"))
     statement = {
         "Effect": "Deny",

@@ -1,4 +1,4 @@
-"""The throwaway certificates are what they say they are."""
+"""The throwaway certificates have the names, dates, keys and chains that were requested."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_key_comes_in_every_form(key_type: KeyType, form: KeyFormat, header: s
 
 
 @pytest.mark.parametrize(("key_type", "form"), [("RSA-2048", "SEC1"), ("P-256", "PKCS1")])
-def test_a_form_of_the_other_kind_of_key_is_an_error(key_type: KeyType, form: KeyFormat) -> None:
+def test_a_form_for_another_key_type_is_an_error(key_type: KeyType, form: KeyFormat) -> None:
     with pytest.raises(ValueError, match=form):
         key_pem(new_key(key_type), form)
 

@@ -63,7 +63,7 @@ def test_an_increase_is_pending_until_it_is_decided(aws: Aws, issuer: Authority)
 
 
 @pytest.mark.parametrize("status", ["DENIED", "CASE_CLOSED", "NOT_APPROVED", "INVALID_REQUEST"])
-def test_a_refused_increase_changes_nothing_and_may_be_asked_again(aws: Aws, status: str) -> None:
+def test_a_denied_increase_changes_nothing_and_may_be_requested_again(aws: Aws, status: str) -> None:
     asked = aws.quotas.request_service_quota_increase(**IMPORTED, DesiredValue=3000)["RequestedQuota"]
     aws.control(f"quota-request/{asked['Id']}", {"status": status})
     decided = aws.quotas.get_requested_service_quota_change(RequestId=asked["Id"])["RequestedQuota"]
@@ -72,7 +72,7 @@ def test_a_refused_increase_changes_nothing_and_may_be_asked_again(aws: Aws, sta
     aws.quotas.request_service_quota_increase(**IMPORTED, DesiredValue=3000)
 
 
-def test_increases_are_decided_by_themselves_after_a_time(aws: Aws) -> None:
+def test_increases_are_decided_automatically_after_a_time(aws: Aws) -> None:
     aws.control("settings", {"quota_decision": {"*": "deny", "L-D2CB7DE9": "approve", "after_seconds": 600}})
     increase = aws.quotas.request_service_quota_increase
     approved = increase(**IMPORTED, DesiredValue=3000)["RequestedQuota"]["Id"]
