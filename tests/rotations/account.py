@@ -1,4 +1,4 @@
-"""What the tests of whole rotations ask of an account on the local AWS, and do to it."""
+"""An account on the local AWS for tests of whole rotations: sets it up, starts rotations, reads the results."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ SOURCE_BUCKET = "certificate-sources"
 IMPORTS = ("ImportCertificate", "UploadServerCertificate")
 WRITES = (*IMPORTS, "UpdateDistribution", "UpdateDistributionTenant", "DeleteCertificate", "DeleteServerCertificate")
 _numbers = itertools.count(1)
-# Every private key that any test put into a source or a store: test_secrets.py looks for them.
+# Every private key that a test has put into a source or a store: test_secrets.py searches for them.
 KEYS: list[Leaf] = []
 
 
 class Account:
-    """An account with distributions, certificates and sources, and what tests ask and say about them."""
+    """An account with distributions, certificates and sources."""
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
         self.number = next(_numbers)
 
     def leaf(self, *names: str, days: float = 90, **how: Any) -> Leaf:
-        """A certificate that a public authority would have signed."""
+        """A certificate as from a public authority."""
         not_after = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
         leaf = self.aws.intermediate.leaf(*(names or ("www.example.com",)), not_after=not_after, **how)
         KEYS.append(leaf)
         return leaf
 
     def stored(self, store: str, leaf: Leaf, **tags: str) -> str:
-        """A certificate in a store."""
+        """Puts a certificate into a store; returns its ARN or id."""
         return self.aws.put_into_store(store, leaf, f"certificate-{next(_numbers)}", tags or {"team": "web"})
 
     def old(self, store: str = "acm", *names: str, days: float = 20, **tags: str) -> str:
@@ -40,7 +40,7 @@ class Account:
         return self.stored(store, self.leaf(*(names or ("www.example.com", "*.example.com")), days=days), **tags)
 
     def secret(self, content: str | Leaf) -> str:
-        """A secret, of a name that no rule looks out for; returns its name."""
+        """A secret with a name that no EventBridge rule matches; returns its name."""
         name = f"unwatched/{next(_numbers)}"
         text = as_json(content) if isinstance(content, Leaf) else content
         self.aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
@@ -51,7 +51,7 @@ class Account:
         return self.secret(self.leaf(*(names or ("www.example.com", "*.example.com")), days=days))
 
     def seed(self, *distributions: dict[str, Any]) -> list[str]:
-        """Distributions, Deployed."""
+        """Creates distributions and waits until they are Deployed."""
         ids: list[str] = self.aws.control("POST", "seed", list(distributions))["ids"]
         self.settle()
         return ids
@@ -66,31 +66,31 @@ class Account:
         until(deployed)
 
     def targets(self, certificate: str, count: int = 3) -> list[str]:
-        """Distributions with one alias each."""
+        """Creates distributions with one alias each."""
         return self.seed(*({"aliases": [f"site{n}.example.com"], "certificate": certificate} for n in range(count)))
 
     def command(self, target: str, **command: Any) -> None:
-        """What somebody else does to a distribution."""
+        """Changes a distribution as another user."""
         self.aws.control("POST", f"distribution/{target}", command)
 
     def settings(self, **settings: Any) -> None:
-        """How the local AWS behaves."""
+        """Changes settings of the local AWS."""
         self.aws.control("POST", "settings", settings)
 
     def fault(self, operation: str, service: str = "cloudfront", **fault: Any) -> None:
-        """An error that AWS is going to answer with."""
+        """Makes AWS return an error for the next matching calls."""
         self.aws.control("POST", "faults", {"service": service, "operation": operation, **fault})
 
     def rotate(self, new: str | None, old: str | None, seconds: float = 300, **fields: Any) -> Execution:
-        """A rotation, to its end."""
+        """Starts a rotation and waits for its end."""
         return self.begin(new, old, **fields).wait(seconds)
 
     def begin(self, new: str | None, old: str | None, **fields: Any) -> Execution:
-        """A rotation, started."""
+        """Starts a rotation."""
         return self.aws.start(request(new, old, **fields), f"test-{next(_numbers)}")
 
     def refused(self, new: str | None, old: str | None, error: str, *words: str, **fields: Any) -> str:
-        """Starts a rotation that must be refused with this name and these words; returns all its words."""
+        """Starts a rotation that must be refused with this error and these words; returns the whole cause."""
         return self.refused_input(request(new, old, **fields), error, *words)
 
     def refused_input(self, given: Any, error: str, *words: str) -> str:
@@ -105,22 +105,22 @@ class Account:
         return execution.cause
 
     def distributions(self) -> dict[str, Any]:
-        """What there is, by id."""
+        """All distributions, by id."""
         return {one["id"]: one for one in self.aws.state()["distributions"]}
 
     def certificates(self) -> set[str]:
-        """What lies in the stores."""
+        """The ids of all certificates in the stores."""
         state = self.aws.state()
         return {one["CertificateArn"] for one in state["acm_certificates"]} | {
             one["ServerCertificateId"] for one in state["iam_certificates"]
         }
 
     def calls(self, *operations: str) -> list[Any]:
-        """The calls that were made of these operations."""
+        """The calls of these operations so far."""
         return [call for call in self.aws.state()["calls"] if call["operation"] in operations]
 
     def world(self) -> Any:
-        """All that a refused rotation must leave as it was."""
+        """Everything that a refused rotation must not change."""
         state = self.aws.state()
         return {name: state[name] for name in ("distributions", "tenants", "acm_certificates", "iam_certificates")}
 
@@ -136,16 +136,16 @@ class Account:
         return max((sum(start <= at < start + lasts for start in changed) for at in changed), default=0)
 
     def config(self, target: str) -> Any:
-        """A distribution's configuration, as boto3 reads it."""
+        """A distribution's configuration as boto3 reads it."""
         return self.aws.client("cloudfront").get_distribution_config(Id=target)["DistributionConfig"]
 
     def serving(self, *targets: str) -> list[str]:
-        """Which certificates these targets serve."""
+        """The certificates that these targets serve."""
         distributions = self.distributions()
         return [distributions[target]["certificate"] for target in targets]
 
 
 def request(new: str | None, old: str | None, **fields: Any) -> Any:
-    """An input, without the fields that are None."""
+    """An input for the state machine, without the fields that are None."""
     given = {"newCertificate": new, "oldCertificate": old} | fields
     return {name: value for name, value in given.items() if value is not None}

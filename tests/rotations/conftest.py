@@ -1,4 +1,4 @@
-"""One local AWS with the deployed stack for all whole-rotation tests; each test gets an empty account on it."""
+"""One local AWS with the deployed stack for all tests of whole rotations; each test starts with an empty account."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rotations.account import SOURCE_BUCKET, Account
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
-    # A wait of 30 seconds takes 0.06, the quarter of an hour between two looks at a quota 1.8 seconds.
+    # A wait of 30 seconds takes 0.06 seconds; the 15 minutes between two polls of a quota request take 1.8 seconds.
     with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
         aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
-        # Nothing looks by itself while tests count what is started.
+        # No scheduled run while tests count the executions that are started.
         aws.deploy(SourceBucket=SOURCE_BUCKET, LookSchedule="cron(0 0 1 1 ? 2199)")
         yield aws
 

@@ -1,6 +1,6 @@
-"""`make acceptance` on the local AWS: the same suite by the same code, its endpoints swapped.
+"""`make acceptance` on the local AWS: the same suite and code, with other endpoints.
 
-Every bad input is one clear sentence, and nothing is left behind by it.
+Every bad input must result in one clear sentence and leave nothing in the account.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EARLIER = "certrot-acc-202611270000-abcd"
 
 
 class Person:
-    """Somebody at a terminal, with two certificates, who types the command."""
+    """An operator at a terminal with two certificates who runs the command."""
 
     def __init__(self, aws: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.aws, self.folder, self.monkeypatch = aws, folder, monkeypatch
@@ -46,7 +46,7 @@ class Person:
         for name, value in aws.environment.items():
             if name.startswith(("AWS_", "SSL_")):
                 monkeypatch.setenv(name, value)
-        # Nobody's own credentials are in reach.
+        # Without access to the credentials of the user who runs the tests.
         for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
             monkeypatch.setenv(name, str(folder / "none"))
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -58,7 +58,7 @@ class Person:
         return (authority or self.aws.intermediate).leaf(*names, not_before=begins, not_after=ends)
 
     def pair(self, which: str, *names: str, days: float, authority: Authority | None = None) -> list[Path]:
-        """Two files."""
+        """Writes a certificate and its key to two files."""
         leaf = self.leaf(*names, days=days, authority=authority)
         certificate, key = self.folder / f"{which}.pem", self.folder / f"{which}.key"
         certificate.write_text(leaf.certificate_pem + leaf.chain_pem)
@@ -72,7 +72,7 @@ class Person:
         return ["run", "--domain", domain, *pairs, *hurry, *self.more, *more]
 
     def left(self) -> list[str]:
-        """All there is in the account that a run could have made."""
+        """All resources in the account that a run could have created."""
         state = self.aws.state()
         found = [one["id"] for one in state["distributions"] + state["tenants"]]
         found += [one["CertificateArn"] for one in state["acm_certificates"]]
@@ -89,7 +89,7 @@ class Person:
         return found + [one["FunctionName"] for one in functions]
 
     def record(self) -> Path:
-        """The folder of the one run."""
+        """The folder of the only run."""
         [folder] = self.records.iterdir()
         return folder
 
@@ -108,7 +108,7 @@ def person(aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     aws.control("DELETE", "faults")
 
 
-def test_every_promise_is_kept(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_keeps_every_promise(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(person.command("--yes"))
     said = capsys.readouterr()
     assert code == 0, said.out[-3000:] + said.err
@@ -119,11 +119,11 @@ def test_every_promise_is_kept(person: Person, capsys: pytest.CaptureFixture[str
     assert f"Passed: {len(SCENES)} of {len(SCENES)} promises kept" in page
     assert "local AWS, **so nothing here says anything about AWS**" in page
     assert "a bucket that LogBuckets does not name" in page
-    # All that costs is said before anything is made.
+    # Everything that costs money is listed before anything is created.
     before, _, _ = said.out.partition("Certificates, a web ACL")
     assert "certrot-acc-" in before and "USD" in before and DOMAIN in before
     written = "".join(path.read_text(errors="replace") for path in person.record().rglob("*") if path.is_file())
-    # What stands for the account is another number.
+    # The account id is replaced by another number.
     assert ":000000000000:" not in written
     for _, key in person.pairs.values():
         assert not any(line in written for line in key.read_text().splitlines()[1:-1])
@@ -135,7 +135,7 @@ def test_a_private_authority(person: Person, capsys: pytest.CaptureFixture[str])
     roots.write_text(root.certificate_pem)
     for which, days in (("old", 30), ("new", 90)):
         person.pair(which, days=days, authority=root.intermediate())
-    # Packages are unpacked elsewhere here, and programs started there.
+    # Here the packages are unpacked in another folder, and programs are started there.
     person.monkeypatch.setattr("acceptance.account.ROOTS_FILE", "roots.pem")
     code = main(person.command("--yes", "--roots", str(roots)))
     said = capsys.readouterr()
@@ -147,7 +147,7 @@ def test_a_private_authority(person: Person, capsys: pytest.CaptureFixture[str])
 
 
 def bad_files(person: Person, what: str) -> None:
-    """Makes the files what a case says."""
+    """Changes the files as the case says."""
     old, new = person.pairs["old"], person.pairs["new"]
     match what:
         case "neither covers":
@@ -212,7 +212,7 @@ def without_credentials(person: Person) -> None:
 
 def without_network(person: Person) -> None:
     person.monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    # Nobody waits for attempts that must fail.
+    # No retries: the attempts must fail anyway.
     person.monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
@@ -232,22 +232,24 @@ def without_network(person: Person) -> None:
     ],
     ids=["no credentials", "no profile", "no network", "region", "default region"],
 )
-def test_bad_surroundings(
+def test_a_bad_environment(
     person: Person, capsys: pytest.CaptureFixture[str], prepare: Callable[[Person], Any], words: tuple[str, ...]
 ) -> None:
     prepare(person)
     refused(person, capsys, words)
 
 
-def test_a_name_that_is_none(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_domain_that_is_not_a_host_name(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     refused(person, capsys, ("DOMAIN https://cdn.example.com is not a host name",), domain="https://cdn.example.com")
 
 
-def test_nobody_to_ask(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_and_without_yes_nothing_is_created(
+    person: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     refused(person, capsys, ("no terminal to ask", "YES=1", "Nothing was created"), yes=False)
 
 
-def test_somebody_says_no(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answer_no_creates_nothing(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     person.monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     person.monkeypatch.setattr("builtins.input", lambda _: "n")
     refused(person, capsys, ("Nothing was made.",), yes=False)
@@ -256,9 +258,9 @@ def test_somebody_says_no(person: Person, capsys: pytest.CaptureFixture[str]) ->
 def refused(
     person: Person, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], yes: bool = True, **how: str
 ) -> None:
-    """Ends with 2 and these words, and nothing was made: neither in the account nor in the folder."""
+    """The command must exit with 2 and these words, and create nothing in the account or the folder."""
     assert main(person.command(*["--yes"] * yes, **how)) == 2
-    # For the test's own clients.
+    # The test's own clients would read it.
     person.monkeypatch.delenv("AWS_PROFILE", raising=False)
     said = capsys.readouterr().err
     for word in words:
@@ -292,7 +294,7 @@ def test_an_account_that_may_not_create_distributions(person: Person, capsys: py
     assert person.left() == []
 
 
-def test_an_earlier_run_that_is_half_made(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_earlier_run_that_is_incomplete(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     s3, acm, secrets = (person.aws.client(service) for service in ("s3", "acm", "secretsmanager"))
     tags = [{"Key": TAG, "Value": EARLIER}]
     for bucket in (f"{EARLIER}-logs", f"{EARLIER}-untagged", "certrot-accounting"):
@@ -313,17 +315,17 @@ def test_an_earlier_run_that_is_half_made(person: Person, capsys: pytest.Capture
         assert word in said, said
     assert person.left() == before
 
-    # As the message says.
+    # The command that the message gives.
     assert sweep(["--run", EARLIER, "--yes", "--poll-seconds", "0.1"]) == 0
     left = person.left()
-    # A name or a tag alone is not enough, nor one that only looks like one.
+    # A name or a tag alone is not enough, nor a name that only resembles one.
     assert len(left) == 3 and {f"{EARLIER}-untagged", "certrot-accounting"} < set(left), left
     for bucket in (f"{EARLIER}-untagged", "certrot-accounting"):
         s3.delete_bucket(Bucket=bucket)
 
 
 def test_a_promise_that_is_not_kept(person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    # With the one name and no wildcard, what fails here takes the alias along.
+    # With one name and no wildcard the tenant has the only alias: when it fails, the scene that needs one is left out.
     person.pairs = {"old": person.pair("old", DOMAIN, days=30), "new": person.pair("new", DOMAIN, days=90)}
     fault = {"service": "acm", "operation": "DeleteCertificate", "code": "AccessDeniedException", "status": 400}
     person.aws.control("POST", "faults", fault | {"times": 1})
@@ -361,14 +363,14 @@ def test_interrupted(person: Person, at: str) -> None:
 
 
 class Nobody(io.StringIO):
-    """A terminal that is gone."""
+    """A terminal that has been closed."""
 
     def flush(self) -> None:
         raise BrokenPipeError
 
 
-def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was made is removed all the same."""
+def test_a_closed_terminal_does_not_stop_the_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed terminal must not stop the removal."""
     monkeypatch.setattr("sys.stdout", Nobody())
     Teller()("Removing")
 
@@ -377,7 +379,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     ("old", "new", "expected"),
     [
         ((DOMAIN,), (DOMAIN,), {"tenant": DOMAIN}),
-        # Another name may be served by somebody.
+        # The other name may be served by another user's distribution.
         ((DOMAIN, "www.example.com"), (DOMAIN, "www.example.com"), {"tenant": DOMAIN}),
         ((DOMAIN, "*.example.com"), (DOMAIN, "*.example.net"), {"tenant": DOMAIN}),
         (
@@ -400,7 +402,7 @@ def test_names_of_the_parts(
         (EARLIER, EARLIER, EARLIER),
         (f"{EARLIER}-logs", EARLIER, EARLIER),
         (f"{EARLIER}/new", EARLIER, EARLIER),
-        # What AWS or somebody else has named.
+        # Named by AWS or by another user.
         (None, EARLIER, EARLIER),
         (f"{EARLIER}-logs", None, None),
         (f"{EARLIER}-logs", "certrot-acc-202611270001-abcd", None),
@@ -410,14 +412,16 @@ def test_names_of_the_parts(
         (None, "yes", None),
     ],
 )
-def test_whose_a_thing_is(name: str | None, tag: str | None, expected: str | None) -> None:
+def test_a_resource_is_assigned_to_a_run_by_name_and_tag(
+    name: str | None, tag: str | None, expected: str | None
+) -> None:
     tags = [{"Key": "team", "Value": EARLIER}] + ([{"Key": TAG, "Value": tag}] if tag else [])
     found = of_run(name, tags)
     assert (found and found.name) == expected
 
 
 def event(number: int, before: int | None, kind: str, **details: Any) -> dict[str, Any]:
-    """An event of a history."""
+    """An event of an execution's history."""
     named = {f"{name}EventDetails": value for name, value in details.items()}
     return {"id": number, "type": kind, **named} | ({} if before is None else {"previousEventId": before})
 
@@ -446,7 +450,7 @@ def event(number: int, before: int | None, kind: str, **details: Any) -> dict[st
             ],
             [Passage("A", "1", None, {"error": "Refused", "cause": "c"}, "Caught")],
         ),
-        # Two iterations side by side: each follows its own events.
+        # Two iterations in parallel: each is a separate chain of events.
         (
             [
                 event(1, 0, "MapStateEntered", stateEntered={"name": "M", "input": "[]"}),
@@ -458,7 +462,7 @@ def event(number: int, before: int | None, kind: str, **details: Any) -> dict[st
             ],
             [Passage("A", "1", None, None, "B"), Passage("A", "2", None, None, None)],
         ),
-        # Not AWS: no event names the one before it, and who is who inside of a Map cannot be told.
+        # Not as on AWS: without previousEventId, iterations of a Map cannot be told apart.
         (
             [
                 event(1, None, "MapStateEntered", stateEntered={"name": "M", "input": "[]"}),
@@ -480,7 +484,7 @@ TASK = {"Type": "Task", "Next": "B", "Catch": [{"ErrorEquals": ["States.ALL"], "
 
 
 class Service:
-    """TestState, with one answer for everything."""
+    """A TestState that returns the same for every call."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.answer = answer
@@ -507,13 +511,13 @@ class Service:
         ),
     ],
 )
-def test_what_test_state_says_is_judged(answer: dict[str, Any], agrees: bool, retried: bool | None) -> None:
+def test_responses_of_test_state_are_compared(answer: dict[str, Any], agrees: bool, retried: bool | None) -> None:
     asked = Asked(Service(answer), "role")
     assert asked.about("A", TASK, "as it was entered", "B", "{}", {"result": "{}"}).agrees is agrees
     assert asked.about_retry("A", TASK, "Throttled", "{}").agrees is retried
 
 
-def test_what_a_passed_run_is() -> None:
+def test_when_a_run_has_passed() -> None:
     run = Run.parse(EARLIER)
     assert run
 

@@ -1,6 +1,6 @@
 """The sweeper removes what runs of the acceptance suite have left, whenever they were killed, and nothing else.
 
-What there is in the account is asked of the local AWS by calls of this file's own: the sweeper's word is not taken.
+The state of the account is read here by separate calls to the local AWS, not by the sweeper's code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from acceptance.scenes import Stage
 from local_aws.platform import LocalAws, client
 
 NOW = dt.datetime.now(dt.UTC)
-# The sweeper's clock: what this test makes now is more than a day old by then.
+# The sweeper's clock: by then, what this test creates now is more than a day old.
 THEN = NOW + dt.timedelta(hours=25)
 OLD = Run.new(NOW - dt.timedelta(days=10))
 OTHER = Run.new(NOW - dt.timedelta(days=10))
@@ -40,7 +40,7 @@ YOUNG = Run.new(THEN - dt.timedelta(hours=23, minutes=50))
 FUTURE = Run.new(THEN + dt.timedelta(days=3))
 DOMAIN = "cdn.example.com"
 
-# What looks like a run's thing and is none, or is not due: name and value of the tag, None for no tag.
+# Resources that resemble a run's but are not, or are not due yet: name and value of the tag, None for no tag.
 LOOK_ALIKES: dict[str, tuple[str, str | None]] = {
     "the name without the tag": (f"{OLD}-thing", None),
     "the tag without the name": ("somebodys-thing", OLD.name),
@@ -62,17 +62,17 @@ UPPER = {
 }
 
 
-# Decided without any AWS
+# Without AWS
 
 
 @pytest.mark.parametrize(("name", "tag"), [*LOOK_ALIKES.values(), *UPPER.values()], ids=[*LOOK_ALIKES, *UPPER])
-def test_a_look_alike_is_nobodys_or_not_due(name: str, tag: str | None) -> None:
+def test_a_look_alike_belongs_to_no_run_or_is_not_due(name: str, tag: str | None) -> None:
     run = of_run(name, [] if tag is None else [{"Key": TAG, "Value": tag}])
     assert run is None or not sweep.is_due(run, THEN, dt.timedelta(hours=24))
 
 
 @pytest.mark.parametrize("name", [OLD.name, f"{OLD}-logs", f"{OLD}/new", f"{OLD}-{OTHER}"])
-def test_what_bears_name_and_tag_is_due_after_a_day(name: str) -> None:
+def test_a_resource_with_name_and_tag_is_due_after_a_day(name: str) -> None:
     run = of_run(name, [{"Key": "team", "Value": "web"}, {"Key": TAG, "Value": OLD.name}])
     assert run == OLD and sweep.is_due(run, THEN, dt.timedelta(hours=24))
 
@@ -85,23 +85,23 @@ def test_what_bears_name_and_tag_is_due_after_a_day(name: str) -> None:
         *("certrot-acc-202611272400-abcd", "certrot-acc-202611271200-ab1d", "certrot-acc-20261127120-abcd"),
     ],
 )
-def test_what_is_no_name_of_a_run(text: str) -> None:
+def test_invalid_names_of_runs(text: str) -> None:
     assert Run.parse(text) is None
 
 
 @pytest.mark.parametrize("age", ["nan", "-1", "inf", "a day", "1e9"])
-def test_an_age_that_is_none_is_refused(age: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_age_is_refused(age: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         sweep.main([f"--older-than={age}"])
     assert ended.value.code == 2 and "--older-than" in capsys.readouterr().err
 
 
-def test_a_run_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep.main(["--run", f"{OLD}-logs"]) == 2
     assert "is not the name of a run" in capsys.readouterr().err
 
 
-# What there is
+# The state of the account
 
 
 @cache
@@ -123,7 +123,7 @@ def world(aws: LocalAws) -> dict[str, Any]:
         for one in state[f"{kind}s"]:
             shown = aws.control("GET", f"{kind}/{one['id']}")
             tags = cloudfront.list_tags_for_resource(Resource=one["arn"])["Tags"]["Items"]
-            # Chance decides at every look which of two certificates an edge has.
+            # Which of two certificates an edge has is random at every read.
             there[f"{kind} {one['id']}"] = shown | {"tags": tags}
     for one in state["acm_certificates"]:
         there[f"ACM {one['CertificateArn']}"] = one
@@ -155,7 +155,7 @@ def world(aws: LocalAws) -> dict[str, Any]:
             statusFilter="RUNNING",
         )
         there[f"machine {one['name']}"] = [execution["name"] for execution in running]
-    # IAM's other half is the platform's: roles are made by CloudFormation.
+    # Roles are in the IAM of the platform: CloudFormation creates them.
     iam = client("iam", aws.platform)
     for one in [role for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]:
         there[f"role {one['RoleName']}"] = iam.list_role_policies(RoleName=one["RoleName"])["PolicyNames"]
@@ -174,7 +174,7 @@ def world(aws: LocalAws) -> dict[str, Any]:
         there[f"queue {url}"] = True
     kms = _client(aws, "kms")
     for one in listed("kms", "list_keys", "Keys"):
-        # AWS deletes a key a week later at the earliest.
+        # AWS deletes a key after a week at the earliest.
         if kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
             there[f"key {one['KeyId']}"] = True
     return there
@@ -184,14 +184,14 @@ def world(aws: LocalAws) -> dict[str, Any]:
 
 
 def plant(aws: LocalAws) -> None:
-    """Somebody's things that are nearly a run's, of every kind that the sweeper knows."""
+    """Creates other users' resources that resemble a run's, of every kind that the sweeper removes."""
     cloudfront, acm, iam, s3 = (aws.client(service) for service in ("cloudfront", "acm", "iam", "s3"))
     template = ""
     for n, (name, tag) in enumerate([*LOOK_ALIKES.values(), *UPPER.values()]):
         tags = [{"Key": TAG, "Value": tag}] if tag else [{"Key": "team", "Value": "web"}]
         leaf = aws.intermediate.leaf(f"planted{n}.example.net")
         pem = {"PrivateKey": leaf.key_pem, "CertificateChain": leaf.chain_pem, "Tags": tags}
-        # A certificate of ACM has no name: what makes the others theirs makes this one a run's.
+        # An ACM certificate has no name: with a tag alone it belongs to a run, unlike the other kinds.
         not_by_tag = Run.parse(tag or "") is None or tag not in (OLD.name, OTHER.name)
         if not_by_tag:
             acm.import_certificate(Certificate=leaf.certificate_pem, **pem)
@@ -262,16 +262,16 @@ def _settle(aws: LocalAws) -> None:
 # Killing
 
 
-# While a rotation goes on: looks at what there is cost more than the calls that they follow.
+# Interval between reads of the state while a rotation runs: they take longer than the calls they follow.
 _LOOK_SECONDS = 0.4
 
 
 class Killed(BaseException):
-    """As SIGKILL: nobody catches it, and no call gets through any more, not that of a `finally` either."""
+    """Like SIGKILL: it is not caught, and no further call is made, not even in a `finally`."""
 
 
 class Killer:
-    """Ends a run at the first moment of its own that bears this mark. A moment is the state after a call."""
+    """Kills a run at the first moment with this mark. A moment is the state after a call."""
 
     def __init__(self, aws: LocalAws, run: Run, at: Mark | None = None) -> None:
         self.aws, self.run, self.at = aws, run, at
@@ -299,7 +299,7 @@ class Killer:
         if not operation.startswith(("Get", "List", "Describe", "TestState")):
             self.write = operation
         elif time.monotonic() < self.looked + _LOOK_SECONDS:
-            # A read changes nothing itself. What a rotation does meanwhile is seen at the next look.
+            # A read changes nothing. Changes by a rotation in the meantime are seen at the next read.
             return
         self.looked = time.monotonic()
         mark = self.write, self._signature()
@@ -310,7 +310,7 @@ class Killer:
             raise Killed
 
     def _signature(self) -> str:
-        """How much there is of each kind, and whether it is live; names and times differ from run to run."""
+        """How many there are of each kind, and their status; names and times differ between runs."""
         aws, state, counts = self.client, self.aws.state(), Counter[str]()
         for kind in ("distributions", "tenants", "acm_certificates", "iam_certificates"):
             counts[kind] = len(state[kind])
@@ -335,7 +335,7 @@ Mark = tuple[str, str]
 
 
 class Theatre:
-    """Runs of the suite, as far as wanted."""
+    """Runs the suite or a part of it."""
 
     def __init__(self, aws: LocalAws, old: Pair, new: Pair, folder: Path) -> None:
         self.aws, self.old, self.new, self.folder = aws, old, new, folder
@@ -347,7 +347,7 @@ class Theatre:
         killer = Killer(self.aws, run, at)
         killer.attach(session)
         account = Account(session, run, 0.05)
-        # What the AWS CLI does is one moment, less when a test looks closer.
+        # A command of the AWS CLI is one moment, although it makes many calls.
         by_cli = account._aws
 
         def command(*arguments: str) -> None:
@@ -375,9 +375,9 @@ def _remove(stage: Stage) -> None:
     remove_all(stage.account, lambda run: run == stage.account.run)
 
 
-# What is killed, and what must be there before it can be. A scene is played on a fresh stage, not after all those
-# before it: what they leave behind is what `make` and `deploy` have made. The other calls of a run (TestState, the
-# first look) change nothing; that the calls of a phase between two marks change nothing either is what a mark means.
+# What is killed, and what must exist before that. A scene runs on a fresh stage, not after all scenes before it: they
+# leave only what `make` and `deploy` have created. The other calls of a run (TestState, the preflight) change nothing.
+# Calls of a phase between two marks change nothing either: otherwise the mark would differ.
 _ALL = (scenes.make, scenes.deploy, scenes.make_a_tenant)
 PHASES: dict[str, tuple[Callable[[Stage], None], tuple[Callable[[Stage], None], ...]]] = {
     "make": (scenes.make, ()),
@@ -385,7 +385,7 @@ PHASES: dict[str, tuple[Callable[[Stage], None], tuple[Callable[[Stage], None], 
     "tenant": (scenes.make_a_tenant, (scenes.make, scenes.deploy)),
     **{scene.name: (scene.play, _ALL) for scene in scenes.SCENES if scene.name != "tenant"},
     "questions": (_ask, _ALL),
-    # What is killed while it removes is swept as well.
+    # A removal that is killed is swept as well.
     "removal": (_remove, _ALL),
 }
 
@@ -415,7 +415,7 @@ def test_killed_after_any_call_and_swept_nothing_of_a_run_is_left(theatre: Theat
         for prepare in before:
             prepare(stage)
         killer.armed = True
-        # A scene that is looked at so closely may be too slow for its promise, which is not what is asked here.
+        # Reading the state after each call may make a scene exceed its time limit, which is not tested here.
         with suppress(Killed, Failed):
             play(stage)
         return killer
@@ -426,7 +426,7 @@ def test_killed_after_any_call_and_swept_nothing_of_a_run_is_left(theatre: Theat
     missed = []
     for mark in whole.marks:
         if not killed(mark).dead:
-            # A rotation goes on while the suite looks at it: what was seen once may come and go between two looks.
+            # The state changes during a rotation: what one read has seen may not occur at the reads of another run.
             missed.append(mark)
         assert theatre.sweep() == 0, mark
         assert_same(world(theatre.aws), planted, mark)
@@ -435,6 +435,6 @@ def test_killed_after_any_call_and_swept_nothing_of_a_run_is_left(theatre: Theat
 
 
 def assert_same(found: dict[str, Any], planted: dict[str, Any], at: Any = "") -> None:
-    """Names first: they say what was left or taken."""
+    """Compares names first: a difference shows what was left or removed."""
     assert set(found) == set(planted), at
     assert found == planted, at

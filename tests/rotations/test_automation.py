@@ -1,4 +1,4 @@
-"""What runs by itself, by the deployed template: the schedule, the rules, the notices, the metrics."""
+"""What runs without an operator, in the deployed template: the schedule, the rules, the notices, the metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACCOUNT = "000000000000"
 
 
 def invoke(aws: LocalAws, event: Any) -> Any:
-    """Delivers an event to the function."""
+    """Invokes the function with an event."""
     answer = aws.client("lambda").invoke(
         FunctionName=aws.outputs["StartRotationFunctionName"], Payload=json.dumps(event)
     )
@@ -28,7 +28,7 @@ def invoke(aws: LocalAws, event: Any) -> Any:
 
 
 def executions(aws: LocalAws) -> list[dict[str, Any]]:
-    """Those that were started by themselves, in this account."""
+    """The executions that the function has started in this account."""
     states = aws.client("stepfunctions")
     listed = states.list_executions(stateMachineArn=aws.outputs["RotationStateMachineArn"])["executions"]
     return [execution for execution in listed if execution["name"].startswith("auto-")]
@@ -41,14 +41,14 @@ def about(result: Any, certificate: str) -> Any:
 
 
 def started(aws: LocalAws, result: Any, certificate: str) -> Execution:
-    """The execution that was started for this certificate, at its end."""
+    """The execution that was started for this certificate, after its end."""
     looked = about(result, certificate)
     assert looked["decision"] == "start", looked
     return aws.execution(looked["execution"]).wait()
 
 
 class Inbox:
-    """What subscribers of the topic are sent."""
+    """The messages sent to subscribers of the topic."""
 
     def __init__(self, aws: LocalAws) -> None:
         self.queue = aws.client("sqs")
@@ -57,7 +57,7 @@ class Inbox:
         aws.client("sns").subscribe(TopicArn=aws.outputs["NoticeTopicArn"], Protocol="sqs", Endpoint=arn)
 
     def take(self) -> list[dict[str, str]]:
-        """Everything that has come since."""
+        """All messages since the last call."""
         taken = []
         while messages := self.queue.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
             for message in messages:
@@ -71,7 +71,7 @@ def inbox(local_aws: LocalAws) -> Inbox:
     return Inbox(local_aws)
 
 
-# --- The rules, and events in the forms that AWS documents
+# --- The rules, with events in the formats that AWS documents
 
 
 def envelope(source: str, detail_type: str, detail: Any, *resources: str) -> dict[str, Any]:
@@ -185,7 +185,7 @@ ACM = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/0a1b2c3d-0000-4000-8000-0000
 MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:other"
 
 
-def test_the_rules_let_through_what_starts_rotations_and_nothing_else(local_aws: LocalAws):
+def test_the_rules_match_the_events_that_start_rotations_and_no_others(local_aws: LocalAws):
     events, deployed = local_aws.client("events"), rules(local_aws)
     machine = local_aws.outputs["RotationStateMachineArn"]
 
@@ -230,7 +230,7 @@ def test_the_rules_let_through_what_starts_rotations_and_nothing_else(local_aws:
         assert through(event) == [], event
 
 
-# --- Events, and what comes of them
+# --- Events, and what they start
 
 
 def managed(account: Account, store: str = "acm", source: str | None = None, **tags: str) -> tuple[str, str]:
@@ -244,13 +244,13 @@ def managed(account: Account, store: str = "acm", source: str | None = None, **t
 
 
 def aged(account: Account, days: float) -> Leaf:
-    """A certificate of about a year with this many days left."""
+    """A certificate valid for about a year, with this many days left."""
     not_before = dt.datetime.now(dt.UTC) - dt.timedelta(days=360 - days)
     return account.leaf("www.example.com", "*.example.com", days=days, not_before=not_before)
 
 
 def arn_of(account: Account, certificate: str) -> str:
-    """ACM's id is an ARN; IAM's list knows both."""
+    """The ARN: ACM's id is one; for IAM it is in the list."""
     listed = account.aws.client("iam").list_server_certificates()["ServerCertificateMetadataList"]
     return {one["ServerCertificateId"]: one["Arn"] for one in listed}.get(certificate, certificate)
 
@@ -265,7 +265,7 @@ EVENTS: dict[str, Callable[[Account, str, str], Any]] = {
 
 
 @pytest.mark.parametrize("trigger", EVENTS)
-def test_an_event_that_comes_twice_rotates_once(account: Account, trigger: str):
+def test_an_event_delivered_twice_rotates_once(account: Account, trigger: str):
     aws = account.aws
     certificate, source = managed(account, concurrency="2")
     event = EVENTS[trigger](account, certificate, source)
@@ -282,11 +282,11 @@ def test_an_event_that_comes_twice_rotates_once(account: Account, trigger: str):
     assert len({one["name"] for one in executions(aws)} - before) == 1
 
 
-def test_a_new_version_of_the_source_is_all_it_takes(account: Account):
-    """Nothing is delivered by hand here: the services tell EventBridge, and its rules the function."""
+def test_a_new_version_of_the_source_starts_a_rotation(account: Account):
+    """End to end: the services send events to EventBridge, whose rules invoke the function."""
     aws = account.aws
     s3, secrets = aws.client("s3"), aws.client("secretsmanager")
-    # As docs/sources.md says; without it a bucket tells nobody.
+    # As docs/sources.md says: without it a bucket sends no events.
     s3.put_bucket_notification_configuration(
         Bucket=SOURCE_BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
@@ -304,16 +304,16 @@ def test_a_new_version_of_the_source_is_all_it_takes(account: Account):
     until(lambda: not set(certificates) & account.certificates())
 
 
-def test_server_certificates_are_looked_at_too(account: Account):
+def test_server_certificates_are_evaluated_too(account: Account):
     certificate, source = managed(account, "iam")
     result = invoke(account.aws, alarm(arn_of(account, certificate), namespace="CloudFrontCertificateRotation"))
     assert started(account.aws, result, certificate).status == "SUCCEEDED"
-    # The new one is managed as well, and has nothing to wait for.
+    # The new certificate is managed as well, and nothing is due for it.
     [looked] = invoke(account.aws, {"look": "all"})["certificates"]
     assert (looked["source"], looked["decision"], looked["targets"]) == (source, "inTime", 3)
 
 
-def test_a_look_that_is_dry_changes_nothing(account: Account, inbox: Inbox):
+def test_a_dry_evaluation_changes_nothing(account: Account, inbox: Inbox):
     inbox.take()
     certificate, _ = managed(account)
     before, made = {one["name"] for one in executions(account.aws)}, account.calls(*WRITES)
@@ -325,7 +325,7 @@ def test_a_look_that_is_dry_changes_nothing(account: Account, inbox: Inbox):
     assert inbox.take() == []
 
 
-def test_a_source_without_a_replacement_is_told_of_once_at_each_moment(account: Account, inbox: Inbox):
+def test_a_missing_replacement_is_notified_once_per_threshold(account: Account, inbox: Inbox):
     inbox.take()
     for days in (40, 20, 5, 0.5):
         account.aws.control("POST", "reset")
@@ -342,7 +342,7 @@ def test_a_source_without_a_replacement_is_told_of_once_at_each_moment(account: 
         assert looked["source"] in text and certificate in text and "distribution E" in text, text
 
 
-def test_a_replacement_that_will_not_do_is_told_of(account: Account, inbox: Inbox):
+def test_an_unsuitable_replacement_is_notified(account: Account, inbox: Inbox):
     inbox.take()
     narrow = account.secret(account.leaf("elsewhere.example.org", days=199))
     certificate, _ = managed(account, source=narrow)
@@ -353,7 +353,7 @@ def test_a_replacement_that_will_not_do_is_told_of(account: Account, inbox: Inbo
     assert "site0.example.com" in message["Message"], message["Message"]
 
 
-def test_tags_that_cannot_be_followed_are_told_of(account: Account, inbox: Inbox):
+def test_invalid_tags_are_notified(account: Account, inbox: Inbox):
     inbox.take()
     certificate, _ = managed(account, retain_old_days="a week")
     looked = about(invoke(account.aws, {"look": "all"}), certificate)
@@ -362,7 +362,7 @@ def test_tags_that_cannot_be_followed_are_told_of(account: Account, inbox: Inbox
     assert "tag cert-rotation:retain-old-days" in message["Message"]
 
 
-def test_a_failed_rotation_is_told_of(account: Account, inbox: Inbox):
+def test_a_failed_rotation_is_notified(account: Account, inbox: Inbox):
     inbox.take()
     old = account.old()
     execution = account.aws.start({"newCertificate": "tls/nowhere", "oldCertificate": old}, f"fails-{account.number}")
@@ -371,20 +371,20 @@ def test_a_failed_rotation_is_told_of(account: Account, inbox: Inbox):
     for _ in range(2):
         invoke(account.aws, event)
     told = [message for message in inbox.take() if f"fails-{account.number}" in message["Subject"]]
-    # The platform may tell of it by itself, too, with another time of its end.
+    # The platform may send a notice of the failure as well, with another end time.
     assert told and all("SourceUnreadable" in message["Subject"] for message in told), told
 
 
-def test_what_is_no_event_is_refused_by_name(account: Account):
+def test_an_event_of_an_unknown_kind_is_refused(account: Account):
     with pytest.raises(RuntimeError, match="RequestInvalid: event: is not one that this function handles"):
         invoke(account.aws, {"source": "aws.ec2"})
 
 
-# --- Logs, metrics, and what could not be delivered
+# --- Logs, metrics, and undelivered events
 
 
 def log_lines(aws: LocalAws) -> Iterator[tuple[str, Any]]:
-    """Every line of the functions' logs but Lambda's own: the function that wrote it, and the line."""
+    """Every line of the functions' logs except Lambda's own: the function, and the line."""
     logs = aws.client("logs")
     for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
@@ -394,7 +394,7 @@ def log_lines(aws: LocalAws) -> Iterator[tuple[str, Any]]:
 
 
 def measured(aws: LocalAws) -> dict[tuple[str, str], list[float]]:
-    """What CloudWatch would read off the logs: values in order, by the dimension's value and the metric."""
+    """What CloudWatch would extract from the logs: values in order, by the dimension's value and the metric."""
     found: dict[tuple[str, str], list[float]] = {}
     for _, line in log_lines(aws):
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
@@ -419,7 +419,7 @@ def test_one_query_shows_one_rotation_across_all_functions(account: Account):
             assert {"timestamp", "level", "message", "rotation"} <= set(line), (function, line)
 
 
-def test_what_happens_is_measured(account: Account):
+def test_metrics_are_logged(account: Account):
     aws = account.aws
     stack, before = STACK, measured(aws)
 
@@ -433,7 +433,7 @@ def test_what_happens_is_measured(account: Account):
     account.seed({"aliases": ["other.example.com"], "certificate": server})
     started(aws, invoke(aws, {"look": "all"}), certificate)
 
-    # IAM publishes no days to expiry of its own.
+    # IAM has no DaysToExpiry metric of its own.
     assert since("DaysToExpiry", certificate) == [19]
     assert since("DaysToExpiry", arn_of(account, server)) == [4]
     assert (since("LooksCompleted"), since("CertificatesManaged"), since("NoticesSent")) == ([1], [2], [1])
@@ -444,8 +444,8 @@ def test_what_happens_is_measured(account: Account):
     assert since("RotationSeconds")[0] > 3 * aws.propagation_seconds
 
 
-def test_what_cannot_be_handled_waits_in_the_queue(account: Account):
-    """Delivered as EventBridge and the schedule do, without anybody who waits for an answer."""
+def test_an_event_that_cannot_be_handled_goes_to_the_queue(account: Account):
+    """Invoked asynchronously, as EventBridge and the schedule do."""
     queue = account.aws.client("sqs")
     [url] = [url for url in queue.list_queues()["QueueUrls"] if "Undelivered" in url]
     event = {"source": "aws.ec2", "id": "nobody's"}
@@ -470,7 +470,7 @@ def test_what_cannot_be_handled_waits_in_the_queue(account: Account):
     body = json.loads(message["Body"])
     assert body["requestPayload"] == event
     assert body["responsePayload"]["errorType"] == "RequestInvalid"
-    # Once, and twice again.
+    # One attempt and two retries.
     assert len(refusals()) == before + 3
     queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
@@ -481,7 +481,7 @@ def test_every_alarm_reaches_the_subscribers(account: Account, inbox: Inbox):
     deployed = {one["AlarmName"] for one in alarms.describe_alarms()["MetricAlarms"]}
     assert len(deployed) == 4
     for name in deployed:
-        # They may be in this state already, and tell of changes only.
+        # They may already be in this state, and send a notice only when it changes.
         alarms.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
         alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
     told: list[Any] = []
@@ -505,7 +505,7 @@ def every_minute() -> Iterator[LocalAws]:
         yield aws
 
 
-def test_the_schedule_fires_by_itself_and_a_rotation_follows(every_minute: LocalAws):
+def test_the_schedule_starts_a_rotation(every_minute: LocalAws):
     account = Account(every_minute)
     certificate, _ = managed(account)
     states = every_minute.client("stepfunctions")

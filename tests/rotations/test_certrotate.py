@@ -1,6 +1,6 @@
 """certrotate, command by command, against the deployed stack; its output is pinned in __snapshots__.
 
-`pytest --snapshot-update` writes the snapshots anew; look at what changed.
+`pytest --snapshot-update` writes the snapshots again; check the difference.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass
 class Done:
-    """What came of a command."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -46,7 +46,7 @@ class Done:
 
 
 class Tool:
-    """A person at a terminal, and the files that the authority has sent."""
+    """An operator at a terminal, with the files that the authority has sent."""
 
     def __init__(self, account: Account, directory: Path) -> None:
         self.account = account
@@ -74,7 +74,7 @@ class Tool:
         return path
 
     def run(self, *arguments: str | Path, code: int = 0, without: tuple[str, ...] = (), **environment: str) -> Done:
-        """A command whose output goes into pipes."""
+        """Runs a command with its output in pipes."""
         given = {k: v for k, v in (self.environment | environment).items() if k not in without}
         done = subprocess.run(
             [CERTROTATE, *map(str, arguments)],
@@ -105,7 +105,7 @@ class Tool:
         )
 
     def neutral(self, done: object) -> str:
-        """Without what differs from run to run."""
+        """The text without what differs between runs."""
         text = str(done).replace(str(self.directory), "DIRECTORY")
         for number, target in enumerate(sorted(set(re.findall(r"\bE[A-Z0-9]{13}\b", text))), 1):
             text = text.replace(target, f"E{number:013}")
@@ -141,7 +141,7 @@ def old_and_new(account: Account, store: str = "acm", count: int = 3) -> tuple[s
 
 
 def decline(terminal: pexpect.spawn) -> None:
-    """Answers no, and is told that nothing was changed."""
+    """Answers no; nothing must be changed."""
     terminal.expect(r"Continue\?")
     terminal.send("n")
     terminal.expect("Nothing was changed.")
@@ -224,7 +224,7 @@ def test_put_asks_first_and_stores_what_can_be_rotated(tool: Tool, snapshot: Sna
     assert kept["Type"] == "SecureString" and kept["Value"] == bundle.read_text()
 
 
-def test_put_stores_nothing_that_will_not_do(tool: Tool):
+def test_put_stores_no_certificate_that_cannot_be_rotated(tool: Tool):
     bundle = tool.file(tool.account.leaf("www.example.com", days=-1, not_before=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)))
     done = tool.run("put", bundle, "--source", f"unwatched/bad-{tool.account.number}", "--yes", code=1)
     assert "it expired" in done.err and done.out == ""
@@ -275,7 +275,7 @@ def test_plan_with_findings(tool: Tool, snapshot: SnapshotAssertion):
     account = tool.account
     old = account.stored("acm", aged(account, 20))
     account.targets(old, 2)
-    # Ids are chance, and so is which target comes first: none of them may differ.
+    # Ids are random, and so is the order of the targets: the output must not depend on either.
     narrow = account.new("elsewhere.example.org")
     assert tool.neutral(tool.run("plan", narrow, "--old", old, code=1)) == snapshot
     assert "CertificateNotFound" in tool.run("plan", narrow, code=1).err
@@ -301,7 +301,7 @@ def test_adopt_tags_after_a_plan(tool: Tool, snapshot: SnapshotAssertion):
 def test_start_watches_until_the_end(tool: Tool, snapshot: SnapshotAssertion):
     old, targets, source = old_and_new(tool.account)
     done = tool.run("start", source, "--old", old, "--yes", "--name", f"test-{tool.account.number}", "--interval", "1")
-    # What was met on the way is chance; the end is not.
+    # What is printed on the way depends on timing; the end does not.
     assert tool.neutral(done.out) == snapshot
     assert "targets: 3 of 3 done" in done.err or "state: " in done.err
     assert old not in tool.account.serving(*targets)
@@ -317,13 +317,13 @@ def test_start_watches_until_the_end(tool: Tool, snapshot: SnapshotAssertion):
     assert page.read_text().startswith("<!DOCTYPE html>")
 
 
-def test_the_page_is_opened_in_the_browser(tool: Tool):
+def test_report_open_opens_the_page_in_the_browser(tool: Tool):
     old, _, source = old_and_new(tool.account)
     name = f"test-{tool.account.number}"
     tool.run("start", source, "--old", old, "--yes", "--name", name, "--interval", "1")
     opened, programs = tool.directory / "opened", tool.directory / "bin"
     programs.mkdir()
-    # What a desktop has under this name hands the page to the browser.
+    # On a desktop a program of this name passes the page to the browser.
     (programs / "xdg-open").write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
     (programs / "xdg-open").chmod(0o755)
     path = f"{programs}:{tool.environment['PATH']}"
@@ -342,7 +342,7 @@ def test_start_shows_a_plan_and_asks(tool: Tool):
     assert tool.account.serving(*targets) == [old] * 3
 
 
-def test_a_rotation_goes_on_when_nobody_watches_any_more(tool: Tool):
+def test_a_rotation_continues_when_watching_is_interrupted(tool: Tool):
     account = tool.account
     account.settings(propagation_seconds=3)
     old, targets, source = old_and_new(account)
@@ -354,7 +354,7 @@ def test_a_rotation_goes_on_when_nobody_watches_any_more(tool: Tool):
     terminal.expect(pexpect.EOF)
     assert terminal.wait() == 130
 
-    # Another look at it, from a program this time.
+    # Watch it again, this time with JSON output.
     lines = tool.run("watch", "--output", "json", "--interval", "1").out.splitlines()
     states = [json.loads(line) for line in lines]
     assert states[-1]["status"] == "SUCCEEDED" and states[-1]["done"] == states[-1]["total"] == 3
@@ -387,12 +387,12 @@ def test_a_rotation_that_fails(tool: Tool, snapshot: SnapshotAssertion):
     assert "RotationIncomplete" in tool.run("explain", "rotationincomplete").out
 
 
-def test_what_is_put_back_is_shown_target_by_target(tool: Tool):
+def test_a_rollback_is_shown_target_by_target(tool: Tool):
     account = tool.account
     account.settings(propagation_seconds=2)
     old, targets, source = old_and_new(account)
     account.settle()
-    # The first two are moved; the third is refused, for good.
+    # The first two are moved; the third is refused every time.
     account.fault("UpdateDistribution", code="InvalidWebACLId", resource=max(targets), times=99)
     name = f"test-{account.number}"
     tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
@@ -406,20 +406,20 @@ def test_what_is_put_back_is_shown_target_by_target(tool: Tool):
     assert account.serving(*targets) == [old] * 3
 
 
-def test_watching_goes_on_when_aws_cannot_be_reached(tool: Tool):
+def test_watch_retries_when_cloudfront_cannot_be_reached(tool: Tool):
     account = tool.account
     account.settings(propagation_seconds=2)
     old, _, source = old_and_new(account)
     name = f"test-{account.number}"
     tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
-    # CloudFront is asked for the targets under way; nobody answers there.
+    # CloudFront is polled for the targets in progress; this endpoint does not respond.
     done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_CLOUDFRONT="http://127.0.0.1:1")
     assert done.err.count("Retrying; the rotation continues.") == 1, done.err
     assert "3 moved" in done.out
 
 
-def test_watching_goes_on_when_step_functions_cannot_be_reached(tool: Tool):
-    """Its calls are the first of each look; they get through after some time."""
+def test_watch_retries_when_step_functions_cannot_be_reached(tool: Tool):
+    """Each poll calls Step Functions first; these calls succeed after some time."""
     account = tool.account
     account.settings(propagation_seconds=2)
     old, _, source = old_and_new(account)
@@ -430,7 +430,7 @@ def test_watching_goes_on_when_step_functions_cannot_be_reached(tool: Tool):
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until_it_answers(process, f"{url}{CONTROL}/health")
-            # Two looks of three attempts each.
+            # Two polls with three attempts each.
             Proxy(url).rules([{"operation": "DescribeExecution", "reset": True, "times": 6}])
             tool.run("start", source, "--old", old, "--yes", "--name", name, "--detach")
             done = tool.run("watch", name, "--interval", "1", AWS_ENDPOINT_URL_SFN=url)
@@ -446,7 +446,7 @@ def test_there_is_nothing_to_watch_or_to_report(tool: Tool):
 
 
 def test_the_commands_of_the_readme(tool: Tool):
-    """Each as it stands there, in a shell on a terminal, by a person who says yes."""
+    """Each command as the README has it, in a shell on a terminal, with yes as the answer."""
     account = tool.account
     old = account.stored("acm", aged(account, 20))
     targets = account.targets(old)
@@ -504,7 +504,7 @@ def test_help(tool: Tool, snapshot: SnapshotAssertion):
         assert shown == snapshot(name=command)
 
 
-# --- What goes wrong before anything begins
+# --- Errors before anything starts
 
 
 def test_wrong_arguments(tool: Tool, snapshot: SnapshotAssertion):
@@ -537,12 +537,12 @@ def test_an_expired_token_and_a_missing_permission(tool: Tool, snapshot: Snapsho
     assert tool.run("list", code=3).err == snapshot(name="denied")
 
 
-def test_nobody_at_the_other_end(tool: Tool):
+def test_an_endpoint_that_cannot_be_reached(tool: Tool):
     done = tool.run("list", code=3, AWS_ENDPOINT_URL_ACM="http://127.0.0.1:1")
     assert "the connection failed" in done.err and len(done.err.splitlines()) == 1
 
 
-def test_a_reader_that_goes_away(tool: Tool):
+def test_a_closed_pipe_is_no_error(tool: Tool):
     process = subprocess.Popen([CERTROTATE, "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout and process.stderr
     process.stdout.close()
@@ -551,19 +551,19 @@ def test_a_reader_that_goes_away(tool: Tool):
 
 
 def test_the_source_is_what_was_put(tool: Tool):
-    """A JSON of the contract is taken as it is."""
+    """A JSON file in the documented format is stored unchanged."""
     leaf = tool.account.leaf(*NAMES, days=199)
     path = tool.directory / "bundle.json"
     path.write_text(as_json(leaf))
     assert tool.json("check", path)["fit"]
 
 
-# --- What it needs
+# --- The permissions it needs
 
 
 @contextmanager
 def heard(account: Account) -> Iterator[tuple[dict[str, str], Proxy]]:
-    """The environment of somebody whose calls to both halves of the local AWS are written down, and who hears them."""
+    """An environment in which all calls to both halves of the local AWS are recorded, and the proxies that record."""
     environment, urls = dict(account.aws.environment), []
     with ExitStack() as stack:
         for upstream in (account.aws.platform, account.aws.services):
@@ -592,7 +592,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def documented(command: str) -> set[str]:
-    """The actions that the pages say a command needs: of who follows a rotation, and its rows in the table."""
+    """The actions that a command needs according to the pages: the policy for callers, and its rows in the table."""
     page = (ROOT / "docs/deployment.md").read_text().partition("## Who may start a rotation")[2]
     policy = json.loads(page.partition("```json")[2].partition("```")[0])
     found = {action for one in policy["Statement"] for action in listed(one["Action"])}
@@ -611,12 +611,12 @@ def documented(command: str) -> set[str]:
     return found
 
 
-# What calls are decided as, where it is not their own name.
+# The IAM actions of calls where the names differ.
 DECIDED_AS = {"s3:ListObjectsV2": "s3:ListBucket"}
 SERVICES = {"service-quotas": "servicequotas", "stepfunctions": "states"}
 
 
-def test_what_it_calls_is_what_the_page_says_it_needs(tool: Tool):
+def test_its_calls_are_the_permissions_on_the_page(tool: Tool):
     account = tool.account
     old, _, source = old_and_new(account)
     account.stored("iam", aged(account, 10))
@@ -632,7 +632,7 @@ def test_what_it_calls_is_what_the_page_says_it_needs(tool: Tool):
     }
     with heard(account) as (environment, proxy):
         for command, arguments in commands.items():
-            # Every call waits for nothing, which is written down like any other fault.
+            # A latency of zero, so that every call is recorded like a fault.
             proxy.rules([{"latency": {"dist": "uniform", "min_ms": 0, "max_ms": 0}}])
             tool.run(*arguments, **{k: v for k, v in environment.items() if k.startswith("AWS_ENDPOINT")})
             called = {f"{SERVICES.get(one.service, one.service)}:{one.operation}" for one in proxy.fired()}

@@ -1,7 +1,7 @@
-"""The commands of the pages about the AWS CLI and about adopting, copied and pasted as a newcomer would.
+"""The commands of the pages about the AWS CLI and about adopting, copied and pasted by a new user.
 
-Everything but the deployment itself, which the fixture makes with the same commands. The AWS CLI here is version 1, the
-one on PyPI: it takes blobs as they are, and does not know the option that tells version 2 to do so.
+All commands except the deployment, for which the fixture uses the same ones. The AWS CLI here is version 1, as on PyPI:
+it sends blobs unchanged, and does not have the option that makes version 2 do so.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ aws() {
 
 
 def blocks(page: str, begin: str, end: str) -> list[str]:
-    """The blocks of shell between two marks of a page."""
+    """The shell blocks of a page between two texts."""
     text = (ROOT / page).read_text()
     part = text[text.index(begin) : text.index(end)]
     return re.findall(r"^```sh\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
 
 
 class Terminal:
-    """One shell, in a directory where the authority's files lie."""
+    """One shell, in the directory with the authority's files."""
 
     def __init__(self, account: Account, directory: Path) -> None:
         self.directory = directory
@@ -50,7 +50,7 @@ class Terminal:
         tools = Path(sys.executable).parent
         environment["PATH"] = f"{tools}:{environment['PATH']}"
         if not shutil.which("jq"):
-            # jaq takes jq's options and filters; it is what a package brings.
+            # jaq accepts jq's options and filters, and can be installed as a package.
             (directory / "bin").mkdir()
             (directory / "bin/jq").symlink_to(tools / "jaq")
             environment["PATH"] += f":{directory / 'bin'}"
@@ -66,12 +66,12 @@ class Terminal:
         self.paste(PREAMBLE)
 
     def file(self, leaf: Leaf, certificate: str, key: str) -> None:
-        """What the authority has sent."""
+        """Writes a certificate and a key as the authority would send them."""
         (self.directory / certificate).write_text(leaf.certificate_pem + leaf.chain_pem)
         (self.directory / key).write_text(leaf.key_pem)
 
     def paste(self, command: str) -> str:
-        """What this prints; whatever fails in it ends the shell."""
+        """Runs a command and returns its output; the shell exits at the first error."""
         assert self.shell.stdin and self.shell.stdout
         self.shell.stdin.write(f"{command}\necho; echo END-OF-COMMAND\n")
         self.shell.stdin.flush()
@@ -92,7 +92,7 @@ def terminal(account: Account, tmp_path: Path) -> Iterator[Terminal]:
 
 
 def decisions(printed: str) -> dict[str, str]:
-    """What a look has decided; the AWS CLI prints the function's answer and then its own."""
+    """The decisions of a run of the function. The AWS CLI prints the function's result and then its own."""
     looked, _ = json.JSONDecoder().raw_decode(printed.lstrip())
     return {certificate["id"]: certificate["decision"] for certificate in looked["certificates"]}
 
@@ -119,7 +119,7 @@ def test_the_aws_cli_from_the_first_secret_to_automation(account: Account, termi
     terminal.paste(tag)
     [served] = set(account.serving(*targets))
     assert decisions(terminal.paste(look)) == {served: "inTime"}
-    # All it takes is the new version: nobody starts anything.
+    # The new version of the secret is enough: no command starts the rotation.
     assert "www-2026-11\tSUCCEEDED" in terminal.paste(put)
     listing = put.splitlines()[-1]
     until(lambda: served not in account.certificates())
@@ -127,14 +127,14 @@ def test_the_aws_cli_from_the_first_secret_to_automation(account: Account, termi
 
 
 @pytest.mark.parametrize("store", ["acm", "iam"])
-def test_adopting_a_certificate_page_in_hand(account: Account, terminal: Terminal, store: str):
+def test_adopting_a_certificate_with_the_commands_of_the_page(account: Account, terminal: Terminal, store: str):
     served = account.stored(store, aged(account, 20))
     targets = account.targets(served)
     source = f"tls/adopted-{store}"
     terminal.file(account.leaf(*NAMES, days=199), "fullchain.pem", "key.pem")
 
     def paste(block: str) -> str:
-        # Where the two stores differ, ACM comes first.
+        # Where the commands of the two stores differ, ACM's comes first.
         acm, _, iam = block.partition("\n# or")
         chosen = (acm if store == "acm" else iam.partition("\n")[2]) if iam else block
         for example, real in {
@@ -162,7 +162,7 @@ def test_adopting_a_certificate_page_in_hand(account: Account, terminal: Termina
     status = 'aws stepfunctions describe-execution --execution-arn "$EXECUTION" --query status --output text'
     until(lambda: terminal.paste(status).strip() == "SUCCEEDED")
     assert paste(read[0]).startswith("SUCCEEDED\tNone\n[]\n")
-    # The other way to the same: a person starts the dry run.
+    # The alternative: the operator starts the dry run.
     paste(blocks("docs/adopting.md", "For `notYet`", "Then read what it found")[0])
     until(lambda: terminal.paste(status).strip() == "SUCCEEDED")
     assert paste(read[0]).startswith("SUCCEEDED\tNone\n[]\n")
@@ -173,7 +173,7 @@ def test_adopting_a_certificate_page_in_hand(account: Account, terminal: Termina
     before = {one["name"] for one in executions(account.aws)}
     assert decisions(terminal.paste("""look '{"look":"all"}'""")) == {served: "start"}
     until(lambda: served not in account.serving(*targets))
-    # The old certificate is kept for a week: nobody waits for that here.
+    # The old certificate is kept for a week; the test does not wait for that.
     [rotation] = [one for one in executions(account.aws) if one["name"] not in before]
     until(lambda: all(one["status"] == "Deployed" for one in account.distributions().values()))
     account.aws.client("stepfunctions").stop_execution(executionArn=rotation["executionArn"])

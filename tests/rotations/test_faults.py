@@ -1,7 +1,7 @@
-"""Whole rotations while the network and AWS misbehave: a proxy between the functions and AWS, steered by a seed.
+"""Whole rotations while the network and AWS fail: a proxy with a seed between the functions and AWS.
 
-test_rotations.py aims single faults at single calls. Here any call may fail, in any of the ways of `FAULTS`.
-Each test prints its seed and what was fired; under the same seed the nth call of an operation meets the same fate.
+test_rotations.py injects single faults into single calls. Here any call may fail in any of the ways of `FAULTS`.
+Each test prints its seed and what was fired; with the same seed the nth call of an operation has the same outcome.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ FAULTS: dict[str, dict[str, Any]] = {
     "reset before the effect": {"reset": True},
     "reset after the effect": {"response": {"abort_frac": 0}},
     "cut in the middle": {"response": {"abort_frac": 0.5}},
-    # An end that looks like one. Not of S3: half an object is an object.
+    # A shorter response that looks complete. Not for S3: half an object is a valid object.
     "half an answer": {"response": {"truncate_frac": 0.5}},
     "throttled": {},
     "slow": {"latency": {"min": 50, "max": 400}},
 }
-# How each service says that it is called too often.
+# The throttling error of each service.
 THROTTLING = {
     "acm": {"code": "ThrottlingException", "status": 400},
     "cloudfront": {"code": "Throttling", "status": 400},
@@ -47,7 +47,7 @@ THROTTLING = {
     "ssm": {"code": "ThrottlingException", "status": 400},
 }
 WITH_AN_END = ("acm", "cloudfront", "iam", "secretsmanager", "service-quotas", "ssm")
-# What every rotation calls, where its certificates are in this store: enough for each kind to have one of its own.
+# What every rotation calls, in addition to its store: enough that each kind of fault gets its own operation.
 EVERYWHERE = [
     *(("cloudfront", name) for name in ("ListDistributions", "GetDistributionConfig", "GetDistribution")),
     *(("cloudfront", "UpdateDistribution"), ("s3", "PutObject"), ("s3", "ListObjectsV2")),
@@ -57,7 +57,7 @@ OPERATIONS = {
     "iam": [*EVERYWHERE, ("iam", "UploadServerCertificate"), ("iam", "DeleteServerCertificate")],
 }
 HALVED = {"acm": ("cloudfront", "ListDistributions"), "iam": ("cloudfront", "GetDistribution")}
-# Of a hundred calls some twenty go wrong: three attempts of the SDK's, eleven of the state machine's must do.
+# About 20 of 100 calls fail; 3 attempts of the SDK and 11 of the state machine must be enough.
 PROBABILITY = 0.03
 
 
@@ -68,7 +68,7 @@ def rule(kind: str, service: str, **fields: Any) -> dict[str, Any]:
 
 
 def mix(seed: int, store: str) -> list[dict[str, Any]]:
-    """Each kind once for certain, at an operation that the seed draws, and now and then at any call."""
+    """Each kind once for certain, at an operation drawn by the seed, and with a small probability at any call."""
     operations = random.Random(seed).sample(OPERATIONS[store], len(OPERATIONS[store]))
     certain = dict(zip([kind for kind in FAULTS if kind != "half an answer"], operations, strict=False))
     certain["half an answer"] = HALVED[store]
@@ -112,7 +112,7 @@ def in_s3(account: Account, leaf: Leaf) -> str:
 
 
 def scene(account: Account, store: str, count: int) -> tuple[str, list[str], list[str]]:
-    """The old certificate, the distributions that serve it, and bystanders that serve another one."""
+    """The old certificate, the distributions that serve it, and distributions that serve another one."""
     old, other = account.old(store), account.old("acm", "*.example.org")
     targets = account.targets(old, count)
     account.command(targets[0], inject_xml='<QuantumSettings mode="entangled"><Spin>up</Spin></QuantumSettings>')
@@ -124,7 +124,7 @@ def new(account: Account) -> Leaf:
 
 
 def but_the_certificate(account: Account, target: str) -> tuple[str, str, str]:
-    """A distribution's configuration, byte by byte, without what says which certificate it serves."""
+    """A distribution's configuration, byte by byte, without the certificate it serves."""
     document = account.aws.control("GET", f"distribution/{target}")["document"]
     rest, found = re.subn(r"<(\w+:)?ViewerCertificate>.*</(\w+:)?ViewerCertificate>", "", document, flags=re.DOTALL)
     assert found == 1
@@ -135,7 +135,7 @@ def but_the_certificate(account: Account, target: str) -> tuple[str, str, str]:
 def under_faults(
     account: Account, rules: list[dict[str, Any]], seed: int, rotate: Callable[[], Execution]
 ) -> tuple[Execution, set[str]]:
-    """A rotation, to its end, under these rules, and the kinds that happened; nothing fails any more afterwards."""
+    """Runs a rotation to its end under these rules; returns the kinds of faults fired, and removes the rules."""
     proxy = account.aws.proxy
     names = [alias for one in account.distributions().values() for alias in one["aliases"]]
     with Viewer(account.aws, names) as viewer:
@@ -162,7 +162,7 @@ def under_faults(
         (5, "iam", in_secrets_manager, 6, 3),
     ],
 )
-def test_a_rotation_comes_through(
+def test_a_rotation_succeeds_under_random_faults(
     account: Account, seed: int, store: str, put: Callable[[Account, Leaf], str], count: int, concurrency: int
 ) -> None:
     old, targets, bystanders = scene(account, store, count)
@@ -190,7 +190,7 @@ def test_a_rotation_comes_through(
     assert [call["time"] >= deployed for call in deletions] == [True]
 
 
-def test_one_target_whose_answers_are_always_lost(account: Account) -> None:
+def test_one_target_whose_responses_are_always_lost(account: Account) -> None:
     old, targets, _ = scene(account, "acm", 4)
     source = account.secret(new(account))
     lost = rule("reset after the effect", "cloudfront", operation="UpdateDistribution", resource=targets[2])
@@ -201,7 +201,7 @@ def test_one_target_whose_answers_are_always_lost(account: Account) -> None:
     assert account.distributions()[targets[2]]["versions"] == 2, "changed once, whatever was sent again"
 
 
-def test_one_target_that_can_not_be_updated(account: Account) -> None:
+def test_one_target_that_cannot_be_updated(account: Account) -> None:
     old, targets, bystanders = scene(account, "acm", 4)
     source, stored = account.secret(new(account)), account.certificates()
     before, was = account.distributions(), {target: but_the_certificate(account, target) for target in targets}
@@ -221,7 +221,7 @@ def test_one_target_that_can_not_be_updated(account: Account) -> None:
     assert {target: but_the_certificate(account, target) for target in targets} == was
     assert [after[one] for one in bystanders] == [before[one] for one in bystanders]
     assert account.most_in_progress() <= 2
-    # AWS is well again: the same input goes on with what is left, on the certificate that is there.
+    # AWS works again: the same input continues with the remaining targets and the existing certificate.
     made = len(account.calls("ImportCertificate"))
     output = account.rotate(source, old).output
     assert output["outcome"] == "rotated" and output["newCertificate"]["imported"] is False
@@ -230,7 +230,7 @@ def test_one_target_that_can_not_be_updated(account: Account) -> None:
 
 
 def test_no_key_is_left_behind(faulty_aws: LocalAws) -> None:
-    # Runs after the rotations above, over what they left; KEYS has theirs.
+    # Runs after the rotations above and searches what they left; KEYS has their keys.
     places, searched = search(left_behind(faulty_aws), KEYS)
     assert places == set()
     for kind in ("execution", "child", "object", "log", "function", "file"):
@@ -238,13 +238,13 @@ def test_no_key_is_left_behind(faulty_aws: LocalAws) -> None:
 
 
 def through_the_proxy(account: Account, service: str) -> Any:
-    """A client that calls where functions do, and takes the first answer as it is."""
+    """A client that calls through the functions' proxy, without retries."""
     half = account.aws.services if service == "acm" else account.aws.platform
     once = Config(retries={"total_max_attempts": 1}, response_checksum_validation="when_required")
     return client(service, account.aws.proxies[half], config=once)
 
 
-def test_a_seed_is_a_fate(account: Account) -> None:
+def test_the_same_seed_gives_the_same_faults(account: Account) -> None:
     client = through_the_proxy(account, "acm")
 
     def fates(seed: int) -> list[str]:
@@ -269,7 +269,7 @@ def test_a_seed_is_a_fate(account: Account) -> None:
         ("not available", False, ClientError, "ServiceUnavailable"),
     ],
 )
-def test_before_and_after_the_effect(
+def test_faults_before_and_after_the_effect(
     account: Account, kind: str, effect: bool, error: type[Exception], words: str
 ) -> None:
     account.aws.proxy.rules([rule(kind, "s3", operation="PutObject", resource=SOURCE_BUCKET, times=1)])
@@ -282,7 +282,7 @@ def test_before_and_after_the_effect(
     assert (fired.service, fired.operation, fired.resource, fired.kind) == ("s3", "PutObject", SOURCE_BUCKET, kind)
 
 
-def test_half_an_answer_looks_whole_and_one_that_is_cut_does_not(account: Account) -> None:
+def test_half_a_response_looks_complete_and_a_cut_one_does_not(account: Account) -> None:
     kinds = ("half an answer", "cut in the middle")
     account.aws.proxy.rules([rule(kind, "s3", operation="GetObject", times=1) for kind in kinds])
     client, key = through_the_proxy(account, "s3"), f"{account.number}/object"

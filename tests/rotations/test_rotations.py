@@ -1,25 +1,25 @@
 """Whole rotations on the local AWS: the deployed template, the built functions, the state machine.
 
-Every test looks at the world afterwards, not only at what the execution says of itself. What others get wrong here:
+Every test checks the state of the account afterwards, not only the execution's output. Mistakes that other tools make:
 
     a certificate that covers one alias of three breaks the others      test_one_alias_of_three
-    an edit between read and write ends the run, or is overwritten      test_somebody_edits_at_the_same_time
-    throttling ends the run half-way                                    test_throttling_is_waited_out
+    an edit between read and write ends the run, or is overwritten      test_another_user_edits_at_the_same_time
+    throttling ends the run half-way                                    test_throttling_is_retried
     only the first hundred distributions are found                      test_several_pages_of_distributions
-    imported ACM certificates are taken for renewed ones                test_all_four_ways
-    certificates are matched by name, and another one is deleted        test_nobody_elses_certificate_is_deleted
-    TLS policy or SSL method fall back to a default                     test_tls_policy_and_ssl_method_stay
-    a retry uploads the certificate again                               test_a_lost_answer_never_imports_twice
-    the old certificate is deleted in use, or that is tried for ever    test_the_old_certificate_is_still_used
+    imported ACM certificates are mistaken for renewed ones             test_all_four_ways
+    a certificate is matched by name, and the wrong one deleted         test_other_certificates_are_not_deleted
+    TLS policy or SSL method change to a default                        test_tls_policy_and_ssl_method_stay
+    a retry uploads the certificate again                               test_a_lost_response_never_imports_twice
+    the old certificate is deleted while in use, or retried for ever    test_the_old_certificate_is_still_used
     the new certificate exceeds the dedicated-IP limit                  test_dedicated_ip_quota
-    throttling ends the run half-way                            test_an_account_that_cloudfront_throttles
-    a failed target is swallowed and the run called a success           test_a_failure_stops_the_rotation
-    what was begun elsewhere goes on after a failure                    test_a_failure_stops_all_lanes
+    throttling ends the run half-way                                    test_an_account_that_cloudfront_throttles
+    a failed target is ignored and the run reported as a success        test_a_failure_stops_the_rotation
+    other targets in progress continue after a failure                  test_a_failure_stops_all_lanes
     a failure leaves half the distributions on a bad certificate        test_a_failure_is_rolled_back
-    "Deployed" is believed whatever viewers meet                        test_a_wrong_certificate_is_rolled_back
+    "Deployed" is trusted, whatever viewers are served                  test_a_wrong_certificate_is_rolled_back
     two runs at once undo each other's work                             test_one_rotation_of_a_certificate_at_a_time
-    a lock is left behind by a run that died                    test_a_claim_of_a_dead_execution_is_worth_nothing
-    a lost answer leaves things half done, or done twice                test_the_answer_to_every_call_is_lost_once
+    a lock is left behind by a run that failed                        test_the_claim_of_an_ended_execution_is_ignored
+    a lost response leaves a change half done, or done twice            test_the_response_to_every_call_is_lost_once
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def counts(total: int, **others: int) -> dict[str, int]:
 
 
 def rotated(execution: Execution, deleted: bool = True, **expected: int) -> Any:
-    """The execution's output, if it rotated what it should have."""
+    """The execution's output, if it rotated what was expected."""
     assert execution.status == "SUCCEEDED", f"{execution.error}: {execution.cause}"
     output = execution.output
     assert output["outcome"] == "rotated"
@@ -89,7 +89,7 @@ def test_several_pages_of_distributions(account: Account) -> None:
     assert account.serving(*ids[1::2]) == [other] * 130
     after = account.distributions()
     assert all(after[target]["versions"] == 1 for target in ids[1::2])
-    # What travels between the states must not grow with the number of targets.
+    # The data passed between states must not grow with the number of targets.
     history = account.aws.client("stepfunctions").get_paginator("get_execution_history")
     events = json.dumps(list(history.paginate(executionArn=execution.arn)), default=str)
     assert not any(target in events for target in ids)
@@ -98,13 +98,13 @@ def test_several_pages_of_distributions(account: Account) -> None:
 def test_an_account_that_cloudfront_throttles(account: Account) -> None:
     old = account.old()
     account.targets(old, 200)
-    # Forty lanes come faster than that.
+    # Forty lanes call faster than that.
     for operation, rate, burst in (("Update*", 20, 4), ("Get*", 60, 10), ("List*", 1, 1)):
         account.fault(operation, code="Throttling", message="Rate exceeded", rate=rate, burst=burst, times=1_000_000)
     rotated(account.rotate(account.new(), old, seconds=300, concurrency=50), updated=200)
     fired = {fault["operation"]: fault["fired"] for fault in account.aws.state()["faults"]}
     assert all(fired.values()), fired
-    # Whatever was tried again was done once.
+    # What was retried was done once.
     assert {target["versions"] for target in account.distributions().values()} == {2}
 
 
@@ -155,7 +155,7 @@ def test_multi_tenant_targets_stay_in_acm(account: Account) -> None:
     account.refused(account.new(), old, "TargetNotRotatable", template, "ACM", store="iam")
 
 
-def test_a_staging_distribution_is_rotated_along(account: Account) -> None:
+def test_a_staging_distribution_is_rotated_too(account: Account) -> None:
     old = account.old()
     ids = account.seed(
         {"aliases": ["www.example.com"], "certificate": old},
@@ -175,7 +175,7 @@ def test_a_staging_distribution_must_not_be_left_behind(account: Account) -> Non
     account.refused(account.new(), old, "TargetNotRotatable", *words, targets=[primary])
 
 
-def test_a_continuous_deployment_policy_is_in_the_way(account: Account) -> None:
+def test_a_continuous_deployment_policy_prevents_a_rotation(account: Account) -> None:
     cloudfront = account.aws.client("cloudfront")
     old = account.old()
     primary, staging = account.seed(
@@ -205,7 +205,7 @@ def test_one_alias_of_three(account: Account) -> None:
     assert ids[0] not in account.refused(account.new("a.example.com"), old, "AliasNotCovered", *words)
 
 
-def test_all_findings_are_told_at_once(account: Account) -> None:
+def test_all_findings_are_reported_at_once(account: Account) -> None:
     old = account.old("acm", "a.example.com", "b.example.com", days=100)
     other = account.old("acm", "other.example.com")
     covered, uncovered, foreign = account.seed(
@@ -249,7 +249,7 @@ def test_a_quota_increase_is_denied(account: Account) -> None:
     assert len(account.calls("RequestServiceQuotaIncrease")) == 1
 
 
-def test_an_open_request_is_waited_for_and_not_repeated(account: Account) -> None:
+def test_an_open_quota_request_is_not_repeated(account: Account) -> None:
     old = account.old()
     account.targets(old, 1)
     account.settings(quotas={"L-D2CB7DE9": 1}, quota_decision={"*": "hold"})
@@ -264,7 +264,7 @@ def test_an_open_request_is_waited_for_and_not_repeated(account: Account) -> Non
 
 
 @pytest.mark.parametrize("known", [None, "absent"])
-def test_a_quota_that_service_quotas_does_not_know(account: Account, known: str | None) -> None:
+def test_a_quota_that_service_quotas_does_not_have(account: Account, known: str | None) -> None:
     old = account.old()
     account.targets(old, 1)
     account.settings(quotas={"L-D2CB7DE9": known, "L-3808DC70": known})
@@ -289,7 +289,7 @@ def test_dedicated_ip_with_room(account: Account) -> None:
     assert any(target in note and "charges" in note for note in output["notes"])
 
 
-def test_somebody_edits_at_the_same_time(account: Account) -> None:
+def test_another_user_edits_at_the_same_time(account: Account) -> None:
     old = account.old()
     targets = account.targets(old)
     for target in targets:
@@ -313,7 +313,7 @@ def test_somebody_edits_at_the_same_time(account: Account) -> None:
     ],
     ids=lambda fault: fault["code"],
 )
-def test_throttling_is_waited_out(account: Account, fault: dict[str, Any]) -> None:
+def test_throttling_is_retried(account: Account, fault: dict[str, Any]) -> None:
     old = account.old()
     account.targets(old)
     account.fault("UpdateDistribution", skip=1, **fault)
@@ -360,10 +360,10 @@ def test_named_targets_only(account: Account) -> None:
     output = rotated(account.rotate(new, old, targets=targets[:1]), updated=1, deleted=False)
     assert account.serving(*targets) == [output["newCertificate"]["id"], old, old]
     assert "still served by" in output["oldCertificate"]["reason"]
-    # The same again, and one more: what is moved stays, and nothing is imported again.
+    # The same again with one more target: what was moved stays, and nothing is imported again.
     output = rotated(account.rotate(new, old, targets=targets[:2]), updated=1, alreadyCurrent=1, deleted=False)
     assert output["newCertificate"]["imported"] is False
-    # And the rest: now the old one can go.
+    # Then the remaining target: now the old certificate can be deleted.
     output = rotated(account.rotate(new, old), updated=1, alreadyCurrent=2)
     assert account.certificates() == {output["newCertificate"]["id"]}
 
@@ -376,7 +376,7 @@ def test_a_named_target_on_a_third_certificate(account: Account) -> None:
 
 
 def test_retained_for_days() -> None:
-    # A day takes 1.7 seconds here, and a look at a deployment follows the other at once.
+    # A day takes 1.7 seconds here, and polls of a deployment follow each other at once.
     with LocalAws(propagation_seconds=0.3, wait_scale=0.00002) as aws:
         aws.deploy()
         account = Account(aws)
@@ -387,7 +387,7 @@ def test_retained_for_days() -> None:
         [deleted], moved = account.calls("DeleteCertificate"), account.calls("UpdateDistribution")
         assert deleted["time"] - max(call["time"] for call in moved) > 2 * 24 * 3600 * aws.wait_scale
 
-        # What takes the certificate meanwhile keeps it.
+        # A distribution that uses the certificate in the meantime prevents its deletion.
         execution = account.begin(account.new(days=299), new, retainOldDays=4)
         until(lambda: new not in account.serving(*targets))
         [late] = account.seed({"aliases": ["late.example.com"], "certificate": new})
@@ -396,7 +396,7 @@ def test_retained_for_days() -> None:
         assert account.serving(late) == [new] and new in account.certificates()
 
 
-def test_the_old_one_is_kept_when_not_asked_to_delete(account: Account) -> None:
+def test_the_old_certificate_is_kept_with_delete_old_false(account: Account) -> None:
     old = account.old()
     account.targets(old)
     output = rotated(account.rotate(account.new(), old, deleteOld=False), updated=3, deleted=False)
@@ -415,7 +415,7 @@ def test_the_old_certificate_is_still_used(account: Account) -> None:
 
 
 @pytest.mark.parametrize("store", ["acm", "iam"])
-def test_the_store_lets_go_late(account: Account, store: str) -> None:
+def test_the_store_reports_the_certificate_in_use_for_a_while(account: Account, store: str) -> None:
     old = account.old(store)
     account.targets(old)
     account.settings(in_use_lag_seconds=0.7)
@@ -423,7 +423,7 @@ def test_the_store_lets_go_late(account: Account, store: str) -> None:
     assert old not in account.certificates()
 
 
-def test_acm_does_not_let_go(account: Account) -> None:
+def test_acm_reports_the_certificate_in_use_for_too_long(account: Account) -> None:
     old = account.old()
     account.targets(old)
     account.settings(in_use_lag_seconds=600)
@@ -432,7 +432,7 @@ def test_acm_does_not_let_go(account: Account) -> None:
     assert old in account.certificates()
 
 
-def test_nobody_elses_certificate_is_deleted(account: Account) -> None:
+def test_other_certificates_are_not_deleted(account: Account) -> None:
     names = ("www.example.com", "*.example.com")
     bystanders = [
         *(account.old("acm", *names) for _ in range(2)),
@@ -470,7 +470,7 @@ def test_tls_policy_and_ssl_method_stay(account: Account) -> None:
         assert (viewer["SSLSupportMethod"], viewer["MinimumProtocolVersion"]) == (method, policy)
 
 
-def test_a_setting_that_no_sdk_knows_survives(account: Account) -> None:
+def test_a_setting_that_no_sdk_has_is_kept(account: Account) -> None:
     old = account.old()
     [target] = account.targets(old, 1)
     account.command(target, inject_xml='<QuantumSettings mode="entangled"><Spin>up</Spin></QuantumSettings>')
@@ -480,7 +480,7 @@ def test_a_setting_that_no_sdk_knows_survives(account: Account) -> None:
     assert 'QuantumSettings mode="entangled"' in document and "<Spin>up</Spin>" in document.replace("ns0:", "")
 
 
-def test_once_more_finds_nothing_to_do(account: Account) -> None:
+def test_the_same_rotation_again_changes_nothing(account: Account) -> None:
     old, new = account.old(), account.new()
     account.targets(old)
     first = rotated(account.rotate(new, old), updated=3)
@@ -493,14 +493,14 @@ def test_once_more_finds_nothing_to_do(account: Account) -> None:
     assert account.world() == before
 
 
-def test_no_target_is_nothing_to_do(account: Account) -> None:
+def test_without_targets_nothing_changes(account: Account) -> None:
     old = account.old()
     assert account.rotate(account.new(), old).output["outcome"] == "nothingToDo"
     assert account.certificates() == {old}, "an unused certificate is not this rotation's to delete"
 
 
 @pytest.mark.parametrize("store", ["acm", "iam"])
-def test_a_lost_answer_never_imports_twice(account: Account, store: str) -> None:
+def test_a_lost_response_never_imports_twice(account: Account, store: str) -> None:
     old = account.old(store)
     account.targets(old)
     operation = IMPORTS[0] if store == "acm" else IMPORTS[1]
@@ -512,7 +512,7 @@ def test_a_lost_answer_never_imports_twice(account: Account, store: str) -> None
     assert len(account.calls(operation)) == before + 1
 
 
-def test_a_lost_answer_to_an_update(account: Account) -> None:
+def test_a_lost_response_to_an_update(account: Account) -> None:
     old = account.old()
     targets = account.targets(old)
     account.fault("UpdateDistribution", code="InternalError", status=500, after_effect=True, skip=1)
@@ -533,7 +533,7 @@ def test_a_failure_is_rolled_back(account: Account) -> None:
     assert [after[target]["versions"] for target in targets] == [3, 1, 1], "there and back, and no further one is begun"
     assert {one["status"] for one in after.values()} == {"Deployed"}
     assert len(account.certificates()) == 2, "the new one waits in its store"
-    # The cause is cured; the same input finds the certificate that was imported.
+    # The cause is removed; the same input finds the imported certificate.
     account.aws.control("DELETE", "faults")
     output = rotated(account.rotate(new, old), updated=3)
     assert output["newCertificate"]["imported"] is False
@@ -551,7 +551,7 @@ def test_a_failure_stops_the_rotation(account: Account) -> None:
     assert serving[0] != old and serving[1:] == [old, old]
     assert account.distributions()[targets[2]]["versions"] == 1, "no further one is begun"
     assert set(serving) == account.certificates()
-    # The cause is cured; the same input goes on with what is left.
+    # The cause is removed; the same input continues with the remaining targets.
     account.aws.control("DELETE", "faults")
     output = rotated(account.rotate(new, old), updated=2, alreadyCurrent=1)
     assert account.serving(*targets) == [output["newCertificate"]["id"]] * 3
@@ -559,7 +559,7 @@ def test_a_failure_stops_the_rotation(account: Account) -> None:
 
 
 @pytest.mark.parametrize("on_failure", ["rollback", "stop"])
-def test_a_bad_certificate_meets_one_distribution(account: Account, on_failure: str) -> None:
+def test_a_bad_certificate_reaches_one_distribution_only(account: Account, on_failure: str) -> None:
     old = account.old()
     targets = account.targets(old, 9)
     account.fault("UpdateDistribution", code="InvalidWebACLId", resource=min(targets), times=99)
@@ -571,8 +571,8 @@ def test_a_bad_certificate_meets_one_distribution(account: Account, on_failure: 
 def test_a_failure_stops_all_lanes(account: Account) -> None:
     old = account.old()
     targets = sorted(account.targets(old, 9))
-    # The first goes alone; of three lanes the first begins with the second one, and what the other two begin they
-    # bring to its end.
+    # The first target goes alone. Of the three lanes that follow, one starts with the second target, which fails; the
+    # other two complete the targets they have started.
     account.fault("UpdateDistribution", code="InvalidWebACLId", resource=targets[1], times=99)
     execution = account.rotate(account.new(), old, concurrency=3, onFailure="stop")
     assert (execution.error, "3 of 9 targets serve the new" in execution.cause) == ("RotationIncomplete", True)
@@ -595,7 +595,7 @@ def test_a_wrong_certificate_is_rolled_back(account: Account) -> None:
     targets = sorted(account.targets(old))
     account.command(targets[1], edge={"serve": other})
     execution = account.rotate(account.new(), old)
-    # The odd edge serves the wrong one on the way back, too, so that target cannot be verified.
+    # This edge serves the wrong certificate after the rollback as well, so the target cannot be verified.
     assert execution.error == "RotationIncomplete"
     for word in ("WrongCertificateServed", targets[1], "could not be verified", "site"):
         assert word in execution.cause, execution.cause
@@ -605,14 +605,14 @@ def test_a_wrong_certificate_is_rolled_back(account: Account) -> None:
     rotated(account.rotate(account.new(), old), updated=3)
 
 
-def test_a_late_edge_is_waited_for(account: Account) -> None:
+def test_verification_waits_for_a_late_edge(account: Account) -> None:
     old = account.old()
     targets = account.targets(old)
     account.command(targets[0], edge={"stale_seconds": 0.5})
     rotated(account.rotate(account.new(), old), updated=3)
 
 
-def test_without_verification_nobody_asks_the_edge(account: Account) -> None:
+def test_without_verification_no_edge_is_checked(account: Account) -> None:
     old, other = account.old(), account.old()
     targets = account.targets(old)
     for target in targets:
@@ -629,7 +629,7 @@ def test_one_rotation_of_a_certificate_at_a_time(account: Account) -> None:
     assert second.error == "AlreadyRunning"
     assert first.arn.rsplit(":", 1)[-1] in second.cause, "by the name of the first"
     rotated(first.wait(), updated=4)
-    # Another certificate is another matter.
+    # Rotations of different certificates run in parallel.
     one, two = account.old(), account.old()
     account.seed(
         {"aliases": ["one.example.com"], "certificate": one}, {"aliases": ["two.example.com"], "certificate": two}
@@ -639,7 +639,7 @@ def test_one_rotation_of_a_certificate_at_a_time(account: Account) -> None:
         rotated(execution.wait(), updated=1)
 
 
-def test_a_claim_of_a_dead_execution_is_worth_nothing(account: Account) -> None:
+def test_the_claim_of_an_ended_execution_is_ignored(account: Account) -> None:
     old, new = account.old(), account.new()
     targets = account.targets(old, 4)
     first = account.begin(new, old)
@@ -652,7 +652,7 @@ def test_a_claim_of_a_dead_execution_is_worth_nothing(account: Account) -> None:
 
 
 @pytest.mark.parametrize("store", ["acm", "iam"])
-def test_the_answer_to_every_call_is_lost_once(account: Account, store: str) -> None:
+def test_the_response_to_every_call_is_lost_once(account: Account, store: str) -> None:
     def scene() -> tuple[str, int]:
         account.aws.control("POST", "reset")
         old = account.old(store)
@@ -670,7 +670,7 @@ def test_the_answer_to_every_call_is_lost_once(account: Account, store: str) -> 
         return old, len(account.aws.state()["calls"])
 
     count = 3 if store == "acm" else 1
-    # A rehearsal shows which calls there are.
+    # A first rotation shows which calls are made.
     old, made = scene()
     rotated(account.rotate(account.new(), old), updated=count)
     calls = {(call["service"], call["operation"]) for call in account.aws.state()["calls"][made:]}
@@ -749,12 +749,12 @@ def test_bad_inputs(account: Account, fields: Any, field: str, problem: str) -> 
 
 
 @pytest.mark.parametrize("given", ["a string", ["an", "array"], 7, None], ids=repr)
-def test_an_input_that_is_no_object(account: Account, given: Any) -> None:
+def test_an_input_that_is_not_an_object(account: Account, given: Any) -> None:
     account.refused_input(given, "RequestInvalid", "not a JSON object")
 
 
 def bad_sources(account: Account) -> dict[str, tuple[str, str, list[str]]]:
-    """Name: source, error, words."""
+    """By name: source, error, words."""
     names = ("www.example.com", "*.example.com")
     good, other = account.leaf(*names, days=199), account.leaf(*names, days=198)
     s3, ssm = account.aws.client("s3"), account.aws.client("ssm")

@@ -1,8 +1,8 @@
-"""The same state machine in a second interpreter: what it does must not depend on who reads it.
+"""The state machine in a second interpreter: its behavior must not depend on the interpreter.
 
-The first is ministack's, the second moto's, which descends from LocalStack's and has nothing in common with it. moto
-runs the definition as it was deployed; functions and bucket stay in ministack, where moto sends what it invokes and
-reads. It waits in real time, so these are the scenarios without long waits.
+The first is ministack's, the second moto's, which descends from LocalStack's and shares no code with the first. moto
+runs the deployed definition; functions and bucket stay in ministack, to which moto sends its invocations and reads.
+It waits in real time, so these are the scenarios without long waits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SecondInterpreter:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
-    # The second interpreter really waits these seconds. The deadline is what allows so short a wait.
+    # The second interpreter waits these seconds in real time. The short interval is allowed only with a short deadline.
     with LocalAws(propagation_seconds=0.3, wait_scale=0.1) as aws:
         aws.deploy(PollIntervalSeconds=1, DeploymentDeadlineMinutes=30)
         yield aws
@@ -57,7 +57,7 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture(scope="module")
 def second(aws: LocalAws) -> Iterator[SecondInterpreter]:
     interpreter = SecondInterpreter(f"http://127.0.0.1:{(port := free_port())}")
-    # MOTO_PORT: where moto believes all of AWS to be, and where it sends what a state calls.
+    # MOTO_PORT: the port at which moto expects all of AWS, and to which it sends the calls of a state.
     environment = os.environ | {"MOTO_PORT": str(aws.platform_port)}
     server = [str(Path(sys.executable).parent / "moto_server"), "--host", "127.0.0.1", "--port", str(port)]
     with (aws.logs / "second-interpreter.log").open("wb") as log:
@@ -76,7 +76,7 @@ def second(aws: LocalAws) -> Iterator[SecondInterpreter]:
         process.wait()
 
 
-# Each sets the scene and returns the input.
+# Each sets up the account and returns the input.
 
 
 def everything_is_rotated(account: Account) -> Any:
@@ -169,7 +169,7 @@ def test_both_interpreters_do_the_same(
 
 
 def did(aws: LocalAws, interpreter: LocalAws | SecondInterpreter, scene: Callable[[Account], Any]) -> Any:
-    """What came of it, in the execution's words and in the world, without what is new each time."""
+    """The result in the execution's output and in the account, without what is new each time."""
     aws.control("POST", "reset")
     account = Account(aws)
     given = scene(account)
@@ -191,12 +191,12 @@ def did(aws: LocalAws, interpreter: LocalAws | SecondInterpreter, scene: Callabl
         "writes": [f"{call['operation']} {call['resource']} {call['status']}" for call in writes],
     }
     outcome = anonymous(outcome, account, given)
-    # The order of lanes is nobody's promise.
+    # The order of lanes is not defined.
     return outcome | {name: sorted(outcome[name]) for name in ("certificates", "writes")}
 
 
 def anonymous(outcome: Any, account: Account, given: Any) -> Any:
-    """Ids, folders and times by what they stand for."""
+    """Replaces ids, folders and times by what they stand for."""
     text = json.dumps(outcome)
     named = {target: f"target {n}" for n, target in enumerate(sorted(account.distributions()))}
     if isinstance(given, dict):

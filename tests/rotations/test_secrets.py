@@ -1,7 +1,7 @@
-"""After all rotations: no private key is anywhere but in its source.
+"""After all rotations: no private key is anywhere except in its source.
 
-Runs last (files run in the order of their names), over what it and the tests before it have left: executions and their
-children, logs of functions and servers, every object in the rotations' bucket, the functions' environment, files.
+Runs last (files run in order of their names) and searches what all tests have left: executions and their children, logs
+of functions and servers, every object in the rotations' bucket, the functions' environment, files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from local_aws.pki import Leaf, key_pem
 from local_aws.platform import LocalAws, as_json
 from rotations.account import KEYS, Account
 
-# Where keys may hide in a text: long words, and lists of numbers, as a debugging print of a buffer has them.
+# Text that could contain a key: long words, and lists of numbers such as a debug print of a buffer.
 HIDEOUT = re.compile(r"[\w+/=-]{30,}|(?:\d{1,3}, ?){12,}")
 
 
 def traces(leaf: Leaf) -> set[str]:
-    """What a key would look like where it should not be: PEM, DER and the bare numbers, plain and encoded."""
+    """How a key could appear: PEM, DER and the bare numbers, plain and encoded."""
     numbers = leaf.key.private_numbers()
     ec = isinstance(numbers, EllipticCurvePrivateNumbers)
     secrets = [numbers.private_value] if ec else [numbers.d, numbers.p, numbers.q]
@@ -39,13 +39,14 @@ def traces(leaf: Leaf) -> set[str]:
     for buffer in buffers:
         found |= {buffer.hex(), buffer.hex().upper(), "".join(f"{byte}, " for byte in buffer[:24])}
         for before in range(3):
-            # Inside something longer base64 depends on where the buffer begins; its edges belong to the neighbours.
+            # Within longer data, the base64 of a buffer depends on its offset; the first and last characters also
+            # encode the adjacent bytes.
             found.add(base64.b64encode(bytes(before) + buffer)[4 if before else 0 : -4].decode())
     return found
 
 
 def left_behind(aws: LocalAws) -> Iterator[tuple[str, str]]:
-    """Everything that rotations leave: where it is, and the text."""
+    """Everything that rotations leave: place and text."""
     states, s3, logs = (aws.client(service) for service in ("stepfunctions", "s3", "logs"))
     machine = aws.outputs["RotationStateMachineArn"]
     for page in states.get_paginator("list_executions").paginate(stateMachineArn=machine):
@@ -66,7 +67,7 @@ def left_behind(aws: LocalAws) -> Iterator[tuple[str, str]]:
     for page in aws.client("lambda").get_paginator("list_functions").paginate():
         for function in page["Functions"]:
             yield f"function {function['FunctionName']}", json.dumps(function)
-    # The servers' logs, and whatever a function would write to its disk.
+    # The servers' logs, and anything a function would write to its disk.
     for path in (path for path in aws.directory.rglob("*") if path.is_file() and path.name != "bootstrap"):
         yield f"file {path.name}", path.read_text(errors="replace")
 
@@ -78,13 +79,13 @@ def history(states: object, arn: str) -> str:
 
 
 def search(texts: Iterator[tuple[str, str]], keys: list[Leaf]) -> tuple[set[str], dict[str, int]]:
-    """Where any of the keys is, and how many characters of each kind of place were searched."""
+    """The places where a key was found, and how many characters were searched in each kind of place."""
     searched: dict[str, int] = {}
     places: dict[str, set[str]] = {}
     for place, text in texts:
         kind = place.split()[0]
         searched[kind] = searched.get(kind, 0) + len(text)
-        # An execution's history is JSON with JSON in it, so a line break may be \n, \\n or \\\\n.
+        # An execution's history is JSON within JSON, so a line break may be \n, \\n or \\\\n.
         for word in HIDEOUT.findall(re.sub(r"\\+[nr]", " ", text)):
             places.setdefault(word, set()).add(place)
     everything = "\n".join(places)
@@ -92,7 +93,7 @@ def search(texts: Iterator[tuple[str, str]], keys: list[Leaf]) -> tuple[set[str]
     return {place for word in places if any(trace in word for trace in wanted) for place in places[word]}, searched
 
 
-def test_each_trace_is_found(account: Account) -> None:
+def test_each_form_of_a_key_is_found(account: Account) -> None:
     rsa = account.aws.authority.intermediate(key_type="RSA-2048").leaf("www.example.com", key_type="RSA-2048")
     for leaf in (account.leaf(), rsa):
         for trace in traces(leaf):
@@ -101,7 +102,7 @@ def test_each_trace_is_found(account: Account) -> None:
 
 
 def test_no_key_is_left_behind(account: Account) -> None:
-    # Rotations of its own, through and failed, so that it means something without the tests before it.
+    # Runs rotations itself, successful and failed, so that the test is meaningful without the others.
     old, names = account.old(), ("www.example.com", "*.example.com")
     second = account.targets(old)[1]
     encoded, traditional = account.leaf(*names, days=30), account.leaf(*names, days=40)
@@ -131,9 +132,9 @@ def test_no_key_is_left_behind(account: Account) -> None:
         assert searched[kind] > 1_000, f"nothing was searched of the kind {kind}"
 
 
-def test_a_key_that_is_left_behind_is_found(account: Account) -> None:
+def test_the_search_finds_a_key_that_was_left(account: Account) -> None:
     aws, leaf = account.aws, account.aws.intermediate.leaf("www.example.com")
-    # An input stays in the history whatever the rotation says to it, which is nothing about the key.
+    # The history contains the input; the error of the rotation does not repeat the key.
     execution = account.rotate(leaf.key_pem, account.old())
     assert (execution.error, "newCertificate" in execution.cause) == ("RequestInvalid", True)
     assert search(left_behind(aws), [leaf])[0] == {f"execution {execution.arn}"}
