@@ -1,4 +1,4 @@
-// Decides requests by policies, as AWS does. Reads {documents, requests} from the standard input, where requests name
+// Evaluates requests with policies, as AWS does. Reads {documents, requests} from standard input, where requests refer to
 // documents by number; writes a result for each request.
 import { readFileSync } from 'node:fs'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
@@ -20,9 +20,9 @@ for (const { principal, action, resource, context, identity, resourcePolicy, bou
     },
     {}
   )
-  // An action, a resource of an action or a policy that AWS does not know.
+  // The action, its resource or a policy is invalid.
   if (answer.resultType !== 'single') throw new Error(`${asked}: ${JSON.stringify(answer.errors ?? answer.resultType)}`)
-  // A key that AWS does not give to this action.
+  // A condition key that this action does not have.
   const ignored = answer.result.ignoredContextKeys ?? []
   if (ignored.length > 0) throw new Error(`${asked}: no such keys: ${ignored}`)
   results.push(answer.overallResult)

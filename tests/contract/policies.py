@@ -1,8 +1,8 @@
-"""Decides calls by policies as AWS does: `@cloud-copilot/iam-simulate`, which knows identity and resource policies,
-boundaries, conditions, service principals and what is peculiar to KMS and to roles, and refuses actions, resources and
+"""Evaluates policies as AWS does, with `@cloud-copilot/iam-simulate`: identity and resource policies, boundaries,
+conditions, service principals and the special rules of KMS and of roles. It rejects actions, resources and condition
 keys that do not exist.
 
-It is under the AGPL and runs as a program of its own, in tests; nothing of it is part of what is deployed.
+It is under the AGPL and runs as a separate program, in tests only; nothing of it is deployed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ TESTS = Path(__file__).resolve().parent
 
 Document = dict[str, Any]
 
-# Keys that may have several values, of which a request of ours has one: AWS documents conditions on them without
-# ForAnyValue (EventBridge User Guide, Permissions for event buses), and the evaluator wants it.
+# Multivalued keys of which a request here has one value: AWS documents conditions on them without ForAnyValue
+# (EventBridge User Guide, Permissions for event buses), and the evaluator requires it.
 OF_ONE_VALUE = {"events:source"}
 
 
@@ -36,8 +36,8 @@ class Question:
     boundary: Document | None = None
 
 
-# IAM User Guide, IAM JSON policy elements: Condition operators. With another one the evaluator takes the condition for
-# one that does not hold.
+# IAM User Guide, IAM JSON policy elements: Condition operators. The evaluator treats a condition with an unknown
+# operator as one that does not hold.
 OPERATOR = re.compile(
     "(ForAnyValue:|ForAllValues:)?"
     "(String(Not)?(Equals(IgnoreCase)?|Like)|Arn(Not)?(Equals|Like)|(Numeric|Date)((Not)?Equals|(Less|Greater)Than(Equals)?)"
@@ -59,7 +59,7 @@ def _as_evaluated(document: Document) -> Document:
 
 
 def decided(account: str, questions: Sequence[Question]) -> list[str]:
-    """`Allowed`, `ExplicitlyDenied` or `ImplicitlyDenied`, one for each question."""
+    """`Allowed`, `ExplicitlyDenied` or `ImplicitlyDenied` for each question."""
     documents: dict[str, int] = {}
 
     def number(document: Document | None) -> int | None:

@@ -1,6 +1,6 @@
-"""What the state machine, the template and the code say about each other: names, errors, settings, permissions.
+"""State machine, template and code must agree on names, errors, settings and permissions.
 
-Nothing is deployed here; whole rotations do that.
+Nothing is deployed here; the tests of whole rotations do that.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ MACHINE = json.loads(DEFINITION.read_text())
 STACK = cfn_yaml.load(str(TEMPLATE))
 RESOURCES = STACK["Resources"]
 
-# Names that AWS gives to what goes wrong outside the step's own code.
+# Prefixes of AWS's error names, for errors outside the step's own code.
 RESERVED = ("States.", "Lambda.", "Runtime.", "Sandbox.")
 
-# Lambda runs no function just now: its service exceptions ("Handle transient Lambda service exceptions"), the account's
-# concurrency is used up, a function is being updated or woken.
+# Lambda cannot run the function at the moment: service exceptions ("Handle transient Lambda service exceptions"), the
+# account's concurrency is used up, the function is being updated or initialized.
 LAMBDA_IS_OUT = {
     *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
     *("Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException"),
     *("Lambda.ResourceConflictException", "Lambda.ResourceNotReadyException"),
 }
-# A function's process came to its end, or its time did. Runtime.ExitError was recorded; Runtime.OutOfMemory and
-# Sandbox.Timedout are in many people's logs; of the others it is assumed that they come under these names.
+# The function's process ended or timed out. Runtime.ExitError was recorded; Runtime.OutOfMemory and Sandbox.Timedout
+# are in many published logs; the others are assumed to have these names.
 DIED = {
     *("Lambda.Unknown", "Runtime.ExitError", "Runtime.OutOfMemory", "Runtime.InvalidEntrypoint", "Runtime.Unknown"),
     *("Sandbox.Failure", "Sandbox.Timedout", "States.Timeout"),
 }
 
-# Step errors that the state machine does not tell apart: retrying cannot help, and the general Catch
-# of the state ends or halts the rotation.
+# Step errors that the state machine does not distinguish: a retry cannot help, and the general Catch of the state ends
+# or halts the rotation.
 NOT_RETRIED = {"AccessDenied", "DeploymentStalled", "Internal", "Refused"}
 
-# Its own failures are caught by name, so that a rotation can fail in it with an ending.
+# Its failures are caught by name, so that the execution can fail in this state with an ending.
 LAST_STEP = "ReportRotation"
 
-# Functions that run a second time, in a state of their own that is told the same: what came of the first time is in it.
+# Functions that run a second time, in another state with the same input, which includes the result of the first time.
 AGAIN = {"ReportNotWritten": LAST_STEP, "AssumeQuota": "CheckQuota"}
 
-# What fails here fails the execution, or the child of the Map, and nothing catches it: a redrive goes on here.
+# A failure here fails the execution, or the child of the Map, and is not caught: a redrive continues here.
 NOT_CAUGHT = {"RecordTarget", "ReportNotWritten"}
 
-# The contract with callers: they match on these.
+# Documented for callers, who match on these names.
 ENDINGS = {
     "RequestInvalid",
     "SourceUnreadable",
@@ -75,7 +75,7 @@ ENDINGS = {
 
 
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every state, those inside Maps too."""
+    """Every state, including those inside Maps."""
     for name, state in machine["States"].items():
         yield name, state
         if "ItemProcessor" in state:
@@ -102,14 +102,14 @@ def test_state_names_are_unique():
     assert sorted(names) == sorted(set(names))
 
 
-def test_every_state_says_what_it_is_for():
+def test_every_state_has_a_comment():
     assert [name for name, state in STATES if not state.get("Comment")] == []
 
 
 def test_every_task_has_a_time_limit_and_a_general_catch():
     assert TASKS
     for name, task in ALL_TASKS.items():
-        # Given up earlier, the function would still be at work when the next attempt begins.
+        # With a shorter limit, the function would still be running when the next attempt begins.
         assert task["TimeoutSeconds"] >= function(AGAIN.get(name, name))["Timeout"], name
         if name in NOT_CAUGHT:
             assert "Catch" not in task, name
@@ -127,22 +127,22 @@ def test_the_last_step_catches_everything_but_the_endings():
     assert catch["Next"] == "ReportNotWritten"
 
 
-def test_what_runs_again_is_told_the_same():
+def test_a_second_run_gets_the_same_input():
     for name, first in AGAIN.items():
         for field in ("Resource", "TimeoutSeconds", "Parameters", "ResultPath", "Next"):
             assert ALL_TASKS[name][field] == TASKS[first][field], (name, field)
         assert name in [catch["Next"] for catch in TASKS[first]["Catch"]]
 
 
-def test_lanes_are_waited_for_before_the_targets_are_looked_at():
-    """When a Map fails, functions that its lanes have called are still at work."""
+def test_lanes_end_before_the_targets_are_reviewed():
+    """When a Map fails, functions that its lanes have called are still running."""
     [catch] = dict(STATES)["RotateTargets"]["Catch"]
     wait = dict(STATES)[catch["Next"]]
     assert (wait["Type"], wait["Next"]) == ("Wait", "ReviewTargets")
     assert wait["Seconds"] >= TASKS["UpdateDistribution"]["TimeoutSeconds"]
 
 
-def test_every_task_knows_how_often_it_was_retried():
+def test_every_task_gets_its_number_of_retries():
     for name, task in TASKS.items():
         given = {"state.$": "$", "retries.$": "$$.State.RetryCount"}
         if name in ("PlanRotation", LAST_STEP):
@@ -150,30 +150,31 @@ def test_every_task_knows_how_often_it_was_retried():
         assert task["Parameters"] == given, name
 
 
-def test_nothing_is_retried_whatever_it_is():
+def test_no_retry_matches_every_error():
     for name, retry in retries():
         assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), name
 
 
 EVERYWHERE = None
-# Told that the report could not be written, the last step asks neither S3 nor anybody else.
+# With the report not written, the last step calls neither S3 nor any other service.
 ASKS_NOBODY = "ReportNotWritten"
 HOUR = 3600
-# Which errors are retried alike, in which states, and how long at least. That is a promise: no jitter then, since full
-# jitter may make every pause as short as it likes. Everywhere else there is jitter, so that lanes do not come in step.
+# Which errors have the same Retry, in which states, and for how long at least. A minimum is a promise, so there is no
+# jitter: with full jitter every pause may be as short as zero. All others have jitter, so that lanes do not retry all
+# at once.
 POLICY = [
     ({"Throttled"} | LAMBDA_IS_OUT, EVERYWHERE, None),
     ({"Unavailable"}, EVERYWHERE, None),
     (DIED, EVERYWHERE, None),
     ({"Throttled", "Unavailable"}, {"CheckQuota"}, None),
     (LAMBDA_IS_OUT, {"CheckQuota"}, None),
-    # A list of a hundred pages gets a few of them further each time.
+    # Every attempt gets a few of a hundred pages further.
     ({"Throttled"}, {"ReviewTargets"}, 2 * HOUR),
     ({"Unavailable"} | LAMBDA_IS_OUT | DIED, {"ReviewTargets"}, 2 * HOUR),
     (LAMBDA_IS_OUT | DIED, {"ReportNotWritten"}, 6 * HOUR),
     ({"Unfinished"}, {"PlanRotation", "ReviewTargets", "DeleteCertificate"}, None),
     ({"TargetChanged"}, {"UpdateDistribution"}, None),
-    # Terraform waits for a minute, and people still meet it.
+    # Terraform retries for a minute, and users still get the error.
     ({"CertificateNotAccepted"}, {"UpdateDistribution"}, 180),
     ({"CertificateChangeInProgress"}, {"UpdateDistribution"}, HOUR),
     ({"WrongCertificateServed", "EdgeUnreachable"}, {"VerifyViewers"}, 600),
@@ -182,16 +183,16 @@ POLICY = [
 
 
 def pauses(retry: dict[str, Any]) -> list[float]:
-    """The longest ones, in seconds."""
+    """The longest pauses, in seconds."""
     longest = [retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"])]
     return [min(pause, retry["MaxDelaySeconds"]) for pause in longest]
 
 
 def patience(retry: dict[str, Any]) -> tuple[float, float, float]:
-    """How many seconds it retries: at least, all but surely, at most.
+    """How many seconds it retries: at least, almost certainly, at most.
 
-    With full jitter each pause is anything from nothing to its longest; all but surely is what is undercut less than
-    once in a million times (Hoeffding's inequality).
+    With full jitter each pause is between zero and its longest. The sum is below `almost certainly` less than once in
+    a million times (Hoeffding's inequality).
     """
     longest = pauses(retry)
     most = sum(longest)
@@ -210,7 +211,7 @@ def spoken(seconds: float) -> str:
 
 
 def policy(errors: set[str]) -> list[tuple[set[str], dict[str, Any]]]:
-    """The Retry of these errors, and in which states they have it."""
+    """The Retry of these errors, and the states that have it."""
     found: list[tuple[set[str], dict[str, Any]]] = []
     for name, retry in retries():
         if set(retry["ErrorEquals"]) == errors:
@@ -227,7 +228,7 @@ def test_every_retry_is_one_of_the_policy():
     elsewhere = [(errors, states) for errors, states, _ in POLICY if states]
     for errors, states, least in POLICY:
         if states is EVERYWHERE:
-            # But where another line speaks of one of these errors, or nobody is asked who could answer so.
+            # Except where another line has one of these errors, or where no call is made that could return it.
             states = {name for name in ALL_TASKS if not any(errors & other and name in at for other, at in elsewhere)}
             states -= set() if errors & (LAMBDA_IS_OUT | DIED) else {ASKS_NOBODY}
         matching = [retry for where, retry in policy(errors) if where == states]
@@ -237,22 +238,22 @@ def test_every_retry_is_one_of_the_policy():
         assert at_least >= (least or 0), errors
         if "Lambda.TooManyRequestsException" in errors:
             assert all_but_surely >= 600, "ten minutes without Lambda end nothing"
-    # And nothing is retried besides.
+    # And nothing else is retried.
     known = [errors for errors, _, _ in POLICY]
     assert [(name, retry) for name, retry in retries() if set(retry["ErrorEquals"]) not in known] == []
 
 
-def test_everything_that_passes_is_retried_in_every_state():
+def test_transient_errors_are_retried_in_every_state():
     for name, task in ALL_TASKS.items():
         retried = [error for retry in task["Retry"] for error in retry["ErrorEquals"]]
         assert len(retried) == len(set(retried)), name
         passes = LAMBDA_IS_OUT | DIED
         assert set(retried) >= (passes if name == ASKS_NOBODY else passes | {"Throttled", "Unavailable"}), name
-        # Three events each, of the 25,000 that a history may have.
+        # Three events each, of the 25,000 that an execution's history may have.
         assert sum(retry["MaxAttempts"] for retry in task["Retry"]) * 3 < 1_000, name
 
 
-def test_the_architecture_says_how_long_is_retried():
+def test_the_architecture_has_the_times_of_all_retries():
     rows = []
     for errors, states, _ in POLICY:
         [(_, retry)] = [one for one in policy(errors) if states is None or one[0] == states]
@@ -268,8 +269,8 @@ def test_the_architecture_says_how_long_is_retried():
     assert missing == [], "in ARCHITECTURE.md there should be:\n" + "\n".join(rows)
 
 
-def test_every_state_in_which_a_rotation_can_end_is_one_that_a_redrive_leaves():
-    """The table in ARCHITECTURE.md says of every state what becomes of its failure."""
+def test_every_failed_state_can_be_redriven():
+    """The table in ARCHITECTURE.md says for every state what follows a failure."""
     text = (ROOT / "ARCHITECTURE.md").read_text()
     _, _, table = text.partition("| state | what may fail | then | a redrive |")
     lines = table.split("\n\n")[0].strip().splitlines()[1:]
@@ -279,9 +280,9 @@ def test_every_state_in_which_a_rotation_can_end_is_one_that_a_redrive_leaves():
         then = rows[name][2]
         general = [catch["Next"] for catch in state.get("Catch", []) if catch["ErrorEquals"] == ["States.ALL"]]
         assert re.findall(r"^caught: `(\w+)`", then) == general, name
-        # A Fail state fails again whenever it is redriven.
+        # A Fail state fails again at every redrive.
         assert state["Type"] != "Fail", name
-        # And so does what only a Choice without an answer could have decided.
+        # So does a Choice that matches nothing and has no Default.
         assert state["Type"] != "Choice" or state["Default"], name
         ends = state["Type"] != "Succeed" and not general
         assert then.startswith("ends the ") == ends, name
@@ -313,7 +314,7 @@ FUNCTIONS = {
 }
 
 
-# Starts executions, and is no step of them.
+# Starts executions; it is not a step of the state machine.
 STARTS = "StartRotation"
 
 
@@ -330,7 +331,7 @@ def test_states_functions_binaries_and_modules_have_one_name():
     assert modules == FUNCTIONS
 
 
-def test_every_name_leads_to_the_step_of_that_name():
+def test_every_function_runs_the_step_of_its_name():
     for name, task in TASKS.items():
         assert task["Resource"] == f"${{{name}Function}}"
         assert function(name)["CodeUri"] == f"../target/lambda/{kebab(name)}/bootstrap.zip"
@@ -359,7 +360,7 @@ def names_in(path: Path, type: str) -> set[str]:
     return set(re.findall(r'"(\w+)"', body[0].partition("fn name(")[2]))
 
 
-def test_the_state_machine_and_the_steps_know_the_same_errors():
+def test_the_state_machine_and_the_steps_have_the_same_errors():
     handlers = [handler for _, state in STATES for handler in state.get("Retry", []) + state.get("Catch", [])]
     handled = {error for handler in handlers for error in handler["ErrorEquals"]}
     told_apart = {error for error in handled if not error.startswith(RESERVED)}
@@ -369,12 +370,12 @@ def test_the_state_machine_and_the_steps_know_the_same_errors():
 
 def test_executions_end_with_the_names_of_the_contract():
     assert names_in(CORE / "failure.rs", "Ending") == ENDINGS
-    # A step's error with the name of an ending passes through no Retry.
+    # No Retry has the name of an ending.
     assert not ENDINGS & {error for _, retry in retries() for error in retry["ErrorEquals"]}
 
 
 def section(title: str) -> set[str]:
-    """The headings under one heading of the runbook."""
+    """The headings in one section of the runbook."""
     text = (ROOT / "docs/runbook.md").read_text()
     body = re.search(rf"^## {title}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert body, title
@@ -388,7 +389,7 @@ def test_the_runbook_has_a_heading_for_every_ending_step_error_alarm_and_notice(
     assert section("Notices") == names_in(CORE / "automation/notice.rs", "Kind")
     named = {name for heading in section("Step errors") for name in heading.split(", ")}
     assert {name for name in named if not name.startswith(RESERVED)} == names_in(CORE / "failure.rs", "StepErrorName")
-    # Alarms lead there by themselves.
+    # Descriptions of alarms refer to the runbook.
     for name in alarms:
         assert f"See docs/runbook.md, {name}." in str(RESOURCES[name]["Properties"]["AlarmDescription"]), name
 
@@ -396,7 +397,7 @@ def test_the_runbook_has_a_heading_for_every_ending_step_error_alarm_and_notice(
 def test_the_runbook_has_a_heading_for_every_outcome_and_status():
     names = set(re.findall(r'=> \("(\w+)",', (CORE / "ending/conclude.rs").read_text()))
     assert names == {"rotated", "nothingToDo", "planned"}
-    # What executions can end as, but for SUCCEEDED and FAILED, which have outcomes and endings.
+    # The other statuses of executions: SUCCEEDED has outcomes and FAILED has endings.
     names |= {"TIMED_OUT", "ABORTED"}
     headings = {name for heading in section("Outcomes and states") for name in re.split(r"[ ,]+", heading)}
     assert names - headings == set()
@@ -410,7 +411,7 @@ def run(*command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_template_can_be_deployed_without_a_bucket_for_itself():
+def test_the_template_is_small_enough_to_deploy_without_a_bucket():
     packaged = yaml_parse(TEMPLATE.read_text())
     for resource in packaged["Resources"].values():
         for property in ("CodeUri", "DefinitionUri"):
@@ -433,19 +434,19 @@ def test_every_parameter_has_a_default_and_is_used():
         assert re.search(rf"!Ref {name}\b|\$\{{{name}\}}", text), name
 
 
-def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
+def test_functions_get_exactly_the_settings_that_their_code_reads():
     # Variable and field: the doc comment of each field of Settings begins with its variable.
     documented = re.compile(r"/// `(\w+)`(?: and `(\w+)`)?:[^\n]*(?:\n\s*///[^\n]*)*\n\s*pub (\w+):")
     found = documented.findall((STEPS / "lambda/context.rs").read_text())
     settings = {variable: field for *variables, field in found for variable in variables if variable}
-    # Not for the template: trust in further roots comes from outside.
+    # Not in the template: further roots are set from outside.
     assert settings.pop("SSL_CERT_FILE")
-    # Nor where edges are, which viewers know from DNS.
+    # Neither is the address of the edges: viewers get it from DNS.
     assert settings.pop("VIEWER_EDGE")
     for name in FUNCTIONS:
         given = set(function(name).get("Environment", {}).get("Variables", {}))
         code = module(name)
-        # Modules that read settings for those who use them.
+        # Modules that read settings for the modules that use them.
         code += "".join(
             (STEPS / f"account/{used}.rs").read_text()
             for used in ("claim", "notify")
@@ -455,14 +456,14 @@ def test_functions_are_given_the_settings_that_their_code_reads_and_no_others():
         assert given == {variable for variable, field in settings.items() if f"settings.{field}" in code}, name
 
 
-def test_the_template_knows_no_endpoint():
-    # But for the addresses of those who want notices.
+def test_the_template_has_no_endpoint():
+    # Except the addresses of subscribers to notices.
     text = re.sub(r"Endpoint: !Ref Notice\w+", "", TEMPLATE.read_text())
     assert "endpoint" not in text.lower()
 
 
-# Those that take no tags; and roles, their policy and log groups, whose names have the stack's: there is no room for
-# more.
+# These have no tags; roles, their policy and log groups are identified by the stack's name, because the template has no
+# room for more.
 UNTAGGED = {
     *("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::Logs::LogGroup"),
     *("AWS::CloudWatch::Dashboard", "AWS::IAM::Policy", "AWS::S3::BucketPolicy"),
@@ -481,7 +482,7 @@ def test_everything_that_takes_tags_is_tagged():
         assert tags["application"] == "cloudfront-certificate-rotation", name
 
 
-def test_alarms_and_dashboard_show_metrics_that_there_are():
+def test_alarms_and_dashboard_use_existing_metrics():
     code = "".join(path.read_text() for path in STEPS.glob("*.rs"))
     measured = set(re.findall(r'\(\s*"(\w+)",\s*Unit::', code))
     [namespace] = re.findall(r'NAMESPACE: &str = "(\w+)"', (CORE / "metrics.rs").read_text())
@@ -492,7 +493,7 @@ def test_alarms_and_dashboard_show_metrics_that_there_are():
     for widget in body["widgets"]:
         for metric in widget["properties"].get("metrics", []):
             if isinstance(metric[0], dict):
-                # A search: every certificate there is.
+                # A search: every certificate.
                 assert f"{{{namespace},CertificateArn}}" in metric[0]["expression"]
                 shown |= set(re.findall(r"\} (\w+)", metric[0]["expression"]))
             else:
@@ -500,7 +501,7 @@ def test_alarms_and_dashboard_show_metrics_that_there_are():
                 shown.add(metric[1])
     alarms = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
     shown |= {alarm["MetricName"] for alarm in alarms.values() if alarm["Namespace"] == namespace}
-    # Each is shown somewhere, and nothing is that nobody measures.
+    # Every metric is shown, and every metric shown is published.
     assert shown == measured
     listed = str(RESOURCES["RotationDashboard"]["Properties"]["DashboardBody"])
     for name, alarm in alarms.items():
@@ -526,12 +527,12 @@ def documents(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def statements(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for document in documents(resource):
         for statement in document["Statement"]:
-            # Under a condition: there or not.
+            # Under a condition: present or not.
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 def holders(name: str, resource: dict[str, Any]) -> list[str]:
-    """The roles that a role or a policy of its own is about."""
+    """The roles that a policy applies to; for a role, the role itself."""
     if resource["Type"] == "AWS::IAM::ManagedPolicy":
         attached = {"Ref": name}
         return [role for role, one in RESOURCES.items() if attached in one["Properties"].get("ManagedPolicyArns", [])]
@@ -554,12 +555,12 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own():
         assert function(name)["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
     roles = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::IAM::Role"}
     assert roles == {f"{name}Role" for name in FUNCTIONS} | {"RotationStateMachineRole"}
-    # Nobody else's policies, which may come to allow more.
+    # No managed policies of AWS, which may later allow more.
     for role in roles - {"RotationStateMachineRole"}:
         assert RESOURCES[role]["Properties"]["ManagedPolicyArns"] == [{"Ref": "TracingPolicy"}], role
 
 
-# "You must add the asterisk", says "Set up IAM permissions and roles for Lambda@Edge" in the CloudFront guide.
+# "You must add the asterisk": "Set up IAM permissions and roles for Lambda@Edge" in the CloudFront Developer Guide.
 WITH_ASTERISK = {"lambda:EnableReplication*", "lambda:DisableReplication*"}
 
 
@@ -567,12 +568,12 @@ def test_no_action_is_a_wildcard():
     assert {action for _, action, _ in GRANTS if re.search(r"[*?]", action)} == WITH_ASTERISK
 
 
-# What each step calls in the tests in Rust, which write it down.
+# The calls of each step, written by the tests in Rust.
 CALLS = ROOT / "crates/steps/tests/it/steps/calls.txt"
 
 
 def test_clients_are_made_before_the_first_event():
-    """Those of the services that a function calls, but for the source's and the notices', which few events need."""
+    """Clients of all services that a function calls, except those of sources and notices, which few events need."""
     later = {"secretsmanager", "ssm", "sns", "events"}
     for name in FUNCTIONS:
         lines = [line.split(" ") for line in CALLS.read_text().splitlines()]

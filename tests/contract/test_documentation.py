@@ -1,4 +1,4 @@
-"""What the documentation says exists: its links, its examples, the tags and the parameters that it names."""
+"""The documentation: links, examples, tags and parameters on the pages must exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
-# Installed and built things have Markdown of their own.
+# Installed and built files include other Markdown files.
 PAGES = [
     page
     for page in sorted(ROOT.rglob("*.md"))
@@ -29,18 +29,18 @@ def name(path: Path) -> str:
 
 
 def prose(page: Path) -> str:
-    """A page without its blocks of code."""
+    """A page without its code blocks."""
     return FENCE.sub("", page.read_text())
 
 
 def anchor(heading: str) -> str:
-    """What GitHub makes of a heading: its text in lower case, no punctuation, hyphens for spaces."""
+    """GitHub's anchor for a heading: its text in lower case, without punctuation, with hyphens for spaces."""
     text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", heading).strip().lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
 def anchors(page: Path) -> set[str]:
-    """All anchors of a page; the second heading of a text gets -1, and so on."""
+    """All anchors of a page; the second heading with the same text gets -1, and so on."""
     found: set[str] = set()
     for heading in re.findall(r"^#{1,6} +(.+?) *#*$", prose(page), re.MULTILINE):
         first = unique = anchor(heading)
@@ -53,7 +53,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_and_anchors_lead_somewhere(page: Path) -> None:
+def test_links_and_anchors_exist(page: Path) -> None:
     broken = []
     for link in LINK.findall(prose(page)):
         if re.match(r"[a-z]+:", link):
@@ -67,7 +67,7 @@ def test_links_and_anchors_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_files_that_pages_name_exist(page: Path) -> None:
-    """As paths of the repository, in backticks; a pattern or an example of a name is none."""
+    """Paths in backticks; those with a pattern or a placeholder are not checked."""
     said = set(re.findall(r"`((?:crates|docs|fuzz|infra|statemachine|tests)/[\w./-]*)`", prose(page)))
     assert sorted(path for path in said if not (ROOT / path).exists()) == []
 
@@ -86,7 +86,7 @@ def test_every_example_is_named_in_a_page() -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=name)
-def test_templates_are_sound(template: Path) -> None:
+def test_templates_are_valid(template: Path) -> None:
     lint = [str(Path(sys.executable).parent / "cfn-lint"), "--regions", "us-east-1", "--template", str(template)]
     done = subprocess.run(lint, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -114,7 +114,7 @@ def test_blocks_of_shell_json_and_yaml_parse(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_tags_exist(page: Path) -> None:
-    """Those that a certificate is found by, and those that set a field of the input."""
+    """Tags by which a certificate is found, and tags that set a field of the input."""
     known = set(re.findall(r'"cert-rotation:([a-z-]+)";', (ROOT / "crates/core/src/request/tags.rs").read_text()))
     settings = (
         (ROOT / "crates/core/src/request/managed.rs").read_text().partition("const SETTINGS")[2].partition("];")[0]
@@ -126,7 +126,7 @@ def test_tags_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_parameters_of_the_template_exist(page: Path) -> None:
-    """Those set on the command line for the rotation's stack, and those in the table of docs/deployment.md."""
+    """Parameters in commands for the rotation's stack, and those in the table of docs/deployment.md."""
     template = (ROOT / "infra/template.yaml").read_text()
     known = set(
         re.findall(r"^  (\w+):$", template.partition("\nParameters:")[2].partition("\nRules:")[0], re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Which module knows which: the core knows no crate above it, steps do not know each other, nothing goes in circles."""
+"""Dependencies between modules: the core uses no crate above it, steps do not use each other, there are no cycles."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 
 CRATES = Path(__file__).resolve().parents[2] / "crates"
 ABOVE = re.compile(r"\brotation[_-](aws|steps|cli|viewer)\b")
-# `crate::module::…` in code and in links of documents, and `use crate::{module, …}`.
+# `crate::module::…` in code and in doc links, and `use crate::{module, …}`.
 PATHS = re.compile(r"\bcrate::(\w+)")
 GROUPS = re.compile(r"\bcrate::\{([^}]*)\}")
 
 
 def code(path: Path) -> str:
-    """A module's own text without its inline tests, which may know anything."""
+    """A module's text without its inline tests, which may use anything."""
     return path.read_text().partition("#[cfg(test)]\nmod tests {")[0]
 
 
 def modules(crate: str) -> dict[str, set[str]]:
-    """The top-level modules of a crate, each with its submodules, and those that they name."""
+    """The top-level modules of a crate, with their submodules, and the modules they use."""
     source = CRATES / crate / "src"
     known: dict[str, set[str]] = {}
     for path in sorted(source.rglob("*.rs")):
@@ -45,18 +45,18 @@ def test_the_core_names_no_crate_above_it():
 
 
 @pytest.mark.parametrize("crate", ["core", "aws", "steps", "cli"])
-def test_modules_do_not_know_each_other_in_circles(crate):
+def test_modules_have_no_cyclic_dependencies(crate):
     try:
         TopologicalSorter(modules(crate)).prepare()
     except CycleError as circle:
         raise AssertionError(f"{crate}: {' -> '.join(circle.args[1])}") from None
 
 
-def test_steps_do_not_know_each_other():
+def test_steps_do_not_use_each_other():
     known = modules("steps")
     steps = known.keys() - {"account", "lambda"}
     binaries = {path.stem.replace("-", "_") for path in (CRATES / "steps/src/bin").glob("*.rs")}
     assert steps == binaries
     assert {step: known[step] & steps for step in steps if known[step] & steps} == {}
-    # Nor does what they share know any of them.
+    # Nor do the shared modules use any step.
     assert {name: known[name] & steps for name in known.keys() - steps if known[name] & steps} == {}

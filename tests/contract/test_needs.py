@@ -1,4 +1,4 @@
-"""`make needs` finds each thing that is missing or too old, and says how to install it."""
+"""`make needs` reports everything that is missing or too old, and how to install it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests/scripts/needs.sh"
-# What the script is written with, which every Linux has.
+# Programs that the script itself uses; every Linux has them.
 BASICS = ("sh", "dirname", "sed", "cut", "sort", "head", "tr")
-# What it looks for, with answers that satisfy it.
+# The programs it checks for, as scripts with sufficient versions.
 COMPLETE = {
     "cargo": "echo 'cargo 1.95.0 (abc 2026-04-01)'",
     "cc": "true",
@@ -26,7 +26,7 @@ COMPLETE = {
 
 
 def missing(folder: Path, **changed: str | None) -> tuple[int, list[str]]:
-    """The exit code, and what is said to be missing, on a machine with these programs."""
+    """The exit code and the reports on a machine with these programs."""
     for name in BASICS:
         found = shutil.which(name)
         assert found
@@ -40,7 +40,7 @@ def missing(folder: Path, **changed: str | None) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
-def test_a_complete_machine_is_told_nothing(tmp_path: Path) -> None:
+def test_nothing_is_reported_on_a_complete_machine(tmp_path: Path) -> None:
     assert missing(tmp_path) == (0, [])
 
 
@@ -61,13 +61,15 @@ def test_a_complete_machine_is_told_nothing(tmp_path: Path) -> None:
         ("uname", "echo Darwin arm64", "Missing: Linux: the functions run on this machine"),
     ],
 )
-def test_what_is_missing_is_named_with_its_cure(tmp_path: Path, program: str, script: str | None, said: str) -> None:
+def test_a_missing_tool_is_reported_with_instructions(
+    tmp_path: Path, program: str, script: str | None, said: str
+) -> None:
     code, lines = missing(tmp_path, **{program: script})
     assert code == 1
     assert [line[: len(said)] for line in lines] == [said]
 
 
-def test_all_of_it_is_named_at_once(tmp_path: Path) -> None:
+def test_all_missing_tools_are_reported_at_once(tmp_path: Path) -> None:
     code, lines = missing(tmp_path, cargo=None, node=None, cc=None)
     assert (code, len(lines)) == (1, 3)
 

@@ -127,6 +127,6 @@ def test_the_evaluator_decides_as_aws_documents_it() -> None:
         ),
     ],
 )
-def test_what_aws_does_not_know_is_refused(given: dict[str, Any], told: str) -> None:
+def test_unknown_actions_resources_and_keys_are_rejected(given: dict[str, Any], told: str) -> None:
     with pytest.raises(AssertionError, match=told):
         decided(ACCOUNT, [Question(**{**given, "context": tuple(given.get("context", {}).items())})])

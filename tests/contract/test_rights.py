@@ -1,8 +1,8 @@
-"""Every call of every rotation, decided by the policies of the template as SAM and CloudFormation leave them.
+"""Every call of every rotation, evaluated with the policies of the template after SAM and CloudFormation.
 
-`calls.txt` has what steps and state machine call, written by the tests in Rust that make the calls; what AWS's services
-call is read off the template. Each call must be allowed, each probe denied, and each part of each policy must make a
-difference to one of them.
+`calls.txt` has the calls of steps and state machine, written by the tests in Rust that make them. The calls of AWS's
+services are derived from the template. Each call must be allowed, each probe denied, and each part of each policy must
+change the result for one of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFINITION = json.loads((ROOT / "statemachine/rotation.asl.json").read_text())
 
 OTHER_ACCOUNT = "444455556666"
 SOURCE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/sources"
-# With everything that a parameter may switch on.
+# With every optional part that a parameter adds.
 EVERYTHING = {
     **{"SourceBucket": "sources", "SourceKeyArn": SOURCE_KEY},
     **{"LogBuckets": "access-logs-*", "EdgeFunctions": "edge-*"},
@@ -52,17 +52,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Also:
-    """What AWS looks at besides the action of a call's own name."""
+    """A further permission that AWS requires for a call, in addition to the action of the call's name."""
 
-    # The call, with a key of its context where it depends on it.
+    # The call, with a key of its context if it depends on it.
     of: str
     action: str
-    # Of `resource`, its `bucket` and `key`, the `source_key` and the `notice_key`.
+    # The resource: `resource`, its `bucket` and `key`, the `source_key` or the `notice_key`.
     on: str
-    # Who says so.
+    # The AWS page.
     source: str
     context: Mapping[str, str] = field(default_factory=dict)
-    # Only for calls on such resources.
+    # Only for calls on resources that match.
     only: str = "*"
 
 
@@ -129,7 +129,7 @@ ALSO = [
         "IAM User Guide, Tag server certificates",
         {"aws:TagKeys": "KEY"},
     ),
-    # Of distributions that have these; whether CloudFront asks again when they do not change, nobody knows.
+    # For distributions that use these. It is not known whether CloudFront checks them again if they do not change.
     *(
         Also("cloudfront:UpdateDistribution", action, on, source)
         for source, actions, on in [
@@ -166,7 +166,7 @@ ALSO = [
     ),
 ]
 
-# Where the action has another name than the call: S3 User Guide, Required permissions for Amazon S3 API operations.
+# Where the action differs from the call: S3 User Guide, Required permissions for Amazon S3 API operations.
 GRANTED_AS = {"s3:ListObjectsV2": "s3:ListBucket"}
 
 
@@ -176,7 +176,7 @@ def role_of(step: str) -> str:
 
 
 def of_steps(aws: Translated) -> Iterator[Call]:
-    """What the tests in Rust have seen, under the names of this stack."""
+    """The calls recorded by the tests in Rust, with the names of this stack."""
     resources = aws.resources
     functions = {
         f"function:{'-'.join(re.findall('[A-Z][a-z]+', logical)[:-1]).lower()}": one.arn.split(":", 5)[5]
@@ -214,7 +214,7 @@ def of_steps(aws: Translated) -> Iterator[Call]:
             yield Call(role, also.action, also.on.format(**known_here), keys)
 
 
-# What Step Functions calls under the state machine's role besides its tasks.
+# The calls of Step Functions under the state machine's role, except its tasks.
 OF_STATE_MACHINES = {
     "Step Functions Developer Guide, Using CloudWatch Logs to log execution history": (
         *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -241,7 +241,7 @@ def maps(states: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def of_services(aws: Translated) -> Iterator[Call]:
-    """What AWS's services call for this stack: under its roles, or in their own name."""
+    """The calls of AWS's services for this stack: under its roles, or as service principals."""
     roles = {one.arn: logical for logical, one in aws.of_type("AWS::IAM::Role").items()}
 
     for name, machine in aws.of_type("AWS::StepFunctions::StateMachine").items():
@@ -270,7 +270,7 @@ def of_services(aws: Translated) -> Iterator[Call]:
         role = roles[function.properties["Role"]]
         group = function.properties["LoggingConfig"]["LogGroup"]
         stream = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:log-stream:2026/11/27/[$LATEST]0"
-        # Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs. The group is there already.
+        # Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs. The log group already exists.
         yield from (Call(role, action, stream) for action in ("logs:CreateLogStream", "logs:PutLogEvents"))
         # Lambda Developer Guide, Visualize Lambda function invocations using AWS X-Ray.
         assert function.properties["TracingConfig"]["Mode"] == "Active", function.logical
@@ -305,12 +305,12 @@ def of_services(aws: Translated) -> Iterator[Call]:
 
 # --- Policies
 
-# A policy's place: that of a role, by number, or that of a resource.
+# Where a policy is: of a role, with its number, or of a resource.
 Place = tuple[str, str, int]
 
 
 def policies_of(aws: Translated) -> dict[Place, Document]:
-    """Every policy of the stack, by what it is the policy of."""
+    """Every policy of the stack, by its place."""
     found: dict[Place, Document] = {}
     for role, one in aws.of_type("AWS::IAM::Role").items():
         found |= {("identity", role, number): document for number, document in enumerate(aws.policies_of(role))}
@@ -328,7 +328,7 @@ def policies_of(aws: Translated) -> dict[Place, Document]:
         given = dict(permission.properties)
         logical = by_ref[given.pop("FunctionName")]
         document = found.setdefault(("resource", logical, 0), {"Version": "2012-10-17", "Statement": []})
-        # Lambda Developer Guide, Viewing resource-based IAM policies in Lambda: what AddPermission makes of it.
+        # The statement that AddPermission creates: Lambda Developer Guide, Viewing resource-based IAM policies in Lambda.
         statement = {"Effect": "Allow", "Principal": {"Service": given.pop("Principal")}, "Action": given.pop("Action")}
         statement |= {"Resource": aws.resources[logical].arn}
         statement["Condition"] = {"ArnLike": {"aws:SourceArn": given.pop("SourceArn")}}
@@ -336,7 +336,7 @@ def policies_of(aws: Translated) -> dict[Place, Document]:
         document["Statement"].append(statement)
     for topic, one in aws.of_type("AWS::SNS::Topic").items():
         assert not aws.of_type("AWS::SNS::TopicPolicy")
-        # SNS Developer Guide, the policy of a topic that is given none.
+        # SNS Developer Guide: the policy of a topic without one.
         found["default", topic, 0] = {
             "Version": "2008-10-17",
             "Statement": [
@@ -352,7 +352,7 @@ def policies_of(aws: Translated) -> dict[Place, Document]:
     return found
 
 
-# The key of the sources is the user's: "Default key policy", KMS Developer Guide.
+# The key of the sources belongs to the user: "Default key policy", KMS Developer Guide.
 DEFAULT_KEY_POLICY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -385,10 +385,10 @@ def question(aws: Translated, policies: Mapping[Place, Document], call: Call) ->
     )
 
 
-# --- Probes: calls that nobody makes, and nobody may
+# --- Probes: calls that are never made and must not be allowed
 
 
-# Keys of a request's context with a value that no call has: caller, action, resource, key, value.
+# Keys of a request's context, with a value that no call has: caller, action, resource, key, value.
 FOREIGN = [
     ("*Role", "s3:*", "{RotationBucket}*", "aws:SecureTransport", "false"),
     # PlanRotation and StartRotation may list all keys.
@@ -401,12 +401,12 @@ FOREIGN = [
     ("*", "kms:Decrypt", SOURCE_KEY, "kms:ViaService", f"ec2.{REGION}.amazonaws.com"),
     ("cloudwatch.amazonaws.com", "kms:*", "*", "aws:SourceAccount", OTHER_ACCOUNT),
     ("states.amazonaws.com", "sts:AssumeRole", "*", "aws:SourceAccount", OTHER_ACCOUNT),
-    # Any rule of the account may use the queue: what EventBridge cuts the names of rules to, no pattern could say.
+    # Any rule of the account may send to the queue: EventBridge truncates rule names, so no pattern would match them.
     ("events.amazonaws.com", "lambda:*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/other"),
     ("events.amazonaws.com", "*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{OTHER_ACCOUNT}:rule/{{rule}}"),
 ]
 
-# The same call on something else of its kind: what part of the resource's ARN, and by what it is replaced.
+# The same call on another resource of its kind: which part of the ARN is replaced, and by what.
 ELSEWHERE = [
     (f":{ACCOUNT}:", f":{OTHER_ACCOUNT}:"),
     (r"^arn:aws:s3:::[^/]+", "arn:aws:s3:::others"),
@@ -422,14 +422,14 @@ ELSEWHERE = [
     (r"(:sns|:sqs)(:[^:]+:\d+):.*", r"\1\2:other"),
     (r":event-bus/default", ":event-bus/other"),
     (r":log-group:[^:]+", ":log-group:/aws/lambda/other"),
-    # What is to be replaced may lie under any path, so reading is not among these.
+    # A certificate that is replaced may have any path, so reading is not among these.
     (r"(?<=:server-certificate/)cloudfront/", "other/"),
 ]
 READS_ANY_PATH = "iam:GetServerCertificate"
 
 
 def kind(call: Call) -> tuple[str, str]:
-    """What a caller that makes one such call may make all of."""
+    """A caller that makes one such call may make all calls of this kind."""
     resource = call.resource
     if resource.startswith("arn:aws:s3:::"):
         resource = "/".join(resource.split("/")[:2])
@@ -457,7 +457,7 @@ def probes(aws: Translated, calls: Sequence[Call]) -> list[Call]:
         for call in concerned:
             rule = call.context[key].rpartition("/")[2]
             add(replace(call, context={**call.context, key: value.format(rule=rule)}))
-            # Deny has its say where the key is there.
+            # A Deny applies only if the key is present.
             if key != "aws:SecureTransport":
                 add(replace(call, context={name: value for name, value in call.context.items() if name != key}))
     of_roles = [call for call in calls if call.caller in aws.resources]
@@ -466,7 +466,7 @@ def probes(aws: Translated, calls: Sequence[Call]) -> list[Call]:
             moved = re.sub(part, other, call.resource)
             if moved != call.resource and not (call.action == READS_ANY_PATH and other == "other/"):
                 add(replace(call, resource=moved))
-    # What another role calls, and this one does not.
+    # Calls of another role that this one does not make.
     own: dict[str, set[tuple[str, str]]] = {}
     for call in of_roles:
         own.setdefault(call.caller, set()).add(kind(call))
@@ -478,7 +478,7 @@ def probes(aws: Translated, calls: Sequence[Call]) -> list[Call]:
     return [call for name, call in found.items() if name not in made]
 
 
-# --- Mutations: a policy less one part
+# --- Mutations: a policy without one part
 
 
 def listed(value: Any) -> list[Any]:
@@ -489,7 +489,7 @@ def listed(value: Any) -> list[Any]:
 class Mutation:
     place: Place
     what: str
-    # Which actions it makes a difference to.
+    # The actions that it affects.
     action: str
     document: Document
 
@@ -499,7 +499,7 @@ class Mutation:
 
 
 def less(place: Place, document: Document) -> Iterator[Mutation]:
-    """The document without each action on each resource in turn, without each condition, without each value of one."""
+    """The document without each action on each resource, each condition, and each value of a condition, in turn."""
     statements = listed(document["Statement"])
     for number, statement in enumerate(statements):
         unknown = set(statement) - {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
@@ -568,26 +568,26 @@ def test_every_call_is_allowed(aws: Translated, calls: list[Call]) -> None:
     assert len(calls) > 200
 
 
-def test_an_increase_of_each_quota_that_is_watched_is_among_the_calls() -> None:
+def test_the_calls_include_an_increase_of_every_quota() -> None:
     watched = set(re.findall(r'code: "(L-\w+)"', (ROOT / "crates/core/src/plan/quota.rs").read_text()))
     assert set(re.findall(r"RequestServiceQuotaIncrease \S+/(L-\w+)", CALLS.read_text())) == watched
 
 
-def test_without_parameters_only_what_they_switch_on_is_not_allowed() -> None:
+def test_without_parameters_only_their_permissions_are_missing() -> None:
     aws = translate()
     switched_on = re.compile(r"arn:aws:s3:::(sources|access-logs-1)\b|arn:aws:kms:.*:key/sources|.*:function:edge-1:3")
     for call, is_allowed in results(aws, calls_of(aws)):
         assert is_allowed != bool(switched_on.match(call.resource)), str(call)
 
 
-def test_what_nobody_calls_is_not_allowed(aws: Translated, calls: list[Call]) -> None:
+def test_probes_are_not_allowed(aws: Translated, calls: list[Call]) -> None:
     asked = probes(aws, calls)
     none_of([str(call) for call, is_allowed in results(aws, asked) if is_allowed])
     assert len(asked) > 1_000
 
 
-def test_each_part_of_each_policy_makes_a_difference(aws: Translated, calls: list[Call]) -> None:
-    """Without any one action on any one resource a call is denied, without any one condition a probe allowed."""
+def test_each_part_of_each_policy_is_needed(aws: Translated, calls: list[Call]) -> None:
+    """Without an action on a resource, a call is denied; without a condition, a probe is allowed."""
     policies = policies_of(aws)
     asked = [(call, True) for call in calls] + [(call, False) for call in probes(aws, calls)]
     mutations, questions, expected = [], [], []

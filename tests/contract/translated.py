@@ -1,4 +1,4 @@
-"""The template as CloudFormation sees it: translated by SAM, then resolved for one stack, with the names that it gives.
+"""The template as CloudFormation processes it: translated by SAM, resolved for one stack, with the composed names.
 
 aws = translate(stack="certificate-rotation", parameters={"SourceBucket": "sources"})
 aws.resources["PlanRotationRole"].arn
@@ -35,17 +35,17 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class Kind:
-    """What CloudFormation makes of a resource of one type that is given no name."""
+    """What CloudFormation assigns to a resource of one type without a name."""
 
-    # What Ref answers, of `name` (composed), `arn`, `random`, `stack` and the properties.
+    # The value of Ref, composed from `name` (composed), `arn`, `random`, `stack` and the properties.
     ref: str
-    # How long a name may be, by the service's API reference; none where nothing is composed.
+    # The longest name, from the service's API reference; 0 if no name is composed.
     longest: int = 0
-    # Of the same, and of `ref`.
+    # From the same, and `ref`.
     arn: str = ""
     # Further attributes.
     attributes: Mapping[str, str] = field(default_factory=dict)
-    # Resource handlers that leave the stack's name out.
+    # False for resource handlers that leave out the stack's name.
     of_the_stack: bool = True
     lower: bool = False
 
@@ -88,25 +88,25 @@ KINDS = {
 class Resource:
     logical: str
     type: str
-    # Resolved: no intrinsic function is left in them.
+    # Resolved: without intrinsic functions.
     properties: dict[str, Any]
-    # The name that CloudFormation composes, or an empty one.
+    # The name that CloudFormation composes, or "".
     name: str
     arn: str
-    # What a Ref to it answers.
+    # The value of Ref.
     ref: str
 
 
 @dataclass(frozen=True)
 class Translated:
     stack: str
-    # As SAM leaves it, with the intrinsic functions.
+    # The output of SAM, with intrinsic functions.
     template: dict[str, Any]
     # Those whose condition holds, by logical id.
     resources: dict[str, Resource]
 
     def before(self, logical: str) -> set[str]:
-        """What CloudFormation has made before it makes this resource: all that it refers to or depends on."""
+        """What CloudFormation has created before this resource: everything it refers to or depends on."""
         names = set(self.resources)
         found: set[str] = set()
         ahead = {logical}
@@ -120,9 +120,9 @@ class Translated:
         return {logical: one for logical, one in self.resources.items() if one.type == type}
 
     def policies_of(self, role: str, made: set[str] | None = None) -> list[dict[str, Any]]:
-        """The policy documents of a role, in it, attached to it or put into it, by its logical id.
+        """The policy documents of a role (inline, attached, or in separate policies), by its logical id.
 
-        With `made`, while only these resources are there.
+        With `made`, as long as only these resources exist.
         """
         one = self.resources[role]
         assert one.type == "AWS::IAM::Role", role
@@ -151,7 +151,7 @@ def _as_json(text: str) -> str:
 
 
 def packaged(template: dict[str, Any], bucket: str = "artifacts") -> dict[str, Any]:
-    """As `aws cloudformation package` leaves it: files are objects."""
+    """The output of `aws cloudformation package`: files are S3 objects."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
         for reference in ("CodeUri", "DefinitionUri"):
@@ -162,10 +162,10 @@ def packaged(template: dict[str, Any], bucket: str = "artifacts") -> dict[str, A
 
 @lru_cache(maxsize=200)
 def _sam(text: str, region: str, parameters: tuple[tuple[str, str], ...]) -> str:
-    """As `samtranslator.translator.transform` does it, for a region of our choice."""
+    """Like `samtranslator.translator.transform`, for any region."""
     template, values = packaged(parse(text)), dict(parameters)
     to_py27_compatible_template(template, values)
-    # Names of logical ids are hashes in an order that Python 2.7 had; and no managed policy is named in the template.
+    # Names of logical ids are hashes in the order of Python 2.7; the template refers to no managed policy by name.
     translator = Translator({}, Parser(), boto_session=SimpleNamespace(region_name=region))
     return json.dumps(undo_mark_unicode_str_in_template(translator.translate(template, values)))
 
@@ -173,9 +173,9 @@ def _sam(text: str, region: str, parameters: tuple[tuple[str, str], ...]) -> str
 def composed(stack: str, logical: str, longest: int) -> str:
     """The name that CloudFormation gives to a resource without one.
 
-    After `IdentifierUtils` of aws-cloudformation/cloudformation-cli-java-plugin, with which AWS's resource handlers
-    are made: 13 characters are for the random end; what is left is shared by both names, and what one leaves the other
-    takes, with the odd one for the stack's.
+    From `IdentifierUtils` of aws-cloudformation/cloudformation-cli-java-plugin, which AWS's resource handlers use: 13
+    characters are for the random end; the rest is divided between the two names. What one does not need, the other
+    gets; an odd character goes to the stack's.
     """
     stack = re.sub("-{2,}", "-", stack)
     if not stack:
@@ -202,7 +202,7 @@ def translate(
 ) -> Translated:
     """The template (or `text`) for a stack of this name with these parameters.
 
-    Raises `ValueError` where CloudFormation refuses a parameter, or one of the template's rules does.
+    Raises `ValueError` if CloudFormation rejects a parameter or a rule of the template does.
     """
     given = dict(parameters or {})
     template = json.loads(_sam(TEMPLATE.read_text() if text is None else text, region, tuple(sorted(given.items()))))

@@ -18,7 +18,7 @@ Every test checks the state of the account afterwards, not only the execution's 
     a failure leaves half the distributions on a bad certificate        test_a_failure_is_rolled_back
     "Deployed" is trusted, whatever viewers are served                  test_a_wrong_certificate_is_rolled_back
     two runs at once undo each other's work                             test_one_rotation_of_a_certificate_at_a_time
-    a lock is left behind by a run that failed                        test_the_claim_of_an_ended_execution_is_ignored
+    a lock is left behind by a run that failed                          test_the_claim_of_an_ended_execution_is_ignored
     a lost response leaves a change half done, or done twice            test_the_response_to_every_call_is_lost_once
 """
 
