@@ -1,1 +1,1 @@
-"""The same system on a real AWS account, opt-in: `make acceptance`. docs/acceptance.md says what it does and costs."""
+"""The acceptance suite on a real AWS account, opt-in: `make acceptance`. docs/acceptance.md has steps and cost."""

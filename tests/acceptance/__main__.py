@@ -1,10 +1,10 @@
-"""`make acceptance`: plays the whole system on a real AWS account, asks what only that can tell, removes everything.
+"""`make acceptance`: runs the whole system on a real AWS account, answers open questions about AWS, removes everything.
 
     python -m acceptance run --domain cdn.example.com --old OLD.pem OLD.key --new NEW.pem NEW.key
     python -m acceptance run --local          the same on the local AWS, with throwaway certificates
-    python -m acceptance check --domain ...   only what is looked at beforehand: files, credentials, account
+        python -m acceptance check --domain ...   only the checks before a run: files, credentials, account
 
-Ends with 0 if every promise was kept, 1 if one was not or something is left, 2 if it was refused, 130 if interrupted.
+Exits with 0 if every promise was kept, 1 if one was not or something is left, 2 if refused, 130 if interrupted.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ tenant, and verifyViewers is off. Whether CloudFront accepts such a certificate 
 
 
 class Teller:
-    """Says what happens, and when."""
+    """Prints progress with the time."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
 
     def __call__(self, line: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-        # Nobody may be listening any more; what was made is to be removed nevertheless.
+        # The terminal may be closed; what was created must be removed nevertheless.
         with contextlib.suppress(OSError):
             print(f"{dt.datetime.now():%H:%M:%S}  {minutes:3}:{seconds:02}  {line}", flush=True)
 
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("check", parents=[common], help="check the arguments, the files and the account, then stop")
     commands.add_parser("run", parents=[common], help="run everything")
     options = parser.parse_args(arguments)
-    # Told to end, or left alone by its terminal, it removes what it has made, as after Ctrl-C.
+    # On SIGTERM, or when its terminal closes, it removes what it has created, as after Ctrl-C.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is not signal.SIG_IGN:
             signal.signal(ending, signal.default_int_handler)
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def local() -> Iterator[dict[str, object]]:
-    """The local AWS in the place of AWS: the same calls to other endpoints."""
+    """The local AWS instead of AWS: the same calls to other endpoints."""
     from local_aws.platform import LocalAws
 
     with LocalAws(propagation_seconds=1, wait_scale=0.01) as aws, tempfile.TemporaryDirectory() as directory:
@@ -126,7 +126,7 @@ def local() -> Iterator[dict[str, object]]:
 
 
 def throwaway(aws: object, folder: Path, *names: str) -> dict[str, list[Path]]:
-    """Two pairs of files, signed by the local AWS's authority, which its functions trust."""
+    """Two pairs of files, signed by the local AWS's authority, which the functions trust."""
     found = {}
     for which, days in (("old", 30), ("new", 90)):
         ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
@@ -140,7 +140,7 @@ def throwaway(aws: object, folder: Path, *names: str) -> dict[str, list[Path]]:
 
 @dataclass(frozen=True)
 class Ready:
-    """What was looked at beforehand, and is as it must be."""
+    """The results of the checks before a run, all passed."""
 
     began: dt.datetime
     run: Run
@@ -152,7 +152,7 @@ class Ready:
 
 
 def examine(options: argparse.Namespace) -> Ready:
-    """The arguments, the files, the credentials, the account."""
+    """Checks the arguments, the files, the credentials and the account."""
     if not (options.domain and options.old and options.new):
         raise Refused(
             "Give a name and two certificates for it, each with its chain: "
@@ -171,7 +171,7 @@ def examine(options: argparse.Namespace) -> Ready:
 
 
 def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
-    """The run, from the first look to the page."""
+    """A whole run, from the checks to the page."""
     ready = examine(options)
     if options.command == "check":
         print("Files, credentials and account are fit for a run.")
@@ -214,8 +214,8 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     except BotoCoreError as error:
         record.stopped = f"A call failed: {error}"
     finally:
-        # What was made without its name being known is found too, and what else there is in the account is nobody's
-        # business but its owner's: these calls are not recorded.
+        # This also finds resources whose creation got no response. These calls are not recorded, because they also
+        # list other resources of the account.
         tell(f"Removing the resources of {run}; distributions take some minutes")
         record.left = clean(Account(session, run, options.poll_seconds, tell), record)
         record.ended = dt.datetime.now(dt.UTC)
@@ -224,7 +224,7 @@ def play(options: argparse.Namespace, tell: Callable[[str], None]) -> int:
 
 
 def trusted(options: argparse.Namespace, old: Pair, new: Pair, now: dt.datetime) -> Path | None:
-    """The roots to be trusted besides those of public authorities, if a certificate needs them."""
+    """The roots to trust in addition to those of public authorities, if a certificate needs them."""
     private = [which for which, pair in (("OLD", old), ("NEW", new)) if not is_public(pair, options.domain, now)]
     if not private:
         return None
@@ -240,7 +240,7 @@ def trusted(options: argparse.Namespace, old: Pair, new: Pair, now: dt.datetime)
 
 
 def refuse_leftovers(options: argparse.Namespace, account: Account) -> None:
-    """An earlier run that is half made would be paid for unseen; and what cannot be listed could not be removed."""
+    """An incomplete earlier run would cost money unnoticed; what cannot be listed could not be removed."""
     left: dict[str, list[str]] = {}
     unseen: list[str] = []
     for thing in find(account, unseen):
@@ -258,7 +258,7 @@ def refuse_leftovers(options: argparse.Namespace, account: Account) -> None:
 
 
 def agree(options: argparse.Namespace) -> None:
-    """Nothing is made before somebody has said yes."""
+    """Asks for confirmation before anything is created."""
     if options.yes:
         return
     if not sys.stdin.isatty():
@@ -268,7 +268,7 @@ def agree(options: argparse.Namespace) -> None:
 
 
 def perform(stage: Stage, record: Record) -> None:
-    """Makes what is needed, plays the scenes, asks the questions."""
+    """Creates the resources, plays the scenes, asks the questions."""
     tell = stage.tell
     tell("Certificates, a web ACL, a function, buckets, distributions")
     make(stage)
@@ -319,7 +319,7 @@ def clean(account: Account, record: Record) -> list[str]:
 
 
 def conclude(record: Record, folder: Path) -> int:
-    """The last words, and the exit code."""
+    """Prints the result; returns the exit code."""
     print()
     if record.stopped:
         print(f"{record.stopped}", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""What a run makes in the account: always under the run's name, and tagged with it where AWS takes tags.
+"""Creates the resources of a run: always with the run's name, and with its tag where AWS supports tags.
 
-Nothing here is remembered: what is to be removed is found again by name and tag, as the sweeper finds it, so that a
-lost answer or a killed run leaves nothing that nobody knows of.
+Nothing is remembered here: what must be removed is found by name and tag, as the sweeper does, so that a lost response
+or a killed run leaves nothing that is not found.
 """
 
 from __future__ import annotations
@@ -29,58 +29,58 @@ from .preflight import MOZILLA, REGION, Pair, Refused
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATE: Final = ROOT / "infra" / "template.yaml"
-# Where Lambda unpacks a package.
+# The folder into which Lambda unpacks a package.
 ROOTS_FILE = "/var/task/roots.pem"
-# Managed-CachingDisabled: multi-tenant distributions take cache policies only.
+# Managed-CachingDisabled: multi-tenant distributions accept cache policies only.
 _CACHE_POLICY: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 _BEHAVIOR: Final = {"TargetOriginId": "origin", "ViewerProtocolPolicy": "https-only", "CachePolicyId": _CACHE_POLICY}
-# Reserved by IANA. No viewer is ever sent to it.
+# Reserved by IANA. No viewer is sent to it.
 _ORIGIN: Final = "example.com"
 _FUNCTION: Final = b"function handler(event) { return event.request; }\n"
-# Refused as if it did not exist, until it is seen.
+# CloudFront returns these until a resource is visible to it.
 _NOT_VISIBLE: Final = frozenset(("InvalidViewerCertificate", "InvalidWebACLId", "InvalidFunctionAssociation"))
 _VISIBLE_SECONDS: Final = 300
 _SILENCE_SECONDS: Final = 120
-# What no run waits longer for: CloudFront deploys within minutes, a stack within a quarter of an hour.
+# No run waits longer than this: CloudFront deploys within minutes, a stack takes up to 15 minutes.
 PATIENCE_SECONDS: Final = 3600
 
 
 class Failed(Exception):
-    """Something did not come about as it should have; the text says what."""
+    """An expected result did not occur; the text says which."""
 
 
 @dataclass
 class Account:
-    """An AWS account, as one run uses it."""
+    """An AWS account as one run uses it."""
 
     session: boto3.Session
     run: Run
-    # Between two looks at what takes minutes.
+    # Between two polls of what takes minutes.
     poll_seconds: float = 15
-    # says what is waited for, now and then
+    # prints what is being waited for, at intervals
     tell: Callable[[str], None] = lambda _: None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """One client for each service; throttled calls are tried again for a while."""
+        """One client for each service; it retries throttled calls for a while."""
         if service not in self._clients:
-            # AWS has hosts with a prefix for some calls (sync-states…), other endpoints have not.
+            # AWS has hosts with a prefix for some calls (sync-states…); other endpoints do not.
             prefix = "AWS_ENDPOINT_URL" not in os.environ
             config = Config(retries={"mode": "adaptive", "max_attempts": 10}, inject_host_prefix=prefix)
             self._clients[service] = self.session.client(service, config=config)
         return self._clients[service]
 
     def named(self, what: str) -> str:
-        """The name of a thing of this run."""
+        """The name of a resource of this run."""
         return f"{self.run.name}-{what}"
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """What everything is tagged with."""
+        """The tags of every resource."""
         return [{"Key": TAG, "Value": self.run.name}]
 
     def until(self, what: str, true: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
-        """Waits for something; returns what it came to."""
+        """Polls until the result is true; returns it."""
         began = told = time.monotonic()
         while not (came := true()):
             if time.monotonic() - began > seconds:
@@ -90,7 +90,7 @@ class Account:
         return came
 
     def tell_now_and_then(self, told: float, what: str) -> float:
-        """Says it if nothing was said for some minutes; returns when something was said last."""
+        """Prints it if nothing was printed for some minutes; returns the time of the last output."""
         if time.monotonic() - told < _SILENCE_SECONDS:
             return told
         self.tell(f"  {what}")
@@ -107,7 +107,7 @@ class Account:
         return str(answer["CertificateArn"])
 
     def upload_certificate(self, what: str, pair: Pair) -> str:
-        """Uploads to IAM; returns the id that CloudFront knows it by."""
+        """Uploads to IAM; returns the id by which CloudFront refers to it."""
         chain = {"CertificateChain": pair.chain_pem} if pair.chain_pem else {}
         answer = self.client("iam").upload_server_certificate(
             Path="/cloudfront/",
@@ -120,7 +120,7 @@ class Account:
         return str(answer["ServerCertificateMetadata"]["ServerCertificateId"])
 
     def put_secret(self, what: str, pair: Pair) -> str:
-        """A source with a new certificate; returns its name, which begins with that of the run and a slash."""
+        """A secret with a new certificate; returns its name, which begins with the run's name and a slash."""
         name = f"{self.run.name}/{what}"
         content = {"certificate": pair.leaf_pem, "privateKey": pair.key_pem, "certificateChain": pair.chain_pem}
         self.client("secretsmanager").create_secret(
@@ -133,7 +133,7 @@ class Account:
     # What distributions are associated with
 
     def make_bucket(self, what: str, for_logs: bool = False) -> str:
-        """A private bucket, tagged from its first moment; CloudFront's standard logs need one that heeds ACLs."""
+        """A private bucket, created with its tags; CloudFront's standard logs need one that has ACLs enabled."""
         name = self.named(what)
         self.client("s3").create_bucket(
             Bucket=name,
@@ -158,7 +158,7 @@ class Account:
         return str(answer["Summary"]["ARN"])
 
     def make_function(self) -> str:
-        """A published CloudFront function that lets every request pass; returns its ARN."""
+        """A published CloudFront function that passes every request on; returns its ARN."""
         cloudfront, name = self.client("cloudfront"), self.named("function")
         made = cloudfront.create_function(
             Name=name,
@@ -172,7 +172,7 @@ class Account:
     # Distributions
 
     def make_distribution(self, what: str, certificate: str, aliases: list[str], **more: Any) -> str:
-        """A small distribution that nobody asks for anything; returns its id."""
+        """A small distribution without traffic; returns its id."""
         return self._create(
             self._config(what, certificate) | {"Aliases": items(aliases), "PriceClass": "PriceClass_100"} | more
         )
@@ -182,7 +182,7 @@ class Account:
         return self._create(self._config(what, certificate) | {"ConnectionMode": "tenant-only"})
 
     def make_tenant(self, what: str, template: str, domain: str, certificate: str) -> str:
-        """A tenant with a certificate of its own; returns its id."""
+        """A tenant with its own certificate; returns its id."""
         answer = self.client("cloudfront").create_distribution_tenant(
             DistributionId=template,
             Name=self.named(what),
@@ -197,7 +197,7 @@ class Account:
             "CallerReference": self.named(what),
             "Comment": self.named(what),
             "Enabled": True,
-            # Distributions that share a certificate should agree on it.
+            # Distributions that share a certificate should have the same HTTP version.
             "HttpVersion": "http2",
             "Origins": items(
                 [
@@ -226,7 +226,7 @@ class Account:
                     DistributionConfigWithTags={"DistributionConfig": config, "Tags": {"Items": self.tags}}
                 )
             except ClientError as error:
-                # What was made a moment ago need not be visible to CloudFront yet.
+                # A resource created a moment ago may not be visible to CloudFront yet.
                 if error.response["Error"]["Code"] in _NOT_VISIBLE and time.monotonic() < deadline:
                     time.sleep(self.poll_seconds)
                     continue
@@ -239,7 +239,7 @@ class Account:
         return answer["DistributionConfig"], answer["ETag"]
 
     def edit(self, distribution: str, **changes: Any) -> Any:
-        """Changes a distribution; returns the configuration as it was."""
+        """Changes a distribution; returns the configuration before the change."""
         config, etag = self.config(distribution)
         self.client("cloudfront").update_distribution(
             Id=distribution, IfMatch=etag, DistributionConfig=config | changes
@@ -247,18 +247,18 @@ class Account:
         return config
 
     def tenant(self, tenant: str) -> Any:
-        """A tenant, as CloudFront answers."""
+        """A tenant as returned by CloudFront."""
         return self.client("cloudfront").get_distribution_tenant(Identifier=tenant)["DistributionTenant"]
 
     def serves(self, target: str) -> str:
-        """The certificate that a distribution or tenant names."""
+        """The certificate in the configuration of a distribution or tenant."""
         if target.startswith("dt_"):
             return str(self.tenant(target)["Customizations"]["Certificate"]["Arn"])
         viewer = self.config(target)[0]["ViewerCertificate"]
         return str(viewer.get("ACMCertificateArn") or viewer.get("IAMCertificateId", ""))
 
     def wait_until_deployed(self, *targets: str) -> None:
-        """Waits for all of them."""
+        """Waits until all targets are Deployed."""
         cloudfront = self.client("cloudfront")
 
         def deployed(target: str) -> bool:
@@ -307,7 +307,7 @@ class Account:
             raise Failed(f"aws {' '.join(arguments[:2])} failed: {said[-600:]}{self._stack_says()}")
 
     def _stack_says(self) -> str:
-        """Why the stack was not made, in CloudFormation's words."""
+        """CloudFormation's reason why the stack was not created."""
         try:
             events = self.client("cloudformation").describe_stack_events(StackName=self.run.name)["StackEvents"]
         except ClientError:
@@ -316,7 +316,7 @@ class Account:
         return "".join(f"\n  {e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in reversed(failed))
 
     def physical(self, logical: str) -> str:
-        """What a resource of the stack is called."""
+        """The physical id of a resource of the stack."""
         detail = self.client("cloudformation").describe_stack_resource(
             StackName=self.run.name, LogicalResourceId=logical
         )
@@ -324,9 +324,9 @@ class Account:
 
 
 def with_roots(template: Path, roots: Path, folder: Path) -> Path:
-    """The template and its packages, written to a folder, but that the functions trust these roots too.
+    """Writes the template and its packages to a folder, with functions that also trust these roots.
 
-    `SSL_CERT_FILE` takes the place of what a program trusts when it calls AWS, so Mozilla's roots go along.
+    `SSL_CERT_FILE` replaces the roots with which a program trusts AWS, so Mozilla's roots are included.
     """
     text, globals_ = template.read_text(), "Globals:\n  Function:\n"
     if globals_ not in text:
@@ -349,7 +349,7 @@ def with_roots(template: Path, roots: Path, folder: Path) -> Path:
 
 
 def _not_created(config: dict[str, Any], error: ClientError) -> Exception:
-    """Why there is no distribution, and what to do about it."""
+    """Why a distribution was not created, and what to do about it."""
     code = error.response["Error"]["Code"]
     if code == "CNAMEAlreadyExists":
         aliases = ", ".join(config["Aliases"]["Items"])
@@ -367,28 +367,28 @@ def _not_created(config: dict[str, Any], error: ClientError) -> Exception:
 
 
 def viewer_certificate(certificate: str) -> dict[str, Any]:
-    """What names a certificate of either store."""
+    """The fields of ViewerCertificate for a certificate in either store."""
     name = "ACMCertificateArn" if certificate.startswith("arn:") else "IAMCertificateId"
     return {name: certificate, "SSLSupportMethod": "sni-only", "MinimumProtocolVersion": "TLSv1.2_2021"}
 
 
 def with_function(arn: str) -> dict[str, Any]:
-    """The behavior of every distribution here, with a CloudFront function for each request of a viewer."""
+    """The cache behavior of every distribution here, with a CloudFront function for viewer requests."""
     return _BEHAVIOR | {"FunctionAssociations": items([{"EventType": "viewer-request", "FunctionARN": arn}])}
 
 
 def items(entries: list[Any]) -> dict[str, Any]:
-    """A list as CloudFront wants it."""
+    """A list as CloudFront requires it."""
     return {"Quantity": len(entries), **({"Items": entries} if entries else {})}
 
 
 def words(error: ClientError) -> str:
-    """What AWS said, as a sentence."""
+    """The error of AWS as a sentence."""
     said = error.response["Error"]
     return f"{said['Code']}: {said['Message']}".rstrip(".") + "."
 
 
 def pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
-    """All entries of a list."""
+    """All entries of a list operation."""
     for page in client.get_paginator(operation).paginate(**arguments):
         yield from page.get(key, [])

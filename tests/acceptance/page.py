@@ -1,4 +1,4 @@
-"""The page that a run writes: what was kept, what was answered, what each state led to, what is left."""
+"""The page that a run writes: promises kept, questions answered, where each state led, what is left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Played:
 
 @dataclass
 class Record:
-    """All that a run has found out."""
+    """All results of a run."""
 
     run: Run
     began: dt.datetime
@@ -31,33 +31,33 @@ class Record:
     states: list[StateAnswer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    # names of scenes that cannot be played with certificates of a private authority
+    # names of scenes that cannot run with certificates of a private authority
     left_out: list[str] = field(default_factory=list)
-    # why it came to an end before the end, and the exit code of that
+    # why it ended early, and the exit code for that
     stopped: str = ""
     code: int = 1
     ended: dt.datetime | None = None
 
     def kept(self, scene: str) -> bool:
-        """Was it played, and its promise kept?"""
+        """Whether the scene ran and its promise was kept."""
         return any(one.scene.name == scene and not one.came for one in self.scenes)
 
     def disagreeing(self) -> list[StateAnswer]:
-        """States that lead elsewhere than in the executions."""
+        """States that lead to another state than in the executions."""
         return [one for one in self.states if one.agrees is False]
 
     def passed(self) -> bool:
-        """Was everything kept, and is nothing left?"""
+        """Whether everything was kept and nothing is left."""
         played = all(self.kept(scene.name) or scene.name in self.left_out for scene in SCENES)
         asked = any(one.agrees for one in self.states) and not self.disagreeing()
         return played and asked and not (self.stopped or self.left)
 
     def on_aws(self) -> bool:
-        """Or on something that stands in for it."""
+        """Whether the run was on AWS, not on a replacement."""
         return self.endpoint.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
     def verdict(self) -> str:
-        """One sentence."""
+        """The result in one sentence."""
         kept = sum(not one.came for one in self.scenes)
         answered = sum(bool(one.said) for one in self.answers)
         agree = sum(bool(one.agrees) for one in self.states)
@@ -68,7 +68,7 @@ class Record:
 
 
 def written(record: Record) -> str:
-    """The page, in Markdown."""
+    """The page in Markdown."""
     where = "AWS" if record.on_aws() else "the local AWS, **so nothing here says anything about AWS**"
     ended = f"{record.ended:%H:%M} UTC" if record.ended else "never"
     lines = [
@@ -119,12 +119,12 @@ _MARKS = {True: "agrees", False: "**differs**", None: ""}
 
 
 def cell(text: str) -> str:
-    """Text in a table's cell."""
+    """Text for a cell of a table."""
     return text.replace("\n", " ").replace("|", "\\|")
 
 
 def numbers(files: tuple[str, ...]) -> str:
-    """Ranges of the numbers that files begin with."""
+    """The numbers at the beginning of file names, as ranges."""
     found = sorted(int(name.partition("-")[0]) for name in files)
     ranges: list[list[int]] = []
     for number in found:

@@ -1,6 +1,6 @@
-"""What must be so before anything is made: the two certificates, the name, the credentials, the region, the account.
+"""The checks before anything is created: the two certificates, the name, the credentials, the region, the account.
 
-Each fault is one sentence that says what to do about it, and all faults of the files are told at once.
+Each fault is one sentence that says what to do about it, and all faults of the files are reported at once.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIF
 
 
 class Refused(Exception):
-    """The suite cannot run so; the text is for the person who started it."""
+    """The suite cannot run; the text is for the user who started it."""
 
 
 def exit_code(act: Callable[[], int], interrupted: str) -> int:
-    """What `act` returns; 2 with its words if it is refused, and 130 if it is interrupted."""
+    """What `act` returns; 2 with its message if it is refused, and 130 if it is interrupted."""
     try:
         return act()
     except Refused as refusal:
@@ -48,7 +48,7 @@ def exit_code(act: Callable[[], int], interrupted: str) -> int:
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate with its chain and key, as the two files hold them."""
+    """A certificate with its chain and key, as in the two files."""
 
     leaf: x509.Certificate
     chain: tuple[x509.Certificate, ...]
@@ -58,7 +58,7 @@ class Pair:
 
     @property
     def names(self) -> list[str]:
-        """The DNS names that it is for."""
+        """The DNS names among its SANs."""
         try:
             found = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         except x509.ExtensionNotFound:
@@ -67,7 +67,7 @@ class Pair:
 
     @property
     def fingerprint(self) -> str:
-        """As reports and outputs spell it."""
+        """In the format of reports and outputs."""
         return f"sha256:{self.leaf.fingerprint(hashes.SHA256()).hex()}"
 
     def covers(self, name: str) -> bool:
@@ -76,7 +76,7 @@ class Pair:
 
 
 def read_pair(which: str, certificate: Path, key: Path) -> Pair:
-    """`which` is what messages call it: OLD or NEW."""
+    """`which` is its name in messages: OLD or NEW."""
     try:
         text, secret = certificate.read_text(), key.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -102,7 +102,7 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
             f"{which}: the key in {key} is not that of the certificate in {certificate}: "
             "give the pair that belongs together."
         )
-    # A root adds nothing, and stores refuse it in places.
+    # A root is not needed, and some stores reject it.
     kept = [n for n, one in enumerate(chain, 1) if one.issuer != one.subject]
     return Pair(
         leaf,
@@ -114,7 +114,7 @@ def read_pair(which: str, certificate: Path, key: Path) -> Pair:
 
 
 def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
-    """What is wrong with the name and the two certificates, a sentence each."""
+    """The faults of the name and the two certificates, one sentence each."""
     found = []
     if not _NAME.fullmatch(domain):
         found.append(
@@ -146,11 +146,11 @@ def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
 
 
 def is_public(pair: Pair, domain: str, now: dt.datetime, *more: Path) -> bool:
-    """Does it lead to a root that viewers trust: Mozilla's as botocore has them, `SSL_CERT_FILE`'s, or one of more?"""
+    """Whether it leads to a trusted root: one of Mozilla's in botocore, in `SSL_CERT_FILE`, or in `more`."""
     files = [MOZILLA, *more]
     files += [Path(extra)] if (extra := os.environ.get("SSL_CERT_FILE")) else []
     with warnings.catch_warnings():
-        # Some old roots have serial numbers of zero.
+        # Some old roots have the serial number zero.
         warnings.simplefilter("ignore")
         try:
             roots = [root for file in files for root in x509.load_pem_x509_certificates(file.read_bytes())]
@@ -165,7 +165,7 @@ def is_public(pair: Pair, domain: str, now: dt.datetime, *more: Path) -> bool:
 
 
 def open_session(region: str | None) -> boto3.Session:
-    """A session with whatever credentials boto3 finds, in the one region that will do."""
+    """A session with the credentials that boto3 finds, in the only region possible."""
     try:
         session = boto3.Session(region_name=REGION)
         region = region or boto3.Session().region_name
@@ -180,7 +180,7 @@ def open_session(region: str | None) -> boto3.Session:
 
 
 def caller(session: boto3.Session) -> dict[str, Any]:
-    """Who we are, by STS's word."""
+    """The caller's identity, from STS."""
     try:
         identity: dict[str, Any] = session.client("sts").get_caller_identity()
     except ClientError as error:

@@ -1,7 +1,7 @@
-"""What only an account can tell, one question each: asked by calls of the suite's own, on what the run has made.
+"""Questions about AWS that only an account can answer, with separate calls on resources of the run.
 
-The functions' calls cannot be seen from here, so what is asked about them is read from the reports of the rotations.
-A question that this run cannot put says why, and is not answered by a guess.
+The calls of the functions cannot be seen from here, so answers about them are read from the reports of the rotations.
+A question that this run cannot ask gets a reason instead of an answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .account import Failed, viewer_certificate, words
 from .preflight import Pair
 from .scenes import Stage
 
-# How long an answer is waited for that may take its time.
+# How long to wait for an answer that may take time.
 _PATIENCE_SECONDS: Final = 900
 _BURST: Final = 20
 _QUOTAS: Final = (
@@ -37,12 +37,12 @@ _QUOTAS: Final = (
 
 
 class NotAsked(str):
-    """Why a part of a question could not be put."""
+    """Why a part of a question could not be asked."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Something that documents do not say, or say in two ways."""
+    """Something that is not documented, or documented in two ways."""
 
     number: int
     text: str
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it; `evidence` are the files of the calls that were made for it."""
+    """The answer; `evidence` are the files of the calls that were made for it."""
 
     question: Question
     said: tuple[str, ...]
@@ -60,7 +60,7 @@ class Answer:
 
 
 def attempt(call: Callable[[], Any]) -> str:
-    """ "accepted", or what AWS said."""
+    """ "accepted", or the error of AWS."""
     try:
         call()
     except ClientError as error:
@@ -121,7 +121,7 @@ def _target(stage: Stage, part: str) -> str:
 
 
 class _response_only:
-    """Puts into requests what boto3 would not send."""
+    """Adds members to requests that boto3 would not send."""
 
     def __init__(self, cloudfront: Any) -> None:
         self._events, self._name = cloudfront.meta.events, "before-call.cloudfront.UpdateDistributionTenant"
@@ -218,7 +218,7 @@ def _parsed(moment: str) -> dt.datetime:
 
 
 def _letting_go(stage: Stage) -> Iterator[str]:
-    """How long a new certificate is not visible yet, and an old one still in use."""
+    """How long a new certificate is not visible yet, and how long an old one is still reported in use."""
     account, acm = stage.account, stage.account.client("acm")
     target, cloudfront = stage.targets["web-acl"], stage.account.client("cloudfront")
     arn = cloudfront.get_distribution(Id=target)["Distribution"]["ARN"]
@@ -261,7 +261,7 @@ def real_bytes(stage: Stage) -> Iterator[str]:
     cloudfront, targets = stage.account.client("cloudfront"), stage.targets
     cloudfront.get_distribution_config(Id=targets["web-acl"])
     cloudfront.get_distribution(Id=targets["function"])
-    # The other lists would show what else there is in the account.
+    # The other list operations would show other resources of the account.
     acl = stage.made["web-acl"]
     cloudfront.list_distributions_by_web_acl_id(WebACLId=acl)
     missing = {
@@ -306,7 +306,7 @@ def conflicts(stage: Stage) -> Iterator[str]:
     yield NotAsked("LimitExceededException of ImportCertificate: that takes as many imports as the quota allows.")
 
 
-# Those come last that change what others look at.
+# Questions that change what others read come last.
 QUESTIONS: Final = (
     Question(
         1,
@@ -332,7 +332,7 @@ QUESTIONS: Final = (
 
 
 def ask(stage: Stage, question: Question) -> Answer:
-    """Puts one question; whatever goes wrong is why it has no answer, or no more of it."""
+    """Asks one question; an error becomes the reason why it has no answer or only a part of one."""
     calls = stage.folder / "calls"
     before = {path.name for path in calls.glob("*.json")}
     came: list[str] = []

@@ -1,6 +1,6 @@
-"""Writes down every call that a boto3 session makes: one JSON file each, scrubbed before it reaches the disk.
+"""Records every call of a boto3 session: one JSON file each, scrubbed before it is written to disk.
 
-The bytes are those on the wire, below the SDK's parsers, and each attempt of a call is a file of its own.
+The bytes are those on the wire, below the SDK's parsers, and each attempt of a call is a separate file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from boto3 import Session
 
 from .scrub import Scrubber
 
-# Headers whose value is kept. Of all others the name is: signatures, tokens and addresses are among them.
+# Headers recorded with their value. All others are recorded by name only: they include signatures, tokens, addresses.
 _HEADERS: Final = frozenset(
     (
         *("content-type", "content-length", "transfer-encoding", "etag", "if-match", "location", "retry-after"),
@@ -28,7 +28,7 @@ _HEADERS: Final = frozenset(
 
 
 class Recorder:
-    """`Recorder(folder, scrubber).attach(session)`: writes down what its clients call from then on."""
+    """`Recorder(folder, scrubber).attach(session)` records the calls of the session's clients from then on."""
 
     def __init__(self, folder: Path, scrubber: Scrubber) -> None:
         self.folder = folder
@@ -38,16 +38,16 @@ class Recorder:
         self._lock = threading.Lock()
         self._certificates = 0
         self._count = len(list(folder.glob("[0-9]*.json")))
-        # A call is sent and answered in one thread; calls of several threads go side by side.
+        # Request and response of a call are in the same thread; calls of several threads run in parallel.
         self._sent = threading.local()
 
     def attach(self, session: Session) -> None:
-        """Before the session makes its clients: those that are there already do not hear of it."""
+        """Call it before the session creates its clients: existing clients are not recorded."""
         session.events.register_last("before-send", self._remember)
         session.events.register_first("response-received", self._write)
 
     def after_call(self, callback: Callable[[dict[str, Any]], None]) -> None:
-        """`callback` gets what was written, after each call; what it raises ends the caller."""
+        """`callback` gets the record of each call; an exception from it ends the call."""
         self._after.append(callback)
 
     def _remember(self, request: Any, **_: Any) -> None:
@@ -86,7 +86,7 @@ class Recorder:
             path = self.folder / f"{self._count:05}-{service}-{operation}.json"
             _write_json(path, scrubbed)
             if len(self.scrubber.certificates) > self._certificates:
-                # A replay makes some that are like them.
+                # A replay creates similar ones.
                 self._certificates = len(self.scrubber.certificates)
                 _write_json(self.folder / "certificates.json", self.scrubber.certificates)
         for callback in self._after:
@@ -98,7 +98,7 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str | None]:
-    """Lower-case names; no value but those of `_HEADERS`."""
+    """Names in lower case; values only of those in `_HEADERS`."""
     lower = {name.lower(): value for name, value in headers.items()}
     return {name: _text(value) if name in _HEADERS else None for name, value in sorted(lower.items())}
 

@@ -1,10 +1,11 @@
-"""Finds what runs have made, by name and tag, and removes it.
+"""Finds the resources of runs by name and tag, and removes them.
 
-A thing is a run's when its name begins with the run's and its tag says the same run. Certificates are known by their
-tag alone: ACM's have no names, and a rotation names those of IAM. Everything else in the account is left alone.
+A resource belongs to a run if its name begins with the run's name and its tag has the same name. Certificates are
+recognized by their tag only: ACM's have no names, and a rotation chooses the names of those in IAM. Everything else in
+the account is left alone.
 
-Each removal is one step at a time, tried again until the thing is gone: what is in use, or not `Deployed` yet, comes
-off in a later round, so the order of things comes about by itself and all distributions are disabled side by side.
+Resources are removed one step at a time, and each step is retried until the resource is gone. What is in use or not
+`Deployed` yet is removed in a later round. So no order has to be known, and all distributions are disabled in parallel.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from botocore.exceptions import ClientError
 from .account import PATIENCE_SECONDS, Account, pages, words
 from .names import BROKEN_TARGET_POLICY, PREFIX, TAG, Run
 
-# The thing is there, and will let itself be removed later.
+# The resource exists and can be removed later.
 _NOT_YET: Final = frozenset(
     (
         *("ResourceInUse", "ResourceInUseException", "DistributionNotDisabled", "ResourceNotDisabled", "FunctionInUse"),
@@ -29,7 +30,7 @@ _NOT_YET: Final = frozenset(
         *("IllegalUpdate", "WAFUnavailableEntityException", "WAFInternalErrorException", "InvalidRequestException"),
     )
 )
-# A refusal is believed when it was said so often: rights, too, take a while to count everywhere.
+# A refusal counts only after this many times, because permissions also take a while to propagate.
 _REFUSALS: Final = 3
 _GRACE_ROUNDS: Final = 40
 _GONE: Final = frozenset(
@@ -38,19 +39,19 @@ _GONE: Final = frozenset(
         *("ResourceNotFoundException", "NoSuchEntity", "NoSuchBucket", "NoSuchResource"),
     )
 )
-# Where the stack has its log groups; each goes on with the stack's name.
+# Prefixes of the stack's log groups; the name of the stack follows.
 _LOGS: Final = ("/aws/lambda/", "/aws/vendedlogs/states/")
 _KEY_TYPES: Final = ("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1")
 
 
 @dataclass(frozen=True)
 class Thing:
-    """Something in the account that a run has made."""
+    """A resource of a run in the account."""
 
     kind: str
     id: str
     run: Run
-    # goes one step further; true when the thing is gone
+    # does the next step; true when the resource is gone
     remove: Callable[[], bool]
 
     def __str__(self) -> str:
@@ -58,19 +59,19 @@ class Thing:
 
 
 def of_run(name: str | None, tags: Iterable[dict[str, str]]) -> Run | None:
-    """Whose it is by name and by tag. `name` is None where somebody else has chosen it."""
+    """The run by name and by tag. `name` is None if the run did not choose it."""
     value = next((tag["Value"] for tag in tags if tag["Key"] == TAG), "")
     run = Run.parse(value)
-    # The tag is the name of a run, not what begins with one.
+    # The tag must be exactly the name of a run, not begin with it.
     if run is None or run.name != value:
         return None
     return run if name is None or Run.parse(name) == run else None
 
 
 def find(account: Account, unseen: list[str] | None = None) -> Iterator[Thing]:
-    """All things of all runs, in the order in which they are best removed.
+    """All resources of all runs, in the best order for removal.
 
-    What cannot be listed ends the search, or becomes a sentence in `unseen`, and the search goes on.
+    An operation that cannot list ends the search; with `unseen` it becomes a sentence there and the search continues.
     """
     for kind, seek in _KINDS.items():
         try:
@@ -85,8 +86,8 @@ def find(account: Account, unseen: list[str] | None = None) -> Iterator[Thing]:
 def remove_all(
     account: Account, wanted: Callable[[Run], bool], patience_seconds: float = PATIENCE_SECONDS
 ) -> list[str]:
-    """Removes all things of the runs that are wanted, and what came into being meanwhile, as the rest of a stack that
-    was still being made; returns a sentence for each that is left, and for what could not be looked for."""
+    """Removes all resources of the runs that are wanted, including those created in the meantime, such as the rest of a
+    stack that was still being created; returns a sentence for each that is left, and for each that cannot be listed."""
     while True:
         unseen: list[str] = []
         things = [thing for thing in find(account, unseen) if wanted(thing.run)]
@@ -96,7 +97,7 @@ def remove_all(
 
 
 def _cure(error: ClientError) -> str:
-    """What somebody can do about it."""
+    """What a user can do about the error."""
     code = error.response["Error"]["Code"]
     if "AccessDenied" in code or "Unauthorized" in code:
         return f"Grant the action of {error.operation_name}, then sweep again."
@@ -106,14 +107,14 @@ def _cure(error: ClientError) -> str:
 
 
 def remove(account: Account, things: Iterable[Thing], patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
-    """Removes these, side by side; returns a sentence for each that is left."""
+    """Removes these in parallel; returns a sentence for each that is left."""
     waiting, left, why, refused = list(things), [], dict[Thing, str](), Counter[Thing]()
     told = time.monotonic()
     deadline = told + patience_seconds
     while waiting:
         stacks = {thing.run for thing in waiting if thing.kind == "stack"}
         for thing in list(waiting):
-            # What runs in a stack writes into its bucket, and its log groups go with it.
+            # What runs in a stack writes into its bucket, and its log groups are deleted with it.
             if thing.kind in ("bucket", "log group") and thing.run in stacks:
                 continue
             try:
@@ -130,7 +131,7 @@ def remove(account: Account, things: Iterable[Thing], patience_seconds: float = 
             if gone:
                 waiting.remove(thing)
         if left and not any(thing.kind in ("tenant", "distribution", "stack") for thing in waiting):
-            # The others may well be in use by what is left.
+            # The others are probably in use by what is left.
             deadline = min(deadline, time.monotonic() + _GRACE_ROUNDS * account.poll_seconds)
         if waiting and time.monotonic() > deadline:
             late = "it takes longer than this. Sweep again to resume."
@@ -145,7 +146,7 @@ _Found = Iterator[tuple[str, Run, Callable[[], bool]]]
 
 
 def _at_once(delete: Callable[..., object], **of: Any) -> Callable[[], bool]:
-    """What is gone with one call."""
+    """A resource that one call removes."""
 
     def step() -> bool:
         delete(**of)
@@ -253,7 +254,7 @@ def _stacks(account: Account) -> _Found:
             continue
         tags = stack.get("Tags", [])
         if status == "REVIEW_IN_PROGRESS":
-            # Nothing but a change set yet, and that has the tags.
+            # Only a change set yet, which has the tags.
             for change in pages(client, "list_change_sets", "Summaries", StackName=name):
                 tags += client.describe_change_set(ChangeSetName=change["ChangeSetId"])["Tags"]
         if run := of_run(name, tags):
@@ -261,8 +262,8 @@ def _stacks(account: Account) -> _Found:
 
 
 def _make_deletable(account: Account, stack: str, run: Run) -> None:
-    """What would go on without its stack is stopped, what would keep the stack is taken away, and what the stack leaves
-    behind is marked as the run's."""
+    """Stops what would continue without its stack, removes what would prevent its deletion, and tags as the run's what
+    the stack leaves behind."""
     states, iam = account.client("stepfunctions"), account.client("iam")
     resources = pages(
         account.client("cloudformation"), "list_stack_resources", "StackResourceSummaries", StackName=stack
@@ -273,14 +274,14 @@ def _make_deletable(account: Account, stack: str, run: Run) -> None:
             continue
         try:
             if kind == "AWS::StepFunctions::StateMachine":
-                # An execution would move distributions after its state machine is deleted.
+                # An execution would continue to move distributions after its state machine is deleted.
                 running = pages(
                     states, "list_executions", "executions", stateMachineArn=identity, statusFilter="RUNNING"
                 )
                 for execution in running:
                     states.stop_execution(executionArn=execution["executionArn"])
             elif resource["LogicalResourceId"] == "UpdateDistributionRole":
-                # IAM keeps a role with a policy that its stack does not know.
+                # IAM does not delete a role that has a policy from outside its stack.
                 iam.delete_role_policy(RoleName=identity, PolicyName=BROKEN_TARGET_POLICY)
             elif kind == "AWS::S3::Bucket":
                 tag_bucket(account.client("s3"), identity, run)
@@ -290,8 +291,8 @@ def _make_deletable(account: Account, stack: str, run: Run) -> None:
 
 
 def tag_bucket(s3: Any, name: str, run: Run) -> None:
-    """The tags that it has stay, and the run's is among them."""
-    # Those that begin so are CloudFormation's, and nobody else may put them.
+    """Adds the run's tag and keeps the other tags."""
+    # Tags with this prefix are CloudFormation's and cannot be set by others.
     kept = [tag for tag in _bucket_tags(s3, name) if tag["Key"] != TAG and not tag["Key"].startswith("aws:")]
     s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [*kept, {"Key": TAG, "Value": run.name}]})
 
@@ -339,7 +340,7 @@ def _iam_certificates(account: Account) -> _Found:
     iam = account.client("iam")
     listed = pages(iam, "list_server_certificates", "ServerCertificateMetadataList", PathPrefix="/cloudfront/")
     for name in [one["ServerCertificateName"] for one in listed]:
-        # A rotation gives its import a name of its own, and the tags of the old certificate.
+        # A rotation chooses the name of its import, and copies the tags of the old certificate.
         if run := of_run(None, iam.list_server_certificate_tags(ServerCertificateName=name).get("Tags", [])):
             yield name, run, _at_once(iam.delete_server_certificate, ServerCertificateName=name)
 

@@ -1,16 +1,16 @@
-"""`make acceptance-replay RECORD=folder`: does the local AWS answer as AWS did?
+"""`make acceptance-replay RECORD=folder`: compares the responses of the local AWS with recorded ones of AWS.
 
     python -m acceptance.replay FOLDER      a folder `calls` that a run has recorded
 
-Each recorded call of the certificate services goes to a fresh local AWS, in order. Certificates are made anew, like the
-recorded ones in names, key and lifetime; ids of the record are exchanged for those that the local AWS gives. What the
-functions of a rotation did between two calls is not in a record: the next read of a target tells, and the local target
-is taken there before it is read. So each call meets the state that it met on AWS.
+Each recorded call of the certificate services is sent to a new local AWS, in order. Certificates are created again with
+the same names, key type and lifetime as the recorded ones; ids of the record are replaced by those of the local AWS.
+What the functions of a rotation did between two calls is not in a record. The next read of a target shows it, and the
+local target is changed accordingly before it is read. So each call finds the same state as on AWS.
 
-Compared are status, error code and words, the headers that a client reads, and the members of the answer: which there
-are, in which order, with which values. `known-differences.json` in the folder holds those that are known, and why.
+Compared are: status, error code and message, the headers that a client reads, and the members of the response with
+their order and values. `known-differences.json` in the folder lists the known differences, with reasons.
 
-Ends with 0 if all differences are known, and all that are known are there; 1 if not; 2 if there is no record.
+Exits with 0 if all differences are known and all known ones occur; 1 if not; 2 if there is no record.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from local_aws import pki
 from local_aws.platform import LocalAws
 
 KNOWN: Final = "known-differences.json"
-# The services whose answers docs/local-aws.md answers for, as signatures spell them.
+# The services whose responses docs/local-aws.md describes, as spelled in signatures.
 _SIGNED: Final = {"cloudfront": "cloudfront", "acm": "acm", "iam": "iam", "service-quotas": "servicequotas"}
-# Of IAM and CloudFront only these: roles and functions of the edge are made by others.
+# Only these of IAM and CloudFront: roles and edge functions are not from the local AWS's own code.
 _OPERATIONS: Final = {
     "iam": re.compile("ServerCertificate|AccountSummary"),
     "cloudfront": re.compile("^(?!.*Function)"),
@@ -49,12 +49,12 @@ _READ: Final = ("etag", "location", "x-amzn-errortype")
 _ID: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\bE[A-Z0-9]{11,14}\b|\bASCA[A-Z0-9]{12,}\b"
     r"|\b[a-z]{2,3}_[A-Za-z0-9]{20,}\b|\bd[a-z0-9]{10,15}(?=\.cloudfront\.net)|(?<=:)[0-9]{12}(?=:)"
-    # In ARNs, and in ACM's words.
+    # In ARNs, and in messages of ACM.
     r"|(?<=\baccount )[0-9]{12}\b"
 )
 _STAND_IN: Final = re.compile(r"\[(?:certificate \d+|private key)\]")
 _IN_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
-# What time, chance or the account's other content decides.
+# What depends on time, chance or other content of the account.
 _PASSING: Final = re.compile(r"(Time|At|Date|NotBefore|NotAfter|Status|RequestId|Serial|Expiration|Quantity|HostId)$")
 
 
@@ -63,7 +63,7 @@ Members = list[tuple[str, str]]
 
 @dataclass(frozen=True, order=True)
 class Difference:
-    """One way in which an operation is answered otherwise."""
+    """A difference between the responses to an operation."""
 
     operation: str
     what: str
@@ -71,11 +71,11 @@ class Difference:
 
 @dataclass
 class Replay:
-    """A record on its way through a local AWS."""
+    """The replay of a record on a local AWS."""
 
     aws: LocalAws
     certificates: dict[str, Any]
-    # how the local AWS calls what the record calls so
+    # ids in the record -> ids on the local AWS
     local: dict[str, str] = field(default_factory=dict)
     found: dict[Difference, list[str]] = field(default_factory=dict)
     calls: int = 0
@@ -84,7 +84,7 @@ class Replay:
     _authorities: dict[tuple[str, ...], pki.Authority] = field(default_factory=dict)
 
     def play(self, name: str, call: dict[str, Any]) -> None:
-        """One call; what is different goes into `found`, by the name of its file."""
+        """Replays one call; differences are added to `found`, with the name of its file."""
         if not is_claimed(call) or "answer" not in call:
             return
         self.calls += 1
@@ -104,22 +104,22 @@ class Replay:
         return _ID.sub(lambda found: self.local.get(found[0], found[0]), text)
 
     def _learn(self, was: Members, now: Members, *headers: dict[str, str | None]) -> None:
-        """What stands at the same place is the same thing."""
+        """Values at the same place refer to the same resource."""
         here = dict(now)
         for path, name in was:
-            # Rotations name what they upload.
+            # Rotations choose the names of what they upload.
             if path.endswith("/ServerCertificateName") and here.get(path, name) != name:
                 self._names[name] = here[path]
         for path, value in was:
-            # Lists come in any order, so what is known already is known better.
+            # Lists may be in any order, so what is already known takes precedence.
             self.local = dict(_pairs(value, here.get(path, ""))) | self.local
         for name in ("etag", "location"):
             self.local.update(_pairs(headers[0].get(name) or "", headers[1].get(name) or ""))
 
     def _catch_up(self, call: dict[str, Any]) -> None:
-        """Takes a target to where the rotation had taken it when it was read."""
+        """Changes a target as the rotation had changed it when it was read."""
         if call["operation"] == "ListServerCertificates" and call["answer"]["status"] == 200:
-            # What is not in the list any more a rotation has deleted.
+            # A certificate that is no longer in the list was deleted by a rotation.
             listed = self._translated(call["answer"]["body"])
             for one in self.aws.state()["iam_certificates"]:
                 if one["ServerCertificateId"] not in listed and not one["InUseBy"]:
@@ -141,11 +141,11 @@ class Replay:
         )
         status = next((answer[path] for path in answer if re.fullmatch("[A-Za-z]+/Status", path)), "")
         if call["operation"].startswith("Update"):
-            # It was taken, so nothing was in the way.
+            # AWS accepted it, so nothing was in progress.
             self._control(kind, target, {"propagation_seconds": 0})
             return
         if status:
-            # As far as the record says: the local AWS stays in progress until then.
+            # The local AWS stays in progress until the record says Deployed.
             self._control(kind, target, {"propagation_seconds": 0 if status == "Deployed" else 1e9})
         state = self.aws.state()
         here = next((one for one in state[f"{kind}s"] if one["id"] == target), None)
@@ -157,7 +157,7 @@ class Replay:
         self._control(kind, target, {"viewer_certificate": {member: self._translated(served)}})
 
     def _make_certificate(self, served: str) -> bool:
-        """A rotation has imported it: its content is that of some certificate in the record."""
+        """A rotation has imported it: its content is that of another certificate in the record."""
         leaf = next((self._leaf(one, ()) for one in self.certificates if not self.certificates[one].get("ca")), None)
         if leaf is None:
             return False
@@ -176,7 +176,7 @@ class Replay:
     # Certificates
 
     def _authority(self, chain: tuple[str, ...]) -> pki.Authority:
-        """The one whose certificates these stand for, the issuer of the leaf first."""
+        """The authority for these stand-ins, the issuer of the leaf first."""
         if chain not in self._authorities:
             kind = self.certificates.get(chain[0], {}).get("key", "P-256") if chain else "P-256"
             above = self._authority(chain[1:]) if chain else None
@@ -194,7 +194,7 @@ class Replay:
         return self._leaves[stand_in]
 
     def _with_certificates(self, text: str) -> str:
-        """The stand-ins of one request, exchanged for a certificate, its chain and its key that go together."""
+        """Replaces the stand-ins of one request by a certificate, its chain and its key that match."""
         order = [one for one in dict.fromkeys(_STAND_IN.findall(_opened(text))) if one.startswith("[certificate")]
         leaves = [one for one in order if not self.certificates.get(one, {}).get("ca")]
         chain = tuple(one for one in order if one not in leaves)
@@ -218,7 +218,7 @@ class Replay:
             return _STAND_IN.sub(lambda found: pem(found[0]), within)
 
         if "[private key]" in text and text.lstrip().startswith("{"):
-            # ACM's members are base64; of a key the scrubber leaves no more than that it was one.
+            # ACM's members are base64; the scrubber leaves only the type of a key.
             key = base64.b64encode(pem("[private key]").encode()).decode()
             text = text.replace("[private key]", key)
         return exchange(_IN_BASE64.sub(packed, text))
@@ -229,7 +229,7 @@ class Replay:
         request = call["request"]
         body = self._translated(request["body"])
         if call["service"] == "iam":
-            # A form: all its values at once, since a key goes with its certificate.
+            # A form: all values at once, because a key must match its certificate.
             values = dict(parse_qsl(body, keep_blank_values=True))
             exchanged = self._with_certificates("\0".join(values.values())).split("\0")
             body = urlencode(dict(zip(values, exchanged, strict=True)))
@@ -255,13 +255,13 @@ def pem_of(certificate: Certificate) -> str:
 
 
 def is_claimed(call: dict[str, Any]) -> bool:
-    """Does docs/local-aws.md answer for this one?"""
+    """Whether docs/local-aws.md describes this call."""
     service, operation = call["service"], call["operation"]
     return service in _SIGNED and bool(_OPERATIONS.get(service, re.compile("")).search(operation))
 
 
 def members(body: str) -> Members:
-    """Each leaf of an answer: its path with numbers for repeated members, and its text."""
+    """Each leaf of a response: its path, with numbers for repeated members, and its text."""
     if not body.strip():
         return []
     try:
@@ -298,7 +298,7 @@ Answer = tuple[int, dict[str, str | None], Members]
 
 
 def differences(was: Answer, now: Answer, translated: Callable[[str], str]) -> Iterator[str]:
-    """In what the second answer differs from the first, a phrase each."""
+    """How the second response differs from the first, one phrase each."""
     (status, headers, recorded), (status_here, headers_here, here) = was, now
     if status != status_here:
         code = next((value for path, value in (*recorded, *here) if path.endswith(("/Code", "__type"))), "")
@@ -313,7 +313,7 @@ def differences(was: Answer, now: Answer, translated: Callable[[str], str]) -> I
     )
     if kinds[0] != kinds[1]:
         yield f"content-type {kinds[0]}, here {kinds[1]}"
-    # Of an empty list, or a name without content, nothing can be told.
+    # Nothing can be compared below an empty list or an empty member.
     empty = {_name(path) for path, value in (*recorded, *here) if value in ("", "[]", "{}", "null")}
     names, names_here = (
         [name for name in _names(found) if not any(name == one or name.startswith(f"{one}/") for one in empty)]
@@ -345,7 +345,7 @@ def _names(found: Members) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """Ids that no answer has told apart are all one."""
+    """Replaces all ids by the same text."""
     return _ID.sub("*", text)
 
 
@@ -361,7 +361,7 @@ def _opened(text: str) -> str:
 
 
 def replay(folder: Path) -> Replay:
-    """Plays a whole record."""
+    """Replays a whole record."""
     files = sorted(folder.glob("[0-9]*.json"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no recorded calls (00001-….json): give the folder `calls` of a run.")

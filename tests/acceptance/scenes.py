@@ -1,6 +1,6 @@
-"""What a run plays on the account, in order: each scene is a promise, and a function that finds out whether it is kept.
+"""The scenes of a run, in order: each is a promise and a function that tests whether it is kept.
 
-A scene that fails raises `Failed` with a sentence. What needs it is then left out, and everything is removed.
+A scene that fails raises `Failed` with a sentence. Scenes that need it are left out, and everything is removed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .names import BROKEN_TARGET_POLICY
 from .preflight import Pair
 from .removal import find
 
-# ACM may name users of a certificate for an hour after the last one is gone; until then it is not deleted.
+# ACM may report a certificate in use for an hour after the last user is gone; it is not deleted before.
 _ROTATION_SECONDS: Final = 3 * 3600
-# More targets than there are: after the first, which goes alone, all others go side by side.
+# More than there are targets: after the first, which goes alone, all others are updated in parallel.
 _CONCURRENCY: Final = 5
 
 
 class LeftOut(Exception):
-    """The scene cannot be played in this run; the text says why."""
+    """The scene cannot run here; the text says why."""
 
 
 @dataclass
 class Execution:
-    """A rotation that has ended, with all that Step Functions and the rotation bucket have to say of it."""
+    """A rotation that has ended, with its data from Step Functions and the rotation bucket."""
 
     name: str
     arn: str
@@ -49,51 +49,51 @@ class Execution:
 
 @dataclass
 class Stage:
-    """What the scenes act upon, and what they have seen."""
+    """The resources that the scenes use, and their results."""
 
     account: Account
     old: Pair
     new: Pair
-    # alias or tenant domain of each part, for those that have one
+    # alias or tenant domain of each part that has one
     names: dict[str, str]
     folder: Path
     tell: Callable[[str], None]
-    # how long IAM takes until a policy counts everywhere
+    # how long IAM takes until a policy is in effect everywhere
     iam_settles_seconds: float = 20
-    # roots of a private authority, if it is one
+    # roots of a private authority, if any
     roots: Path | None = None
-    # whether the functions have the rights on the bucket for access logs
+    # whether the functions have the permissions on the bucket for access logs
     log_rights: bool = False
-    # where the packages of the functions stand
+    # the template, next to the packages of the functions
     template: Path = TEMPLATE
     # part -> id of distribution or tenant
     targets: dict[str, str] = field(default_factory=dict)
-    # other things by what they are: certificates, source, web ACL, buckets
+    # other resources by what they are: certificates, source, web ACL, buckets
     made: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
-    # how long things took, in seconds
+    # how long steps took, in seconds
     took: dict[str, float] = field(default_factory=dict)
 
     def distributions(self) -> dict[str, str]:
-        """The standard ones."""
+        """The standard distributions."""
         return {part: target for part, target in self.targets.items() if part in ("web-acl", "logs", "function")}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A promise, and how it is put to the test."""
+    """A promise, and how it is tested."""
 
     name: str
     promise: str
     play: Callable[[Stage], None]
-    # without these there is nothing to play it on
+    # the scene cannot run without these
     needs: tuple[str, ...] = ()
 
 
 def names_for(domain: str, old: Pair, new: Pair, run: str) -> dict[str, str]:
-    """Which part gets which alias. An alias is for one distribution alone, so the one name is the tenant's, which must
-    have one; a wildcard in both certificates gives every part a name that nobody else has."""
+    """The alias of each part. Only one distribution can have an alias, so a single name goes to the tenant, which must
+    have one; a wildcard in both certificates gives every part a unique name."""
     parts = ("web-acl", "logs", "function", "tenant")
     for wildcard in sorted(name.lower() for name in old.names if name.startswith("*.")):
         if wildcard in (name.lower() for name in new.names):
@@ -105,11 +105,11 @@ def names_for(domain: str, old: Pair, new: Pair, run: str) -> dict[str, str]:
 
 
 def make(stage: Stage) -> None:
-    """Certificates, what distributions are associated with, the distributions themselves. No wait."""
+    """Creates certificates, associated resources, and the distributions. Does not wait."""
     account, made, targets = stage.account, stage.made, stage.targets
     old = made["old"] = account.import_certificate(stage.old)
     aliases = {part: [name] for part, name in stage.names.items()}
-    # First of all what an account may not be allowed to make.
+    # First those that an account may not be allowed to create.
     made["function"] = account.make_function()
     targets["function"] = account.make_distribution(
         "function", old, aliases.get("function", []), DefaultCacheBehavior=with_function(made["function"])
@@ -124,7 +124,7 @@ def make(stage: Stage) -> None:
         "Prefix": "",
     }
     targets["logs"] = account.make_distribution("logs", old, aliases.get("logs", []), Logging=logging)
-    # Nobody here has made one on AWS; if that fails, all else can still be shown.
+    # Not yet tested on AWS; if it fails, everything else can still be tested.
     try:
         targets["template"] = account.make_template("template", old)
     except Failed as error:
@@ -133,7 +133,7 @@ def make(stage: Stage) -> None:
 
 
 def deploy(stage: Stage) -> None:
-    """The stack, as the README deploys it; meanwhile CloudFront deploys the distributions."""
+    """Deploys the stack as in the README; meanwhile CloudFront deploys the distributions."""
     account = stage.account
     began = time.monotonic()
     artifacts = stage.made["artifacts"] = account.make_bucket("artifacts")
@@ -143,7 +143,7 @@ def deploy(stage: Stage) -> None:
         stage.roots,
         SecretNames=f"{account.run.name}/*",
         LogBuckets=stage.made["logs"] if stage.log_rights else "",
-        # Nothing looks at the account's certificates by itself.
+        # No scheduled evaluation of the account's certificates.
         LookSchedule="cron(0 0 1 1 ? 2199)",
         LogRetentionDays="1",
     )
@@ -156,7 +156,7 @@ def deploy(stage: Stage) -> None:
 
 
 def make_a_tenant(stage: Stage) -> None:
-    """CloudFront takes the certificate that covers the domain for a proof that the domain is ours."""
+    """CloudFront accepts a certificate that covers the domain as proof of its ownership."""
     account = stage.account
     if stage.roots:
         raise LeftOut("CloudFront wants a certificate of a public authority for the domain of a tenant.")
@@ -169,7 +169,7 @@ def make_a_tenant(stage: Stage) -> None:
 
 
 def plan(stage: Stage) -> None:
-    """Nothing is started that is not dry before it is known what it would do."""
+    """A dry run comes first, to see what a rotation would do."""
     before = _served(stage), _things(stage)
     done = rotate(stage, "plan", stage.made["old"], dryRun=True)
     _ends(done, "SUCCEEDED", "")
@@ -179,8 +179,8 @@ def plan(stage: Stage) -> None:
 
 
 def refuse_an_uncovered_alias(stage: Stage) -> None:
-    """The certificate is for another name, and self-made: no public authority would sign it. That is a finding too,
-    and it comes first; both are in the cause."""
+    """The certificate is for another name and self-signed, so no public authority has signed it. That is a finding too
+    and comes first; both are in the cause."""
     names = [name for part, name in stage.names.items() if part in stage.targets]
     if not names:
         raise LeftOut("no target has an alias here.")
@@ -196,9 +196,9 @@ def refuse_an_uncovered_alias(stage: Stage) -> None:
 
 
 def roll_back(stage: Stage) -> None:
-    """For one distribution the right to update is taken away: the update is refused in the middle of the rotation."""
+    """Denies the update of one distribution, so it is refused in the middle of the rotation."""
     account = stage.account
-    # The last in the plan's order, so that another one goes first.
+    # The last in the plan's order, so that another one is updated before.
     broken = max(stage.distributions().values())
     role = account.physical("UpdateDistributionRole")
     arn = account.client("cloudfront").get_distribution(Id=broken)["Distribution"]["ARN"]
@@ -226,7 +226,7 @@ def roll_back(stage: Stage) -> None:
 
 
 def rotate_acm(stage: Stage) -> None:
-    """ACM to ACM. While the first target is under way, somebody edits another one."""
+    """ACM to ACM. While the first target is in progress, another user edits a second one."""
     account, old = stage.account, stage.made["old"]
     before = {part: _without_certificate(stage, target) for part, target in stage.targets.items()}
     edited = max(stage.distributions(), key=lambda part: stage.targets[part])
@@ -254,7 +254,7 @@ def rotate_acm(stage: Stage) -> None:
 
 
 def rotate_iam(stage: Stage) -> None:
-    """IAM to IAM, with one distribution: multi-tenant ones take certificates of ACM only."""
+    """IAM to IAM, with one distribution: multi-tenant ones accept certificates of ACM only."""
     account, part = stage.account, "logs"
     target = stage.targets[part]
     old = stage.made["old in IAM"] = account.upload_certificate("old", stage.old)
@@ -296,7 +296,7 @@ def rotate(
     meanwhile: Callable[[str], None] = lambda _: None,
     **fields: Any,
 ) -> Execution:
-    """A rotation, to its end; its history and its folder in the bucket are kept in the run's folder."""
+    """Runs a rotation to its end; saves its history and its folder in the bucket to the run's folder."""
     account = stage.account
     states, name = account.client("stepfunctions"), account.named(what)
     request = {
@@ -368,17 +368,17 @@ def _same(what: str, found: Any, expected: Any) -> None:
 
 
 def _served(stage: Stage) -> dict[str, str]:
-    """Which certificate each target names."""
+    """The certificate in the configuration of each target."""
     return {part: stage.account.serves(target) for part, target in stage.targets.items()}
 
 
 def _things(stage: Stage) -> set[str]:
-    """All that the run has in the account, what rotations made for it included."""
+    """All resources of the run in the account, including those that rotations have created."""
     return {str(thing) for thing in find(stage.account) if thing.run == stage.account.run}
 
 
 def _without_certificate(stage: Stage, target: str) -> dict[str, Any]:
-    """A configuration, less what names the certificate, and what CloudFront says of itself."""
+    """A configuration without its certificate and without what CloudFront sets itself."""
     if target.startswith("dt_"):
         tenant = stage.account.tenant(target)
         kept = {name: value for name, value in tenant.items() if name not in ("LastModifiedTime", "Status")}
@@ -391,7 +391,7 @@ def _without_certificate(stage: Stage, target: str) -> dict[str, Any]:
 
 
 def self_signed(name: str, outlives: Pair) -> Pair:
-    """A throwaway certificate for one name, which expires after another one."""
+    """A throwaway certificate for one name that expires after the other one."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "certrot acceptance")])
     leaf = (

@@ -1,8 +1,8 @@
-"""What leaves the account in a record, and what does not.
+"""What a record contains of an account, and what it does not.
 
-Keys, certificates, secrets and credentials are withheld. Names that lead to somebody (accounts, domains, addresses,
-ids) become neutral stand-ins: the same thing always the same one, so that a record can be followed and replayed.
-What AWS wrote around them stays as it came, byte for byte. Lists of a whole account keep what the run has made.
+Keys, certificates, secrets and credentials are removed. Names that identify an account or a user (accounts, domains,
+addresses, ids) are replaced by neutral stand-ins, always the same for the same name, so that a record can be read and
+replayed. The text of AWS around them stays byte for byte. Lists of a whole account keep only the run's resources.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .names import PREFIX
 WITHHELD: Final = "[withheld]"
 PRIVATE_KEY: Final = "[private key]"
 
-# Members whose value no record needs, in lower case and without underscores and hyphens.
+# Members whose value no record needs, in lower case, without underscores and hyphens.
 _SECRET_MEMBERS: Final = frozenset(
     (
         *("authorization", "accesskeyid", "secretaccesskey", "sessiontoken", "securitytoken", "signature"),
@@ -33,10 +33,10 @@ _SECRET_MEMBERS: Final = frozenset(
         *("secretbinary", "zipfile", "plaintext", "token", "clientrequesttoken", "displayname"),
     )
 )
-# Members of a private key that bear no header: JWK, and bare base64 under a telling name.
+# Members with a private key without a PEM header: JWK, and bare base64 under such a name.
 _KEY_MEMBERS: Final = frozenset(("privatekey", "key", "keypem", "d", "p", "q", "dp", "dq", "qi"))
 
-# A space and a line's end, as they are and as JSON, forms and XML write them.
+# A space and a line end, plain and as encoded in JSON, forms and XML.
 _SPACE: Final = r"(?: |\+|%20|\\u0020|&#x20;|&#32;)"
 _PEM: Final = re.compile(
     rf"-----BEGIN{_SPACE}((?:[A-Z0-9]+{_SPACE})*[A-Z0-9]+)-----"
@@ -47,38 +47,38 @@ _NEUTRAL_HOSTS: Final = (
     *("amazonaws.com", "aws.amazon.com", "amazon.com", "cloudfront.net", "amazonaws.com.cn", "api.aws", "on.aws"),
     *("awswaf.com", "w3.org", "example.com", "example.org", "example.net", "localhost"),
 )
-# Top-level names that occur in configurations but end no host: index.html, reports, code.
+# Endings that look like top-level domains but are not: index.html, reports, code.
 _NO_HOST: Final = frozenset(
     (*("html", "htm", "json", "xml", "txt", "zip", "yaml", "yml", "jpg", "png", "pem", "js", "py", "rs"), *("asl",))
 )
 
 
 class Scrubber:
-    """One for a record: it remembers what stands for what.
+    """One per record: it remembers the stand-ins.
 
-    `domain` is the name that the certificates are for, `account` the account's number. `literals` are further texts
-    of this person or account, by what stands for them.
+    `domain` is the name in the certificates, `account` the account id. `literals` are further texts that identify the
+    user or account, with their stand-ins.
     """
 
     def __init__(self, domain: str = "", account: str = "", literals: dict[str, str] | None = None) -> None:
         self._stand_ins: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
-        # What is known of the certificates, by stand-in: a replay makes some that are like them.
+        # Properties of the certificates, by stand-in: a replay creates similar ones.
         self.certificates: dict[str, dict[str, Any]] = {}
         self._ours: set[str] = set()
         self._literals = dict(literals or {}) | _domains(domain)
         if account:
             parts = account[:4], account[4:8], account[8:]
             self._literals |= dict.fromkeys((account, "-".join(parts), " ".join(parts)), self._account(account))
-        # The longest first: of www.shop.test and shop.test the first must have its turn.
+        # The longest first: www.shop.test must be replaced before shop.test.
         known = sorted(filter(None, self._literals), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known)) or r"(?!)", re.IGNORECASE)
         self._literals = {text.lower(): stands for text, stands in self._literals.items()}
 
-    # What a record is made of
+    # Parts of a record
 
     def call(self, call: dict[str, Any]) -> dict[str, Any]:
-        """A call as the recorder has it, scrubbed."""
+        """A call in the recorder's format, scrubbed."""
         request, answer = call["request"], call.get("answer")
         scrubbed = dict(call)
         about_ours = self._is_ours(
@@ -87,10 +87,10 @@ class Scrubber:
         if answer:
             body = answer["body"]
             if call["operation"].startswith(("Create", "Import", "Upload", "Copy", "Request", "Start", "Publish")):
-                # What AWS calls the things that were made.
+                # The ids that AWS has assigned to the resources created.
                 self._ours.update(_identifiers(body))
             if about_ours:
-                # A certificate that our distributions serve is of a rotation.
+                # A certificate that the run's distributions serve is a rotation's.
                 self._ours.update(re.findall(r"<IAMCertificateId>([^<]+)<", body))
             if not about_ours and call["operation"].startswith(("List", "Describe", "GetResources")):
                 body = self._only_ours(body) if call["service"] != "service-quotas" else body
@@ -107,7 +107,7 @@ class Scrubber:
         return scrubbed
 
     def body(self, text: str, member: str = "") -> str:
-        """A body or a value of any form: JSON, XML, form, base64 or words, one in the other as deep as they go."""
+        """A body or a value in any format: JSON, XML, form, base64 or text, nested to any depth."""
         name = re.sub(r"[^a-z0-9]", "", member.lower())
         if not text:
             return text
@@ -128,7 +128,7 @@ class Scrubber:
         return self.text(text)
 
     def text(self, text: str) -> str:
-        """Words without any further structure."""
+        """Text without further structure."""
         text = _PEM.sub(self._pem, text)
         out, at = [], 0
         for found in _NEUTRAL.finditer(text):
@@ -136,10 +136,10 @@ class Scrubber:
             at = found.end()
         return "".join([*out, self._identifiers_in(text[at:])])
 
-    # Forms of text
+    # Formats
 
     def _json(self, text: str) -> str:
-        """String by string, so that everything between them stays."""
+        """String by string, so that everything in between is unchanged."""
         member = ""
 
         def scrubbed(found: re.Match[str]) -> str:
@@ -150,7 +150,7 @@ class Scrubber:
             try:
                 value = json.loads(literal, strict=False)
             except ValueError:
-                # The answer ended in the middle of a string.
+                # The response ended in the middle of a string.
                 value = literal.removeprefix('"')
             if is_name:
                 member = value
@@ -188,7 +188,7 @@ class Scrubber:
         return text if clean == plain else quote(clean, safe="/")
 
     def _base64(self, text: str, packed: str) -> str:
-        """Base64 of a text stays base64 of what is left of it."""
+        """Scrubs text inside base64 and encodes it again."""
         try:
             plain = base64.b64decode(packed, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
@@ -199,7 +199,7 @@ class Scrubber:
     def _headers(self, headers: dict[str, str | None]) -> dict[str, str | None]:
         return {self.text(name): None if value is None else self.body(value, name) for name, value in headers.items()}
 
-    # What stands for what
+    # Stand-ins
 
     def _pem(self, found: re.Match[str]) -> str:
         kind = re.sub(_SPACE, " ", found[1])
@@ -261,7 +261,7 @@ class Scrubber:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             stands = make(self._counts[kind])
             self._stand_ins[kind, text] = stands
-            # What was scrubbed once may come by again, in a text within a text.
+            # A stand-in may occur again, in a text within a text.
             self._stand_ins[kind, stands] = stands
         return self._stand_ins[kind, text]
 
@@ -285,13 +285,13 @@ class Scrubber:
             return text
         return star + self._stand_in("host", name, lambda number: f"host{number}.example.net")
 
-    # Whose things are these?
+    # Which resources belong to the run
 
     def _is_ours(self, text: str) -> bool:
         return PREFIX in text or any(name in text for name in self._ours)
 
     def _only_ours(self, body: str) -> str:
-        """The entries of a list that name the run, or what AWS has made for it."""
+        """The entries of a list that contain the run's name, or an id that AWS has assigned for it."""
         if body.lstrip().startswith("<"):
             entries = re.compile(r"<((?:\w+Summary)|member|Bucket|Contents)>(?:(?!<\1>).)*?</\1>", re.DOTALL)
             return entries.sub(lambda found: found[0] if self._is_ours(html.unescape(found[0])) else "", body)
@@ -309,27 +309,27 @@ class Scrubber:
 
 
 def _domains(domain: str) -> dict[str, str]:
-    """The domain and what it lies in, down to two labels, and what stands for each."""
+    """The domain and its parent domains, down to two labels, with their stand-ins."""
     labels = domain.lower().removeprefix("*.").rstrip(".").split(".")
     names = [".".join(labels[at:]) for at in range(len(labels) - 1)]
-    # A wildcard for shop.test covers www.shop.test before as after.
+    # A wildcard for shop.test must cover www.shop.test after scrubbing as well.
     stand_ins = ["www.example.com", "example.com", *["example.net"] * len(names)][0 if len(names) > 1 else 1 :]
     return dict(zip(names, stand_ins, strict=False))
 
 
 def _padded(text: str, number: int, keep: int) -> str:
-    """As long as it was, with the same beginning."""
+    """A number with the same length and beginning as the text."""
     return text[:keep] + str(number).rjust(len(text) - keep, "0")
 
 
 def _identifiers(body: str) -> set[str]:
-    """What an answer calls the thing that was made: its ARN, its id."""
+    """The ids of what was created, from a response: ARN, id."""
     arns = re.findall(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[^\"'<>\s,&]+", body)
     ids = re.findall(r"<(?:Id|ServerCertificateId|ARN)>([^<]+)<", body)
     return {*arns, *ids}
 
 
-# Run names hold twelve digits that are no account.
+# Names of runs contain twelve digits that are not an account id.
 _NEUTRAL: Final = re.compile(rf"{PREFIX}[0-9]{{12}}-[a-z2-7]{{4}}")
 _IDENTIFIERS: Final = re.compile(
     r"""
@@ -349,7 +349,7 @@ _IDENTIFIERS: Final = re.compile(
     """,
     re.VERBOSE,
 )
-# What stands for the nth of a kind; it has the form of what it stands for.
+# The stand-in for the nth of a kind; it has the same format.
 _STAND_INS: Final[dict[str, Callable[[str, int], str]]] = {
     "uuid": lambda _, number: f"00000000-0000-4000-8000-{number:012}",
     "iam": lambda text, number: _padded(text, number, 4),

@@ -1,8 +1,8 @@
-"""Step Functions' own word on each state of the deployed machine: `TestState`, with inputs and results of this run.
+"""Compares each state of the deployed machine with Step Functions' `TestState`, with inputs and results of this run.
 
-Every state that an execution entered is asked about once for each way it left it: the same input, and for a task the
-same result, must lead to the same next state. So the reading of the definition by the tests' interpreters is held
-against that of the service. Tasks are never run again: their results are mocked.
+For every state that an execution entered and every way it left it, `TestState` gets the same input, and for a task the
+same result; it must lead to the same next state. This compares the tests' interpreters of the definition with the
+service. Tasks are never run again: their results are mocked.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from botocore.exceptions import ClientError
 from .account import pages, words
 from .scenes import Stage
 
-# Nothing retries it, so it leads where the Catch says.
+# It is not retried, so the state continues as its Catch says.
 _ERROR: Final = "Refused"
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A state as one execution went through it. `next` is None at the end of a machine."""
+    """How one execution went through a state. `next` is None at the end of a machine."""
 
     state: str
     input: str
@@ -34,7 +34,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class StateAnswer:
-    """What was asked about a state, what should have come, what came. `agrees` is None when nothing was answered."""
+    """A test of a state, the expected and the actual result. `agrees` is None if there is no result."""
 
     state: str
     asked: str
@@ -44,7 +44,7 @@ class StateAnswer:
 
 
 def ask_states(stage: Stage) -> list[StateAnswer]:
-    """Asks about each state of the definition."""
+    """Tests each state of the definition."""
     client = stage.account.client("stepfunctions")
     machine = client.describe_state_machine(stateMachineArn=stage.outputs["RotationStateMachineArn"])
     passages: dict[tuple[str, str | None], Passage] = {}
@@ -82,19 +82,19 @@ def _end(state: Any) -> str:
 
 
 def _caught(state: Any) -> str | None:
-    """Where a failure leads that is not retried: the first Catch that takes it."""
+    """The state after a failure that is not retried: that of the first Catch that matches."""
     takes = {_ERROR, "States.ALL", "States.TaskFailed"}
     return next((one["Next"] for one in state.get("Catch", []) if takes & set(one["ErrorEquals"])), None)
 
 
 def _leads_anywhere(state: Any) -> bool:
-    """Has it one way on, whatever its input?"""
+    """Whether the state has only one next state, whatever its input."""
     return state["Type"] in ("Task", "Succeed", "Fail") or (state["Type"] == "Wait" and "Seconds" in state)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """`TestState`, with the role of the machine."""
+    """Calls `TestState` with the role of the state machine."""
 
     client: Any
     role: str
@@ -102,7 +102,7 @@ class Asked:
     def about(
         self, name: str, state: Any, asked: str, expected: str, given: str, mock: dict[str, Any] | None
     ) -> StateAnswer:
-        """Asks about one state and one input; `mock` is what a task's work comes to."""
+        """Tests one state with one input; `mock` is the result of a task."""
         try:
             answer = self._test(name, state, given, mock)
         except ClientError as error:
@@ -113,7 +113,7 @@ class Asked:
         return StateAnswer(name, asked, expected, f"{answer['status']}, {leads}", leads == expected)
 
     def about_retry(self, name: str, state: Any, error: str, given: str) -> StateAnswer:
-        """Is the first failure with this error retried, and when?"""
+        """Whether the first failure with this error is retried, and when."""
         asked = f"with the error {error}, once"
         try:
             answer = self._test(name, state, given, {"errorOutput": {"error": error, "cause": "asked"}})
@@ -121,7 +121,7 @@ class Asked:
             return StateAnswer(name, asked, "a retry", f"not answered: {words(refusal)}", None)
         details = answer.get("inspectionData", {}).get("errorDetails", {})
         said = ", ".join([answer["status"], *(f"{key} {value}" for key, value in sorted(details.items()))])
-        # A service that does not say which Catch it took has not looked for a Retry.
+        # Without `catchIndex` the service has not evaluated Retry.
         agrees = answer["status"] == "RETRIABLE" or (False if "catchIndex" in details else None)
         return StateAnswer(name, asked, "a retry", said, agrees)
 
@@ -133,7 +133,7 @@ class Asked:
             "inspectionLevel": "DEBUG",
         }
         if mock:
-            # A context may be given with a mock only.
+            # A context is allowed only with a mock.
             request |= {"mock": mock, "context": json.dumps(_context(name, given))}
         return self.client.test_state(**request)
 
@@ -147,7 +147,7 @@ def _mock(state: Any, passage: Passage) -> dict[str, Any] | None:
 
 
 def _hurried(state: Any) -> Any:
-    """Nobody waits for a Wait."""
+    """Shortens a Wait to one second."""
     return state | {"Seconds": 1} if "Seconds" in state else state
 
 
@@ -169,7 +169,7 @@ def _context(name: str, given: str) -> dict[str, Any]:
 
 
 def _states(machine: Any) -> Iterator[tuple[str, Any]]:
-    """All states, those inside of Maps too, each by its name, which is unique in this definition."""
+    """All states, including those inside Maps, by name, which is unique in this definition."""
     for name, state in machine["States"].items():
         yield name, state
         if "ItemProcessor" in state:
@@ -184,12 +184,12 @@ def _histories(client: Any, execution: str) -> Iterator[list[Any]]:
             for child in pages(client, "list_executions", "executions", mapRunArn=run["mapRunArn"]):
                 yield list(pages(client, "get_execution_history", "events", executionArn=child["executionArn"]))
     except ClientError:
-        # Then there is nothing to be asked about the states of children, and the page says so of each.
+        # The states of children cannot be tested then; the page says so for each.
         return
 
 
 def linked(events: list[Any]) -> list[Any]:
-    """On AWS each event names the one before it. Elsewhere they go by order, less what went on inside of Maps."""
+    """On AWS each event has the id of the previous one. Elsewhere they are in order, without those inside Maps."""
     if any(event.get("previousEventId") for event in events):
         return events
     chain: list[Any] = []
@@ -203,7 +203,7 @@ def linked(events: list[Any]) -> list[Any]:
 
 
 def passages_of(events: list[Any]) -> Iterator[Passage]:
-    """Follows each state from its entrance to its exit and on to the next one."""
+    """Follows each state from entry to exit to the next state."""
     events = linked(events)
     by_id = {event["id"]: event for event in events}
     entrances = [event for event in events if "stateEnteredEventDetails" in event]
@@ -213,7 +213,7 @@ def passages_of(events: list[Any]) -> Iterator[Passage]:
             continue
         name, ended, before = event["stateExitedEventDetails"]["name"], None, event
         while before := by_id.get(before.get("previousEventId")):
-            # What came last: attempts before it were retried.
+            # The last attempt: those before it were retried.
             ended = ended or _ended(before)
             entered = before.get("stateEnteredEventDetails")
             if entered and entered["name"] == name:
@@ -223,7 +223,7 @@ def passages_of(events: list[Any]) -> Iterator[Passage]:
 
 
 def _ended(event: Any) -> tuple[str | None, dict[str, str] | None] | None:
-    """How an attempt at a task ended, if this event says so: its result, or its error."""
+    """The result or the error of a task's attempt, if this event has it."""
     for kind in ("lambdaFunctionSucceeded", "taskSucceeded"):
         if details := event.get(f"{kind}EventDetails"):
             return details.get("output", "{}"), None

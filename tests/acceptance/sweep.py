@@ -1,13 +1,13 @@
-"""`make acceptance-sweep`: removes what runs of the suite have left in an account, once they are older than a day.
+"""`make acceptance-sweep`: removes what runs of the suite have left in an account and that is older than a day.
 
-    python -m acceptance.sweep                   all runs that began more than a day ago
+        python -m acceptance.sweep                   all runs that started more than a day ago
     python -m acceptance.sweep --run RUN         this one, whatever its age
-    python -m acceptance.sweep --older-than 2    those that began more than two hours ago
+        python -m acceptance.sweep --older-than 2    those that started more than two hours ago
 
-It lists what it is going to remove, and asks. Name and tag decide whose a thing is (`acceptance.removal`), and the
-minute in the run's name how old it is. Stopped at any moment, it goes on where it was.
+It lists what it will remove, and asks. Name and tag decide which run a resource belongs to (`acceptance.removal`); the
+time in the run's name decides its age. It can be stopped at any moment and resumed.
 
-Ends with 0 if nothing is left of what was to be removed, 1 if something is, 2 if it was refused, 130 if interrupted.
+Exits with 0 if nothing of this is left, 1 if something is, 2 if refused, 130 if interrupted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .removal import find, remove_all
 
 
 def is_due(run: Run, now: dt.datetime, older_than: dt.timedelta) -> bool:
-    """Has the run been over for long enough? One of the future has not."""
+    """Whether the run started longer ago than this. A run in the future did not."""
     return now - run.started > older_than
 
 
@@ -41,7 +41,7 @@ def due(options: argparse.Namespace, now: dt.datetime) -> Callable[[Run], bool]:
 
 
 def hours(text: str) -> float:
-    """An age that can be compared with."""
+    """An age in hours, finite and not negative."""
     value = float(text)
     if not (math.isfinite(value) and 0 <= value <= 24 * 365):
         raise ValueError(text)
@@ -70,7 +70,7 @@ def sweep(account: Account, wanted: Callable[[Run], bool], agree: Callable[[], b
 
 
 def asked() -> bool:
-    """Somebody said yes."""
+    """Whether the user has confirmed."""
     if not sys.stdin.isatty():
         raise Refused("There is no terminal to ask for confirmation: to proceed, pass YES=1. Nothing was removed.")
     return input("Remove these for good? [y/N] ").strip().lower() in ("y", "yes")
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         session = open_session(os.environ.get("AWS_REGION"))
         who = caller(session)
         print(f"Account {who['Account']}, {session.region_name}:")
-        # Only the names of things are its own: no run is made here.
+        # The run is only for the names of new resources, and none are created here.
         account = Account(session, Run.new(dt.datetime.now(dt.UTC)), options.poll_seconds)
         return sweep(account, wanted, lambda: options.yes or asked())
 

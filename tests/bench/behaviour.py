@@ -1,4 +1,4 @@
-"""How this system and others handle failures: one table, from runs on the local AWS.
+"""How this system and other tools handle failures: one table, from runs on the local AWS.
 
 `make behaviour` writes it into docs/performance.md. Three distributions with one alias each, and one fault at a time:
 none; the new certificate covers one alias of three; another client edits each configuration once, between read and
@@ -17,7 +17,7 @@ from bench.side_by_side import AT_ONCE, CONTENDERS, Ran, Scene, in_parallel, sce
 from local_aws.built import TEMPLATE
 from local_aws.platform import LocalAws
 
-# Long enough that updates by somebody who does not wait are in progress together.
+# Long enough that the updates of a tool that does not wait are in progress together.
 PROPAGATION = 10.0
 COUNT = 3
 HEAD = (
@@ -54,7 +54,7 @@ def throttled(aws: LocalAws, _: Scene) -> None:
 
 
 class Trial:
-    """One local AWS, on which a contender is put to the test, one account after the other."""
+    """One local AWS on which a contender is tested, with an empty account each time."""
 
     def __init__(self, aws: LocalAws, name: str) -> None:
         self.aws, self.name, self.contender = aws, name, CONTENDERS[name]
@@ -99,7 +99,7 @@ def main() -> None:
                 aws.deploy(TEMPLATE)
             print(json.dumps(Trial(aws, options.contender).row()))
         return
-    # Side by side in time too: the waiters of others look every 60 seconds.
+    # In parallel: the waiters of other tools poll every 60 seconds.
     rows = in_parallel("bench.behaviour", *(("--contender", name) for name in CONTENDERS if name != AT_ONCE))
     write("behaviour", table(HEAD, rows))
 

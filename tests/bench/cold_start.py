@@ -1,8 +1,8 @@
-"""Cold starts: every function is started anew for each step of a rotation, as Lambda starts it for the first event.
+"""Cold starts: every function is started again for each step of a rotation, as Lambda does for the first event.
 
-For each it is measured how long it takes from the start of the process until it asks for its first event, how long from
-then to its first response with all its calls to the local AWS, its peak memory, and the size of its package.
-A function in Python with boto3, which reads one certificate of ACM, is measured in the same way beside them.
+Measured are: the time from the start of the process until it requests its first event, the time from then to its
+first response with all its calls to the local AWS, its peak memory, and the size of its package. A function in Python
+with boto3 that reads one certificate from ACM is measured in the same way for comparison.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Start:
 
 
 class Runtime:
-    """Lambda's side of the Runtime API, for one start of one function: a second one would be asked by the first too,
-    which wants its next event."""
+    """Lambda's side of the Runtime API, for one start of one function. Each start needs its own, because the previous
+    function polls for its next event."""
 
     def __init__(self, event: Any) -> None:
         self.event = json.dumps(event).encode()
@@ -71,7 +71,7 @@ class Runtime:
 
             def do_GET(self) -> None:
                 if runtime.has_asked:
-                    # For the second event it waits, as a function does that nobody calls.
+                    # The second request is not answered, as for a function without calls.
                     threading.Event().wait(60)
                     return
                 runtime.has_asked, runtime.ready = True, time.perf_counter()
@@ -98,14 +98,14 @@ class Runtime:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        # A function that has answered is killed while it asks for its next event.
+        # A function that has responded is killed while it polls for its next event.
         self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.server.daemon_threads = True
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def start(self, command: list[str], environment: dict[str, str]) -> tuple[Start, Any]:
-        """Starts the function for the event and ends it when it has answered."""
+        """Starts the function for the event and ends it after its response."""
         given = environment | {"AWS_LAMBDA_RUNTIME_API": self.address}
         began = time.perf_counter()
         process = subprocess.Popen(command, env=given, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -126,7 +126,7 @@ class Runtime:
 
 
 def peak_memory(pid: int) -> int:
-    """The most memory that a process ever had resident, in bytes."""
+    """The peak resident memory of a process, in bytes."""
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) * 1024
@@ -134,7 +134,7 @@ def peak_memory(pid: int) -> int:
 
 @contextmanager
 def unpacked() -> Iterator[Path]:
-    """The functions' programs, as Lambda unpacks them."""
+    """The programs of the functions, unpacked as Lambda does."""
     with tempfile.TemporaryDirectory(prefix="functions-") as name:
         directory = Path(name)
         for package in sorted(PACKAGES.glob("*/bootstrap.zip")):
@@ -145,7 +145,7 @@ def unpacked() -> Iterator[Path]:
 
 
 def rotation(aws: LocalAws, number: int, call: Any) -> None:
-    """One rotation of one distribution, step by step, as the state machine orders them."""
+    """One rotation of one distribution, step by step, in the order of the state machine."""
     names = (f"www{number}.example.com",)
     now = dt.datetime.now(dt.UTC)
     old = aws.put_into_store("acm", aws.intermediate.leaf(*names, not_after=now + dt.timedelta(days=20)), f"o{number}")
@@ -188,7 +188,7 @@ def rotation(aws: LocalAws, number: int, call: Any) -> None:
 
 
 def measure(aws: LocalAws, rounds: int) -> dict[str, list[Start]]:
-    """Every function, started anew for each step of so many rotations; under PYTHON the one in Python."""
+    """Every function, started again for each step of this many rotations; under PYTHON the one in Python."""
     starts: dict[str, list[Start]] = {}
     functions = aws.client("lambda").list_functions(MaxItems=50)["Functions"]
     with unpacked() as programs:

@@ -1,4 +1,4 @@
-"""What the decisions cost: the medians that `cargo bench --package rotation-core --bench core` has left, as a table."""
+"""Times of the decisions: the medians of `cargo bench --package rotation-core --bench core`, as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CRITERION = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "criteri
 
 
 def shown(nanoseconds: float) -> str:
-    """In the largest unit that leaves a number above 1."""
+    """In the largest unit in which the number is at least 1."""
     for unit, size in (("ms", 1e6), ("µs", 1e3)):
         if nanoseconds >= size:
             return f"{nanoseconds / size:.2f} {unit}"
@@ -21,7 +21,7 @@ def shown(nanoseconds: float) -> str:
 
 
 def rows() -> list[list[str]]:
-    """Of every bench: its name, its median, and between what that lies in 95 of 100 cases."""
+    """For every bench: its name, its median, and the 95 % confidence interval."""
     made = []
     for estimates in sorted(CRITERION.glob("*/new/estimates.json")):
         name = json.loads((estimates.parent / "benchmark.json").read_text())["title"]

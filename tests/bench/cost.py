@@ -1,6 +1,6 @@
-"""What a rotation costs on AWS: docs/cost.md, from the counts that the tests pin and from what `make scale` measured.
+"""The cost of a rotation on AWS: docs/cost.md, from the counts that the tests pin and the measurements of `make scale`.
 
-`python -m bench.cost` writes the page's tables anew; a test compares them.
+`python -m bench.cost` writes the page's tables again; a test compares them.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ WRITE_OF_S3, READ_OF_S3 = 0.005 / 1_000, 0.0004 / 1_000
 LOG_BYTE = 0.50 / 1_000_000_000
 TRACE = 5 / 1_000_000
 READ_OF_SECRET = 0.05 / 10_000
-# What no run on one machine can tell: how long AWS takes to answer, and how long a line of Step Functions' log is.
+# Assumptions, which no run on one machine can measure: AWS's response times, the length of a Step Functions log line.
 SECONDS_A_CALL, BYTES_AN_EVENT = {"cloudfront": 0.5, "s3": 0.05}, 500
 
 
 def counts(targets: int) -> dict[str, Any]:
-    """The counts of a rotation of so many targets, four looks at each; beyond those that are pinned each target costs
-    what each of the second hundred costs, and each page of lists what one page costs."""
+    """The counts of a rotation of this many targets, with four polls each. Beyond the pinned counts they are
+    extrapolated: each target adds as much as one of the second hundred, and each page of lists as much as one page."""
     pinned = json.loads(COUNTS.read_text())
     if str(targets) in pinned:
         return dict(pinned[str(targets)])
@@ -48,14 +48,14 @@ def counts(targets: int) -> dict[str, Any]:
 
 
 def measured() -> dict[str, Any]:
-    """The functions of the largest rotation that was measured, one target at a time."""
+    """The functions in the largest rotation measured, one target at a time."""
     runs = json.loads(MEASURED.read_text())
     functions: dict[str, Any] = max(runs, key=lambda run: (run["targets"], -run["concurrency"]))["functions"]
     return functions
 
 
 def priced(targets: int) -> Iterable[tuple[str, str, float]]:
-    """What is paid for, how much of it, and its price."""
+    """What is charged, its amount, and its price."""
     count, functions = counts(targets), measured()
     calls, invocations = count["calls"], count["invocations"]
     transitions = count["stateTransitions"]
@@ -66,7 +66,7 @@ def priced(targets: int) -> Iterable[tuple[str, str, float]]:
 
     seconds = {name: times * functions[name]["milliseconds"] / 1_000 for name, times in invocations.items()}
     busy = sum(seconds[name] * functions[name]["mebibytesSet"] / 1_024 for name in invocations)
-    # Nearly all of both is in functions of 256 MiB.
+    # Nearly all of both are in functions of 256 MiB.
     waits = sum(of(service) * each for service, each in SECONDS_A_CALL.items()) / 4
     number = sum(invocations.values())
     amount = f"{number:,} calls of functions, {busy + waits:,.0f} GB-s"
@@ -95,7 +95,7 @@ def prices() -> str:
 
 
 def a_target() -> str:
-    """What one more target costs."""
+    """What one more target adds."""
     pinned = json.loads(COUNTS.read_text())
     some, many = pinned["100"], pinned["200"]
     rows = [["state transitions", f"{(many['stateTransitions'] - some['stateTransitions']) / 100:g}"]]
@@ -109,7 +109,7 @@ def a_target() -> str:
 
 
 def tables() -> dict[str, str]:
-    """By the marks that they stand between."""
+    """By the name of their marks in the page."""
     return {"prices": prices(), "a target": a_target()}
 
 

@@ -1,7 +1,7 @@
-"""Runs a program and writes down what it and its children used: seconds, seconds of CPU, KiB at most, exit code.
+"""Runs a program and records what it and its children used: seconds, seconds of CPU, peak KiB, exit code.
 
-Linux counts a parent's memory as its child's, which has it until it loads its own program. So the parent is this one,
-which needs little more than the interpreter.
+Linux counts the memory of the parent for a child until the child loads its program. This parent is therefore small:
+little more than the interpreter.
 
 Usage: python -I -S launcher.py RESULT PROGRAM [ARGUMENT ...]
 """

@@ -1,9 +1,9 @@
-"""How long after a distribution is Deployed this system and others notice it, in real time.
+"""How long after a distribution is Deployed this system and other tools notice it, in real time.
 
 `python -m bench.noticing` is part of `make noticing`, takes a quarter of an hour and writes a table into
-docs/performance.md. Each contender rotates four times three distributions, one after the other, all at the same time,
-each on a local AWS of its own. A deployment takes 3 to 5 minutes; the nth of each contender takes as long as the nth of
-all others. When it was Deployed and when it was looked at stands in the log of the local AWS.
+docs/performance.md. Each contender runs four rotations of three distributions one after the other, all contenders in
+parallel, each on a separate local AWS. A deployment takes 3 to 5 minutes; the nth takes the same time for every
+contender. The times of Deployed and of each read are in the log of the local AWS.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from local_aws.built import TEMPLATE
 from local_aws.platform import LocalAws
 
 ROTATIONS, COUNT = 4, 3
-# One out of each ten seconds from 3 to 5 minutes, in no order: as many in every part of a minute.
+# One from each ten seconds between 3 and 5 minutes, in random order: evenly spread over the parts of a minute.
 _CHANCE = random.Random(7)
 PROPAGATIONS = _CHANCE.sample([10 * (18 + n + _CHANCE.random()) for n in range(12)], ROTATIONS * COUNT)
-# Until it is known how long this one takes: below a second, and nobody may see Deployed before.
+# Propagation until the bench sets that of this deployment: this takes less than a second, and no read may return
+# Deployed before.
 AT_LEAST = 5.0
 
 
 def rotate(aws: LocalAws, name: str, propagations: list[float]) -> tuple[list[float], int]:
-    """One rotation: how late each deployment was noticed, and how often somebody looked."""
+    """One rotation: how late each deployment was noticed, and how many reads there were."""
     one = scene(aws, CONTENDERS[name].store, COUNT)
     took: dict[str, float] = {}
     ended = threading.Event()

@@ -14,12 +14,12 @@ PAGE = ROOT / "docs" / "performance.md"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown."""
+    """A table in Markdown."""
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
 
 
 def measured(made: str) -> str:
-    """A table of numbers, and the machine that they are of."""
+    """A table of numbers, with the machine they were measured on."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
@@ -30,12 +30,12 @@ def measured(made: str) -> str:
 
 
 def read(name: str, page: Path = PAGE) -> str:
-    """What stands between the two marks of this name."""
+    """The text between the two marks of this name."""
     return page.read_text().split(f"<!-- {name} -->\n")[1]
 
 
 def write(name: str, text: str, page: Path = PAGE) -> None:
-    """Prints it, and writes it between the two marks of this name."""
+    """Prints the text, and writes it between the two marks of this name."""
     print(text)
     mark = f"<!-- {name} -->\n"
     before, _, after = page.read_text().split(mark)

@@ -1,8 +1,8 @@
-"""Rotations of many distributions, at one and at fifty at once, and what was read from each run: payloads and histories
-of the execution and of all its children, time and memory of each function, calls.
+"""Rotations of many distributions, one and fifty at a time, with measurements of each run: payloads and histories of
+the execution and its children, time and memory of each function, calls.
 
 `make scale` runs them all and writes docs/performance.md and docs/measured.json, from which `bench.cost` makes
-docs/cost.md. Propagation is near zero; the platform waits 0.15 seconds before each child, so one at a time takes long.
+docs/cost.md. Propagation is near zero; the platform waits 0.15 seconds before each child, so one at a time is slow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: (\d+) ms")
 
 
 def rotate(aws: LocalAws, count: int, concurrency: int) -> tuple[float, Execution]:
-    """A rotation of so many distributions, of an account that has as many again with another certificate."""
+    """A rotation of this many distributions, in an account with as many again that have another certificate."""
 
     def leaf(days: int) -> Leaf:
         return aws.intermediate.leaf("*.example.com", not_after=dt.datetime.now(dt.UTC) + dt.timedelta(days=days))
@@ -68,7 +68,7 @@ def children(aws: LocalAws, arn: str) -> Iterable[dict[str, Any]]:
 
 
 def payloads(carrier: dict[str, Any]) -> Iterable[int]:
-    """The sizes of what an event or an execution carries, in bytes."""
+    """The sizes of the payloads of an event or an execution, in bytes."""
     yield from (len(str(carrier[name]).encode()) for name in PAYLOADS if name in carrier)
     for details in carrier.values():
         if isinstance(details, dict):
@@ -76,7 +76,7 @@ def payloads(carrier: dict[str, Any]) -> Iterable[int]:
 
 
 def memory(aws: LocalAws) -> dict[str, int]:
-    """The most memory that a process of each function ever had, in bytes."""
+    """The peak memory among the processes of each function, in bytes."""
     most: Counter[str] = Counter()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -93,7 +93,7 @@ def memory(aws: LocalAws) -> dict[str, int]:
 
 
 def functions(aws: LocalAws) -> dict[str, dict[str, Any]]:
-    """How often each function ran, for how long and with how much memory, as its log says."""
+    """How often each function ran, its time and memory, from its log."""
     logs, used, found = aws.client("logs"), memory(aws), {}
     for function in aws.client("lambda").list_functions(MaxItems=50)["Functions"]:
         group = function["LoggingConfig"]["LogGroup"]
@@ -101,7 +101,7 @@ def functions(aws: LocalAws) -> dict[str, dict[str, Any]]:
         def lines(group: str = group, **pattern: str) -> list[str]:
             return [event["message"] for event in logs.filter_log_events(logGroupName=group, **pattern)["events"]]
 
-        # The platform gives 10,000 events and no further page: all reports, and of the rest a sample.
+        # The platform returns 10,000 events and no further page: all reports, and a sample of the rest.
         reports = [int(one[1]) for line in lines(filterPattern="REPORT") if (one := REPORT.search(line))]
         if not reports:
             continue
@@ -122,7 +122,7 @@ def functions(aws: LocalAws) -> dict[str, dict[str, Any]]:
 
 
 def measure(count: int, concurrency: int) -> dict[str, Any]:
-    """One rotation on a local AWS of its own, and everything that is to be known of it."""
+    """One rotation on a new local AWS, and all its measurements."""
     with LocalAws(propagation_seconds=0, wait_scale=0.001) as aws:
         aws.deploy(TEMPLATE, PollIntervalSeconds=1)
         seconds, execution = rotate(aws, count, concurrency)

@@ -1,9 +1,9 @@
-"""The same rotation by this system and by what people use today, on the same local AWS, in the same run.
+"""The same rotation by this system and by tools in use today, on the same local AWS, in the same run.
 
 `python -m bench.side_by_side 10 100 1000` is part of `make bench`, and writes a table for each number of distributions
-into docs/performance.md. The wall time is that of one rotation, in order: import, every distribution updated and, by
-those who do, waited for, the old certificate deleted. CPU and memory are those of the programs that do it: the script
-and its children, or the functions of this system; not of the local AWS.
+into docs/performance.md. The wall time is that of one rotation, in order: import, update of every distribution and
+(with tools that wait) its deployment, deletion of the old certificate. CPU and memory are those of the tool, not of the
+local AWS: the script and its children, or the functions of this system.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from local_aws.platform import ROOT, LocalAws, as_json
 
 HERE = Path(__file__).parent / "contenders"
 INSTALLED = ROOT / ".local" / "contenders"
-# None: boto3's waiter and the CLI's look at once and then every 60 seconds, which would be all that is measured.
+# Zero: the waiters of boto3 and the CLI poll at once and then every 60 seconds, which would dominate the result.
 PROPAGATION = 0.0
-# From here on one round, and only by those that do not start a program for each distribution.
+# From this number on one round, and only the tools that do not start a program for each distribution.
 MANY = 1000
 IAM_SERVER_CERTIFICATES = "L-BF35879D"
 
@@ -53,7 +53,7 @@ class Scene:
 
 @dataclass
 class Ran:
-    """What came of a rotation."""
+    """The result of a rotation."""
 
     seconds: float
     cpu_seconds: float
@@ -66,7 +66,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Contender:
-    """Who rotates: how, in which store, and whether it starts a program for each distribution."""
+    """A tool: how it runs, which store it uses, and whether it starts a program for each distribution."""
 
     run: Callable[[LocalAws, Scene], Ran]
     store: str = "acm"
@@ -75,9 +75,9 @@ class Contender:
 
 
 def scene(aws: LocalAws, store: str, count: int, names: Iterable[str] | None = None, number: int = 0) -> Scene:
-    """A fresh account, in which a certificate stays in use until nothing that served it is being deployed any more."""
+    """A new account in which a certificate stays in use until no distribution that served it is in progress."""
     aws.control("POST", "reset")
-    # Some upload a certificate for each distribution.
+    # Some tools upload a certificate for each distribution.
     quotas = {IAM_SERVER_CERTIFICATES: max(20, count + 2)}
     aws.control("POST", "settings", {"in_use_lag_seconds": aws.propagation_seconds, "quotas": quotas})
     now = dt.datetime.now(dt.UTC)
@@ -95,7 +95,7 @@ def scene(aws: LocalAws, store: str, count: int, names: Iterable[str] | None = N
 
 
 def put(aws: LocalAws, store: str, leaf: Leaf) -> str:
-    """The old certificate; in IAM under the path and name that certbot-s3front gives its own."""
+    """The old certificate; in IAM with the path and name that certbot-s3front uses."""
     if store == "acm":
         return aws.put_into_store(store, leaf, "old")
     uploaded = aws.client("iam").upload_server_certificate(
@@ -109,7 +109,7 @@ def put(aws: LocalAws, store: str, leaf: Leaf) -> str:
 
 
 def by_script(*command: str | Path, programs: Path = Path(sys.executable).parent) -> Callable[[LocalAws, Scene], Ran]:
-    """A contender that is a program with the arguments OLD CERTIFICATE KEY CHAIN, and its programs in a directory."""
+    """A contender that is a program with the arguments OLD CERTIFICATE KEY CHAIN; `programs` is its bin directory."""
 
     def run(aws: LocalAws, scene: Scene) -> Ran:
         files = [str(scene.directory / f"{name}.pem") for name in ("certificate", "key", "chain")]
@@ -125,7 +125,7 @@ def by_script(*command: str | Path, programs: Path = Path(sys.executable).parent
 
 
 def launch(result: Path, command: list[str], environment: dict[str, str], output: Any = None) -> Ran:
-    """Runs a program and measures it, with all its children, which is what a person pays for."""
+    """Runs a program and measures it with all its children, since all of them use the machine."""
     launcher = [sys.executable, "-I", "-S", str(Path(__file__).parent / "launcher.py"), str(result)]
     subprocess.run([*launcher, *command], env=environment, stdout=output, stderr=subprocess.STDOUT, check=True)
     seconds, cpu, memory, code = result.read_text().split()
@@ -146,7 +146,7 @@ def by_this(aws: LocalAws, scene: Scene, **request: Any) -> Ran:
 
 
 def functions(aws: LocalAws) -> tuple[float, int]:
-    """The seconds of CPU of all functions that are there, and the most memory that one of them ever had."""
+    """The CPU seconds of all running functions, and the highest peak memory among them."""
     seconds, memory = 0.0, 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -155,7 +155,7 @@ def functions(aws: LocalAws) -> tuple[float, int]:
             if str(aws.platform_port) not in (process / "environ").read_text():
                 continue
             pid = int(process.name)
-            # The process's own clock, as clock_getcpuclockid(3) numbers it: /proc counts in hundredths of a second.
+            # The process's own clock, numbered as by clock_getcpuclockid(3): /proc counts in hundredths of a second.
             seconds += time.clock_gettime((~pid << 3) | 2)
             memory = max(memory, peak_memory(pid))
         except OSError:
@@ -180,7 +180,7 @@ CONTENDERS = {
 
 
 def noticed(state: Any, propagation: dict[str, float]) -> list[float]:
-    """How long after it had become Deployed each distribution was first looked at, if it ever was."""
+    """How long after each distribution became Deployed it was first read, if at all."""
     late = []
     for target in state["distributions"]:
         deployed = target["history"][-1]["time"] + propagation[target["id"]]
@@ -194,7 +194,7 @@ def noticed(state: Any, propagation: dict[str, float]) -> list[float]:
 
 
 def measure(aws: LocalAws, name: str, count: int, number: int) -> Ran:
-    """One rotation; it must have reached its goal."""
+    """One rotation; it must have completed."""
     contender = CONTENDERS[name]
     one = scene(aws, contender.store, count, number=number)
     before = len(aws.state()["calls"])
@@ -208,7 +208,7 @@ def measure(aws: LocalAws, name: str, count: int, number: int) -> Ran:
 
 
 def in_parallel(module: str, *arguments: tuple[str, ...]) -> list[Any]:
-    """What a module prints as JSON for each of these, each in a process with a local AWS of its own."""
+    """The JSON that a module prints for each of these, each in a process with a separate local AWS."""
     command = [sys.executable, "-m", module]
     running = [subprocess.Popen([*command, *one], stdout=subprocess.PIPE, text=True) for one in arguments]
     said = [process.communicate()[0] for process in running]
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help=f"{MANY} distributions also by those that take long")
     options = parser.parse_args()
     assert shutil.which("jq"), "the contender with the AWS CLI needs jq"
-    # A function that has ended would take its seconds of CPU along.
+    # The CPU seconds of a function that has ended would be lost.
     os.environ["LAMBDA_WARM_TTL_SECONDS"] = "7200"
     with LocalAws(propagation_seconds=PROPAGATION, wait_scale=0.001) as aws:
         aws.deploy(TEMPLATE, PollIntervalSeconds=1, DeploymentDeadlineMinutes=30)
@@ -240,7 +240,7 @@ def main() -> None:
                     number += 1
                     ran[name].append(measure(aws, name, count, number))
             made = measured(page(count, ran))
-            # Other numbers than those of the page are asked for by somebody who looks at them here.
+            # Numbers that are not on the page are only printed.
             if f"<!-- {count} distributions -->" in PAGE.read_text():
                 write(f"{count} distributions", made)
             else:
@@ -248,7 +248,7 @@ def main() -> None:
 
 
 def page(count: int, ran: dict[str, list[Ran]]) -> str:
-    """Medians, and those of the others as multiples of this system's; folded, the calls of the last round."""
+    """Medians, with those of other tools as multiples of this system's; folded, the calls of the last round."""
     rows = []
     own: dict[str, float] = {}
 

@@ -1,5 +1,5 @@
-// Evaluates requests with policies, as AWS does. Reads {documents, requests} from standard input, where requests refer to
-// documents by number; writes a result for each request.
+// Evaluates requests with policies, as AWS does. Reads {documents, requests} from standard input, where requests have the
+// numbers of documents; writes a result for each request.
 import { readFileSync } from 'node:fs'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 

@@ -328,7 +328,7 @@ def policies_of(aws: Translated) -> dict[Place, Document]:
         given = dict(permission.properties)
         logical = by_ref[given.pop("FunctionName")]
         document = found.setdefault(("resource", logical, 0), {"Version": "2012-10-17", "Statement": []})
-        # The statement that AddPermission creates: Lambda Developer Guide, Viewing resource-based IAM policies in Lambda.
+        # The statement of AddPermission: Lambda Developer Guide, Viewing resource-based IAM policies in Lambda.
         statement = {"Effect": "Allow", "Principal": {"Service": given.pop("Principal")}, "Action": given.pop("Action")}
         statement |= {"Resource": aws.resources[logical].arn}
         statement["Condition"] = {"ArnLike": {"aws:SourceArn": given.pop("SourceArn")}}

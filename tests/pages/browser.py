@@ -1,7 +1,7 @@
 """The browser of the tests: a headless Chromium from an npm package, so that none has to be installed.
 
-`@sparticuz/chromium` is made for Lambda, so it contains the libraries and the font that Chromium needs. Only its
-binaries are used; its JavaScript is for newer versions of Node. With its font, text is as wide on every machine.
+`@sparticuz/chromium` is built for Lambda, so it contains the libraries and the font that Chromium needs. Only its
+binaries are used; its JavaScript needs newer versions of Node. With its font, text has the same width on every machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "tests/node_modules/@sparticuz/chromium"
-# Node can unpack Brotli, Python cannot.
+# Node can decompress Brotli, Python cannot.
 UNPACK = "fs.createReadStream(process.argv[1]).pipe(zlib.createBrotliDecompress()).pipe(process.stdout)"
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -29,14 +29,14 @@ FONTS = """<?xml version="1.0"?>
 
 @contextmanager
 def launch() -> Iterator[Browser]:
-    """Starts Chromium: the one that CHROMIUM names, or the package's."""
+    """Starts Chromium: the one in the variable CHROMIUM, or the package's."""
     ours = None if "CHROMIUM" in os.environ else _unpacked()
     program = str(ours / "chromium") if ours else os.environ["CHROMIUM"]
     environment = {**os.environ}
     if ours:
         environment |= {"LD_LIBRARY_PATH": str(ours / "lib"), "FONTCONFIG_FILE": str(ours / "fonts.conf")}
     with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, which CI is. Only pages of our own are opened.
+        # Chromium does not run its sandbox as root, which CI is. Only the project's own pages are opened.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env=environment)
         yield browser
         browser.close()

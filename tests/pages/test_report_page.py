@@ -1,7 +1,7 @@
 """The report in a real browser: at three widths, light and dark, with 1, 25 and 1,000 targets.
 
-Pages are made by the code that makes them (`cargo run --example report_page`); pictures of all of them are left in
-.local/report-pages.
+The pages come from the same code as in a rotation (`cargo run --example report_page`); screenshots of all of them are
+saved in .local/report-pages.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, path: Path, width: int = 1440, scheme: str = "light", scripts: bool = True) -> Page:
-    """The page, which complains about nothing and asks nobody for anything."""
+    """Opens the page; it must log no errors and make no requests."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme=scheme,  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def opened(browser: Browser, path: Path, width: int = 1440, scheme: str = "light
 
 
 def rows(page: Page) -> list[list[str]]:
-    """The cells of the rows that are shown."""
+    """The cells of the visible rows."""
     return page.evaluate(
         """() => [...document.querySelectorAll("#targets tbody tr")].filter((row) => !row.hidden)
             .map((row) => [...row.cells].map((cell) => cell.textContent.trim()))"""
@@ -76,7 +76,7 @@ def test_the_page_fits_and_is_accessible(
     page = opened(browser, pages[count], width, scheme)
     assert len(rows(page)) == count
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
-    # A thousand rows have no faults that twenty-five have not.
+    # A thousand rows have the same faults as twenty-five.
     if count < 1000:
         page.evaluate(AXE.read_text())
         violations = page.evaluate(
@@ -124,7 +124,7 @@ def test_every_column_sorts_by_mouse_and_keyboard(browser: Browser, pages: dict[
     assert retries == sorted(retries), "numbers are sorted as numbers"
 
 
-def test_filters_show_what_is_asked_for(browser: Browser, pages: dict[int, Path]) -> None:
+def test_filters_show_the_matching_targets(browser: Browser, pages: dict[int, Path]) -> None:
     page = opened(browser, pages[25])
     shown = page.locator("#shown")
     assert shown.text_content() == "25 of 25 targets"
@@ -154,18 +154,18 @@ def test_a_thousand_targets_are_sorted_and_filtered_at_once(browser: Browser, pa
     page.get_by_role("button", name="Names").click()
     page.locator("#words").fill("site999.")
     assert len(rows(page)) == 1
-    # Twice the time that opening the page takes; six times and more if each target looked at all others.
+    # Twice the time for opening the page; six times and more if each target were compared with all others.
     assert time.monotonic() - shown < 5 * (shown - began)
 
 
-def test_without_scripts_everything_is_there(browser: Browser, pages: dict[int, Path]) -> None:
+def test_without_scripts_all_targets_are_shown(browser: Browser, pages: dict[int, Path]) -> None:
     page = opened(browser, pages[25], scripts=False)
     assert page.locator("#targets tbody tr").count() == 25
     assert not page.locator("#tools").is_visible()
     assert page.locator("#targets thead button").count() == 0
 
 
-def test_it_can_be_printed(browser: Browser, pages: dict[int, Path]) -> None:
+def test_the_page_can_be_printed(browser: Browser, pages: dict[int, Path]) -> None:
     page = opened(browser, pages[25])
     page.emulate_media(media="print")
     assert not page.locator("#tools").is_visible()
@@ -173,7 +173,7 @@ def test_it_can_be_printed(browser: Browser, pages: dict[int, Path]) -> None:
     assert (PICTURES / "25.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_the_timeline_says_what_viewers_met(browser: Browser, pages: dict[int, Path]) -> None:
+def test_the_timeline_shows_what_viewers_were_served(browser: Browser, pages: dict[int, Path]) -> None:
     page = opened(browser, pages[25])
 
     def parts(target: str) -> list[str]:

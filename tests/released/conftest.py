@@ -1,4 +1,4 @@
-"""A local AWS with the stack as people deploy it: with the packages that `make package` has built."""
+"""A local AWS with the stack as users deploy it: with the packages that `make package` builds."""
 
 from __future__ import annotations
 

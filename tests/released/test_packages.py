@@ -1,5 +1,5 @@
-"""How small the functions are, how fast they start, and on which system: what docs/performance.md publishes, held as
-limits, and what Lambda's runtime has.
+"""Size, start time and system requirements of the functions: limits for what docs/performance.md publishes and for what
+Lambda's runtime provides.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ def starts(local_aws: LocalAws) -> dict[str, list[Start]]:
     return measure(local_aws, rounds=3)
 
 
-def test_packages_have_four_mebibytes_at_most() -> None:
+def test_packages_have_at_most_four_mebibytes() -> None:
     sizes = {package.parent.name: package.stat().st_size / 2**20 for package in PACKAGES.glob("*/bootstrap.zip")}
     assert len(sizes) == 11
     assert {name: size for name, size in sizes.items() if size > 4} == {}
 
 
 def needs_of_glibc(program: bytes) -> set[tuple[int, ...]]:
-    """The versions of glibc whose symbols a program asks for."""
+    """The versions of glibc whose symbols a program uses."""
     sections = ELFFile(io.BytesIO(program)).iter_sections()
     needed = [one for section in sections if isinstance(section, GNUVerNeedSection) for one in section.iter_versions()]
     names = {symbol.name for _, symbols in needed for symbol in symbols}
     return {tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in names if name.startswith("GLIBC_")}
 
 
-# Of Amazon Linux 2023, on which provided.al2023 is built: "OS-only runtime" in the Lambda Developer Guide.
+# Of Amazon Linux 2023, on which provided.al2023 is based: "OS-only runtime" in the Lambda Developer Guide.
 GLIBC = (2, 34)
 
 
-def test_functions_ask_for_no_newer_glibc_than_lambda_has() -> None:
+def test_functions_need_no_newer_glibc_than_lambda_has() -> None:
     newest = {}
     for package in PACKAGES.glob("*/bootstrap.zip"):
         with zipfile.ZipFile(package) as archive:
@@ -48,8 +48,8 @@ def test_functions_ask_for_no_newer_glibc_than_lambda_has() -> None:
     assert {name: version for name, version in newest.items() if version > GLIBC} == {}
 
 
-def test_functions_start_at_once_and_stay_small(starts: dict[str, list[Start]]) -> None:
-    """Held against the function in Python of the same run: the machine may have other things to do."""
+def test_functions_start_fast_and_use_little_memory(starts: dict[str, list[Start]]) -> None:
+    """Compared with the function in Python of the same run, because the machine may be busy."""
     assert starts.keys() == {package.name for package in PACKAGES.glob("*")} | {PYTHON}
     ready = {name: min(one.ready for one in some) for name, some in starts.items()}
     answered = {name: min(one.answered for one in some) for name, some in starts.items()}

@@ -1,4 +1,4 @@
-"""A whole rotation by the packages that are deployed on AWS; tests/rotations has all others, by the same sources."""
+"""A whole rotation with the packages deployed on AWS; tests/rotations has the others, from the same sources."""
 
 from __future__ import annotations
 

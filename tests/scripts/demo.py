@@ -1,8 +1,8 @@
-"""`make demo`: a certificate is rotated on the local AWS, with the real template and the real functions.
+"""`make demo`: rotates a certificate on the local AWS, with the real template and the real functions.
 
-A person does it, with certrotate: looks, plans, starts, watches, reads the report. Then comes a table read back from
-the local CloudFront, then what the contract promises and whether it was kept. All the while a viewer shakes hands with
-the local edges, for every name that a target serves. Ends with 1 if any promise was not kept.
+It runs certrotate as an operator would: list, plan, start, watch, report. Then it prints a table read from the local
+CloudFront, and which promises were kept. All the while a viewer makes TLS handshakes with the local edges, for every
+name that a target serves. Exits with 1 if a promise was not kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ POLICIES = ["TLSv1.2_2021", "TLSv1.2_2019", "TLSv1.3_2025"]
 
 @dataclass
 class Scene:
-    """What the demo sets up, and how it was before the rotation."""
+    """What the demo sets up, and its state before the rotation."""
 
     old: str
     old_leaf: Leaf
@@ -49,10 +49,10 @@ def main() -> int:
     options = parser.parse_args()
     if not 1 <= options.distributions <= 400:
         parser.error("--distributions must be from 1 to 400")
-    # Wide enough for the closing table where nobody tells how wide the output is.
+    # Wide enough for the closing table if the width of the output is not known.
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
-    # A wait of 30 seconds takes 0.3; an update reaches the edges in one second instead of some minutes.
+    # A wait of 30 seconds takes 0.3 seconds; an update reaches the edges in one second instead of some minutes.
     with LocalAws(propagation_seconds=1, wait_scale=0.01) as aws:
         console.print("[bold]The local AWS is up.[/] Deploying infra/template.yaml …")
         aws.deploy()
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def seed(aws: LocalAws, store: str, count: int) -> Scene:
-    """Distributions with the old certificate, a tenant with its template in ACM's case, a distribution with another
+    """Distributions with the old certificate, with ACM also a tenant and its distribution, a distribution with another
     certificate, and a secret with the new one."""
     names = ["www.example.com", "*.example.com", "*.shop.example.com"]
     day = dt.timedelta(days=1)
@@ -93,7 +93,7 @@ def seed(aws: LocalAws, store: str, count: int) -> Scene:
     wanted.append({"aliases": ["www.example.org"], "certificate": foreign, "comment": "Somebody else's"})
     *targets, bystander = aws.control("POST", "seed", wanted)["ids"]
     served_names = [alias for some in aliases[:count] for alias in some]
-    # Multi-tenant distributions take certificates from ACM only.
+    # Multi-tenant distributions accept certificates from ACM only.
     if store == "acm":
         targets += seed_tenant(aws, served)
         served_names.append(TENANT_DOMAIN)
@@ -105,7 +105,7 @@ def seed(aws: LocalAws, store: str, count: int) -> Scene:
 
 
 def seed_tenant(aws: LocalAws, certificate: str) -> list[str]:
-    """A multi-tenant distribution, the template, and a tenant of it that names the same certificate."""
+    """A multi-tenant distribution, and a tenant of it with the same certificate."""
     wanted = {"certificate": certificate, "comment": "Demo template", "connection_mode": "tenant-only"}
     [template] = aws.control("POST", "seed", [wanted])["ids"]
     created = aws.client("cloudfront").create_distribution_tenant(
@@ -119,7 +119,7 @@ def seed_tenant(aws: LocalAws, certificate: str) -> list[str]:
 
 
 def configuration(aws: LocalAws, target: str) -> dict[str, Any]:
-    """A distribution's or tenant's configuration, as boto3 reads it."""
+    """The configuration of a distribution or tenant as boto3 reads it."""
     cloudfront = aws.client("cloudfront")
     if target.startswith("dt_"):
         tenant = cloudfront.get_distribution_tenant(Identifier=target)["DistributionTenant"]
@@ -129,29 +129,29 @@ def configuration(aws: LocalAws, target: str) -> dict[str, Any]:
 
 
 def certrotate(console: Console, aws: LocalAws, *arguments: str) -> int:
-    """A command of the operator's tool, as a person would type it; its output goes to where this one's does."""
+    """Runs a command of the operator's tool; its output goes to this program's output."""
     console.print(f"\n[bold]$ certrotate {' '.join(arguments)}[/]")
     return subprocess.run([CERTROTATE, *arguments], env=aws.environment).returncode
 
 
 def by_id(state: dict[str, Any]) -> dict[str, Any]:
-    """Distributions and tenants."""
+    """Distributions and tenants by id."""
     return {one["id"]: one for one in state["distributions"] + state["tenants"]}
 
 
 def names_of(resource: dict[str, Any]) -> str:
-    """What a distribution or tenant serves; a template has no names of its own."""
+    """The names that a distribution or tenant serves; a multi-tenant distribution has none."""
     return ", ".join(resource["domains"]) or "its tenants'"
 
 
 def conclude(console: Console, aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer) -> int:
-    """The closing table, the output, and the promises of the contract, each kept or not."""
+    """Prints the closing table, the output, and which promises were kept."""
     shaken, failed = viewer.handshakes.total(), len(viewer.failures)
     console.print(f"Meanwhile a viewer shook hands {shaken} times for {len(scene.names)} names; {failed} failed.")
     for failure in viewer.failures[:3]:
         console.print(f"[red]{failure.name}[/]: {escape(failure.reason)}")
     if rotation.status != "SUCCEEDED":
-        # Causes have brackets in them, which are markup to rich.
+        # Causes contain brackets, which are markup in rich.
         console.print(f"[red]{rotation.error}[/]\n{escape(rotation.cause)}")
         return 1
     state = aws.state()
@@ -174,7 +174,7 @@ def conclude(console: Console, aws: LocalAws, scene: Scene, rotation: Execution,
 
 
 def kept(aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer, state: dict[str, Any]) -> dict[str, bool]:
-    """Each promise, and what the world says of it."""
+    """Each promise, and whether the state of the account confirms it."""
     output, after = rotation.output, by_id(state)
     new = output["newCertificate"]["id"]
     count = len(scene.targets)
@@ -210,7 +210,7 @@ def kept(aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer, state
         "No viewer met a failed handshake or a certificate that was neither of the two": (
             not viewer.failures and all(met and set(met) <= the_two for met in viewer.met.values())
         ),
-        # Two were put there by the demo itself.
+        # Two were imported by the demo.
         "The new certificate was imported once": len(imports) == 3 and output["newCertificate"]["imported"],
         "The old certificate is deleted": output["oldCertificate"]["deleted"] and scene.old not in left,
         "The private key is not in the execution's history": not holds_key(aws, rotation, scene.new_leaf),
@@ -218,7 +218,7 @@ def kept(aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer, state
 
 
 def without_certificate(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration less what names the certificate; TLS policy and SSL method stay in."""
+    """A configuration without its certificate; TLS policy and SSL method stay."""
     if "Customizations" in config:
         return config | {"Customizations": config["Customizations"] | {"Certificate": None}}
     names = {
@@ -233,14 +233,14 @@ def without_certificate(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def holds_key(aws: LocalAws, rotation: Execution, leaf: Leaf) -> bool:
-    """Is any line of the key in the history of the execution?"""
+    """Whether a line of the key is in the history of the execution."""
     pages = aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=rotation.arn)
     history = json.dumps([page["events"] for page in pages], default=str)
     return any(line in history for line in key_pem(leaf.key).splitlines()[1:-1])
 
 
 def short(certificate: str) -> str:
-    """The part of an ARN or id that tells it from others."""
+    """The distinctive part of an ARN or id."""
     return certificate.rsplit("/", 1)[-1][:21]
 
 

@@ -1,7 +1,7 @@
-"""`make pictures`: what a person sees, as pictures for the README and the documentation.
+"""`make pictures`: pictures of the terminal and the report for the README and the documentation.
 
-A terminal is fed with what certrotate prints during a real rotation on the local AWS, and drawn as SVG; the report of
-that rotation is photographed in a browser.
+A terminal emulator gets the output of certrotate during a real rotation on the local AWS and is drawn as SVG; the
+report of that rotation is captured in a browser.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scripts.demo import SECRET, seed
 
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS, LINES = 104, 36
-# Pictures load nothing from anywhere.
+# Pictures load no external resources.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def draw(script: str, environment: dict[str, str], path: Path) -> None:
-    """The screen in the middle of the rotation: some targets done, one under way."""
+    """The screen in the middle of the rotation: some targets done, one in progress."""
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.Stream(screen)
     shell = pexpect.spawn(
@@ -76,7 +76,7 @@ def row(screen: pyte.Screen, number: int) -> Text:
 
 
 def photograph(page: Path, picture: Path) -> None:
-    """The page as a browser shows it, down to the targets."""
+    """A screenshot of the page, down to the targets."""
     with launch() as browser:
         shown = browser.new_page(viewport={"width": 1280, "height": 1700})
         shown.goto(page.as_uri())

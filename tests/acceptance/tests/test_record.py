@@ -1,4 +1,4 @@
-"""What a record of an acceptance run holds, and what never gets into it."""
+"""What a record of an acceptance run contains, and what must never be in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAF = pki.Authority.root().intermediate().leaf(DOMAIN, "img.shop.test")
 _DER = LEAF.key.private_bytes(
     serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 )
-# What must not leave an account: a text, and the part of it that would give it away.
+# What must not leave an account: a text, and the part of it that identifies the account or a secret.
 SECRETS: dict[str, tuple[str, str]] = {
     "account": (f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/x", ACCOUNT),
     "another account": ("owner 123123123123", "123123123123"),
@@ -73,7 +73,7 @@ def _json(text: str) -> str:
     return json.dumps({"a": [{"b": text}]})
 
 
-# Every place of a call in which AWS or boto3 puts texts, and every form in which they do.
+# Every place of a call in which AWS or boto3 puts text, in every encoding.
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "path": lambda text: _call(path="/2020-05-31/" + quote(text)),
     "query": lambda text: _call(query="Marker=" + quote_plus(text) + "&x=1"),
@@ -98,7 +98,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("secret", SECRETS)
-def test_nothing_gets_through(secret: str, place: str) -> None:
+def test_no_secret_is_recorded(secret: str, place: str) -> None:
     text, part = SECRETS[secret]
     written = json.dumps(Scrubber(DOMAIN, ACCOUNT).call(PLACES[place](text)))
     for shown in (written, *_unpacked(written)):
@@ -106,7 +106,7 @@ def test_nothing_gets_through(secret: str, place: str) -> None:
 
 
 def _unpacked(text: str) -> list[str]:
-    """What stands in base64 in it."""
+    """The base64 in it, decoded."""
     found = []
     for packed in re_base64(text):
         try:
@@ -131,7 +131,7 @@ def re_base64(text: str) -> list[str]:
         *("<?xml version='1.0'?>\n<A>\n  <B>x &amp; y</B>\n</A>", '{"a" :  "x\\u00e9/\\/"}'),
     ],
 )
-def test_what_gives_nobody_away_stays_byte_for_byte(text: str) -> None:
+def test_harmless_text_is_not_changed(text: str) -> None:
     assert Scrubber(DOMAIN, ACCOUNT).body(text) == text
 
 
@@ -143,11 +143,11 @@ def test_the_same_thing_has_the_same_stand_in() -> None:
         "E0000000000001 E0000000000002 111122223333 00000000-0000-4000-8000-000000000001 *.example.com www.example.com"
     )
     assert scrubber.text(text) == once
-    # What was scrubbed is not scrubbed again.
+    # Scrubbing the result again must not change it.
     assert scrubber.text(once) == once
 
 
-def test_a_certificate_is_known_by_what_it_is_for() -> None:
+def test_the_stand_in_of_a_certificate_has_its_properties() -> None:
     scrubber = Scrubber(DOMAIN)
     pem, packed = LEAF.certificate_pem, base64.b64encode(LEAF.certificate_pem.encode()).decode()
     assert scrubber.body(pem) == "[certificate 1]\n"
@@ -158,7 +158,7 @@ def test_a_certificate_is_known_by_what_it_is_for() -> None:
     }
 
 
-def test_of_what_else_there_is_in_the_account_nothing_is_kept() -> None:
+def test_other_resources_of_the_account_are_not_recorded() -> None:
     scrubber = Scrubber(DOMAIN, ACCOUNT)
     arn = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/1b2c3d4e-5f60-4789-9abc-def012345678"
     made = _call(came=json.dumps({"CertificateArn": arn})) | {"service": "acm", "operation": "ImportCertificate"}

@@ -1,4 +1,4 @@
-"""The local AWS is held against records: one that is made here, until there is a real one, and one that is wrong."""
+"""Replays records on the local AWS: one made here, until there is one of AWS, and ones with differences."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ EXAMPLE = ROOT / "tests" / "acceptance" / "records" / "example"
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run on the local AWS records: it stands for one of AWS."""
+    """The record of a run on the local AWS, in place of one of AWS."""
     folder = tmp_path_factory.mktemp("record")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
             patch.delenv(name, raising=False)
-        # The run swaps endpoints and credentials by the environment; afterwards it is as it was.
+        # The run changes endpoints and credentials in the environment; this restores them.
         patch.setattr("os.environ", __import__("os").environ.copy())
         assert acceptance(["run", "--local", "--folder", str(folder)]) == 0
     [calls] = folder.glob("*/calls")
     return calls
 
 
-def test_what_a_run_records_can_be_replayed(record: Path) -> None:
+def test_the_record_of_a_run_can_be_replayed(record: Path) -> None:
     played = replay(record)
     assert played.found == {}
     claimed = [path for path in record.glob("[0-9]*.json") if is_claimed(json.loads(path.read_text()))]
@@ -118,7 +118,7 @@ def test_every_kind_of_difference_is_reported(
     assert len(unknown) == 1 and reported in unknown[0]
 
 
-def test_a_known_difference_passes_and_one_that_is_gone_does_not(
+def test_every_difference_must_be_known_and_every_known_one_occur(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(EXAMPLE)]) == 0
@@ -134,15 +134,17 @@ def test_a_known_difference_passes_and_one_that_is_gone_does_not(
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"service": "s3", "operation": "ListBuckets", "answer": {}}'])
-def test_what_is_no_record_is_refused(content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_record_is_refused(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     if content is not None:
         (tmp_path / "00001-x.json").write_text(content)
     assert main([str(tmp_path)]) == 2
     assert capsys.readouterr().err.strip()
 
 
-def test_each_assumption_about_aws_names_the_question_that_settles_it() -> None:
-    """In docs/local-aws.md; Q and a number is a question of the run, R its record, `–` what no run can see."""
+def test_each_assumption_about_aws_has_a_question() -> None:
+    """In docs/local-aws.md: Q and a number is a question of the run, R its record, `–` what no run can answer."""
     numbers = {f"Q{question.number}" for question in QUESTIONS}
     page = (ROOT / "docs" / "local-aws.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| ") and "assumed" in line]

@@ -1,4 +1,4 @@
-"""What people write when they must rotate: lists, reads, updates and waits, one distribution after the other.
+"""A typical script: lists, reads, updates and waits, one distribution after the other.
 
 Usage: rotate_with_boto3.py OLD_ARN CERTIFICATE KEY CHAIN
 """

@@ -1,7 +1,7 @@
-"""The same with the plugins of Lemur for AWS, called as `lemur certificate rotate` and `lemur source clean` call them.
+"""The same with Lemur's plugins for AWS, called as `lemur certificate rotate` and `lemur source clean` call them.
 
-What Lemur keeps in its database, which endpoints an old certificate has and what replaces it, is given here: endpoints
-come from the plugin itself, as `lemur source sync` has them from it.
+What Lemur keeps in its database (the endpoints of an old certificate, and its replacement) is passed in here: the
+endpoints come from the plugin, as in `lemur source sync`.
 
 Usage: rotate_with_lemur.py OLD_ID CERTIFICATE KEY CHAIN
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-# lemur imports every way to sign in; python-ldap has no wheel and needs headers of OpenLDAP. Nobody signs in here.
+# lemur imports every login method; python-ldap has no wheel and needs headers of OpenLDAP. No login happens here.
 sys.modules["ldap"], sys.modules["ldap.filter"] = ModuleType("ldap"), ModuleType("ldap.filter")
 sys.modules["ldap.filter"].escape_filter_chars = str  # type: ignore[attr-defined]
 
@@ -33,7 +33,7 @@ with Flask("lemur").app_context():
     AWSDestinationPlugin().upload(new.name, body, key, chain, OPTIONS)
     for one in found:
         endpoint = SimpleNamespace(name=one["name"], type=one["type"], source=SimpleNamespace(options=OPTIONS))
-        # As lemur.certificates.cli.request_rotation does: a failure is said, and the next one is begun.
+        # As lemur.certificates.cli.request_rotation does: it reports a failure and continues with the next one.
         try:
             source.update_endpoint(endpoint, new)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What the benches say is so: a script's memory is its own, and the README says what docs/performance.md shows."""
+"""The benches measure what they say: a script's memory is its own, and the README agrees with docs/performance.md."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.side_by_side import CONTENDERS, launch, noticed
 ROOT = PAGE.parents[1]
 
 
-def test_the_readme_compares_as_the_table_shows() -> None:
-    """Its section says of all four others, and of this system, what happened with these two faults."""
+def test_the_comparison_in_the_readme_agrees_with_the_table() -> None:
+    """Its section says for all four others, and for this system, what happened with these two faults."""
     rows = [row.strip("| ").split(" | ") for row in read("behaviour").splitlines()[2:]]
     assert {row[0] for row in rows} <= CONTENDERS.keys()
     ours = [row for row in rows if row[0].startswith("this system")]
@@ -45,7 +45,7 @@ def test_the_memory_of_a_script_is_not_that_of_its_parent(tmp_path: Path) -> Non
         assert 100 <= ran.memory / 2**20 < 125 and ran.code == 3, (ran, len(ballast))
 
 
-def test_a_look_before_deployed_is_not_one_that_notices() -> None:
+def test_a_read_before_deployed_does_not_count_as_noticing() -> None:
     looks = [{"operation": "GetDistribution", "resource": "E1", "time": time} for time in (99.0, 160.0, 221.0, 280.0)]
     both = [{"id": one, "history": [{"time": 0.0}, {"time": 100.0}]} for one in ("E1", "E2")]
     assert noticed({"distributions": both, "calls": looks}, {"E1": 120.0, "E2": 120.0}) == [1.0]
@@ -55,17 +55,17 @@ def test_times_are_shown_in_their_unit() -> None:
     assert [shown(one) for one in (12.4, 12_400, 12_400_000)] == ["12 ns", "12.40 µs", "12.40 ms"]
 
 
-def test_prices_are_of_what_was_counted_and_measured() -> None:
+def test_prices_are_from_the_counts_and_measurements() -> None:
     for name, made in tables().items():
         assert read(name, COST) == made, "python -m bench.cost writes it"
 
 
-def test_what_ten_thousand_targets_were_counted_to_take_they_took() -> None:
+def test_the_extrapolated_counts_for_ten_thousand_targets_were_measured() -> None:
     runs = [run for run in json.loads(MEASURED.read_text()) if run["targets"] == 10_000]
     assert {run["concurrency"] for run in runs} == {1, 50}
     for run in runs:
         assert run["largestPayloadBytes"] < 262_144 and run["historyEvents"] < 25_000
         invocations = counts(10_000)["invocations"]
-        # A deployment that takes no time is looked at once, not four times.
+        # A deployment that takes no time is polled once, not four times.
         expected = invocations | {"poll-deployment": invocations["poll-deployment"] // 4}
         assert {name: one["invocations"] for name, one in run["functions"].items()} == expected
