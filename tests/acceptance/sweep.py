@@ -1,8 +1,8 @@
 """`make acceptance-sweep`: removes what runs of the suite have left in an account and that is older than a day.
 
-        python -m acceptance.sweep                   all runs that started more than a day ago
+    python -m acceptance.sweep                   all runs that started more than a day ago
     python -m acceptance.sweep --run RUN         this one, whatever its age
-        python -m acceptance.sweep --older-than 2    those that started more than two hours ago
+    python -m acceptance.sweep --older-than 2    those that started more than two hours ago
 
 It lists what it will remove, and asks. Name and tag decide which run a resource belongs to (`acceptance.removal`); the
 time in the run's name decides its age. It can be stopped at any moment and resumed.

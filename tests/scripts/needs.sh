@@ -1,13 +1,13 @@
 #!/bin/sh
-# `make needs`: looks for what the project cannot bring itself, before anything is built, and says how to install it.
-# PY is the Python that make uses. Says a sentence for each thing that is missing, and fails if there is any.
+# `make needs`: checks for what the project cannot install itself, before anything is built, and says how to install it.
+# PY is the Python that make uses. Prints a sentence for each missing tool, and fails if there is any.
 cd "$(dirname "$0")/../.." || exit 1
 lacking=0
 lacks() {
   printf 'Missing: %s\n' "$1" >&2
   lacking=1
 }
-# Whether the first version is at least the second, by their first two numbers.
+# Whether the first version is at least the second, by the first two numbers.
 at_least() {
   [ "$(printf '%s\n' "$1" "$2" | sort -t. -k1,1n -k2,2n | head -n 1)" = "$2" ]
 }
@@ -36,7 +36,7 @@ elif ! command -v npm >/dev/null; then
 fi
 
 command -v bash >/dev/null || lacks 'bash. Install it: apt-get install bash'
-# npm has a browser for this kind of machine only.
+# The npm package of the browser supports only this system and architecture.
 case "$(uname -sm)" in
   'Linux x86_64') ;;
   Linux*)
