@@ -47,7 +47,7 @@ class Recorder:
         session.events.register_first("response-received", self._write)
 
     def after_call(self, callback: Callable[[dict[str, Any]], None]) -> None:
-        """`callback` gets the record of each call; an exception from it ends the call."""
+        """`callback` gets the record of each call; an exception from it reaches the caller."""
         self._after.append(callback)
 
     def _remember(self, request: Any, **_: Any) -> None:

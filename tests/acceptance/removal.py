@@ -30,7 +30,7 @@ _NOT_YET: Final = frozenset(
         *("IllegalUpdate", "WAFUnavailableEntityException", "WAFInternalErrorException", "InvalidRequestException"),
     )
 )
-# A refusal counts only after this many times, because permissions also take a while to propagate.
+# A refusal is final only after this many attempts, because permissions also take a while to propagate.
 _REFUSALS: Final = 3
 _GRACE_ROUNDS: Final = 40
 _GONE: Final = frozenset(
@@ -71,7 +71,7 @@ def of_run(name: str | None, tags: Iterable[dict[str, str]]) -> Run | None:
 def find(account: Account, unseen: list[str] | None = None) -> Iterator[Thing]:
     """All resources of all runs, in the best order for removal.
 
-    An operation that cannot list ends the search; with `unseen` it becomes a sentence there and the search continues.
+    A list operation that fails ends the search; with `unseen` it adds a sentence there and the search continues.
     """
     for kind, seek in _KINDS.items():
         try:

@@ -128,7 +128,7 @@ UNCHECKED = {
 
 
 def too_early(aws: Translated) -> set[str]:
-    """The resources that can be created before a permission that is checked then exists, with the permission."""
+    """The resources that can be created before a permission that their service checks, with the permission."""
     asked: list[tuple[str, Question]] = []
     found = set()
     for logical, resource in aws.resources.items():

@@ -389,7 +389,7 @@ def test_a_closed_terminal_does_not_stop_the_removal(monkeypatch: pytest.MonkeyP
         ),
     ],
 )
-def test_names_of_the_parts(
+def test_which_part_gets_which_name(
     person: Person, old: tuple[str, ...], new: tuple[str, ...], expected: dict[str, str]
 ) -> None:
     pairs = [read_pair(which, *person.pair(which, *names, days=9)) for which, names in (("OLD", old), ("NEW", new))]
@@ -462,7 +462,7 @@ def event(number: int, before: int | None, kind: str, **details: Any) -> dict[st
             ],
             [Passage("A", "1", None, None, "B"), Passage("A", "2", None, None, None)],
         ),
-        # Not as on AWS: without previousEventId, iterations of a Map cannot be told apart.
+        # Unlike on AWS: without previousEventId, iterations of a Map cannot be told apart.
         (
             [
                 event(1, None, "MapStateEntered", stateEntered={"name": "M", "input": "[]"}),

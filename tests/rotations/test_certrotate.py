@@ -334,7 +334,7 @@ def test_report_open_opens_the_page_in_the_browser(tool: Tool):
     assert (tool.directory / f"{name}.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_start_shows_a_plan_and_asks(tool: Tool):
+def test_start_shows_a_plan_and_asks_for_confirmation(tool: Tool):
     old, targets, source = old_and_new(tool.account)
     terminal = tool.terminal("start", source, "--old", old)
     terminal.expect("3 of 3 targets are to be moved")
@@ -365,7 +365,7 @@ def test_a_rotation_continues_when_watching_is_interrupted(tool: Tool):
     assert old not in account.serving(*targets)
 
 
-def test_the_end_on_a_terminal(tool: Tool):
+def test_start_shows_the_result_on_a_terminal(tool: Tool):
     old, _, source = old_and_new(tool.account)
     terminal = tool.terminal("start", source, "--old", old, "--yes", "--interval", "1")
     terminal.expect("3 moved")
@@ -550,8 +550,8 @@ def test_a_closed_pipe_is_no_error(tool: Tool):
     assert process.stderr.read() == b""
 
 
-def test_the_source_is_what_was_put(tool: Tool):
-    """A JSON file in the documented format is stored unchanged."""
+def test_check_accepts_a_json_source(tool: Tool):
+    """A JSON file in the documented format is accepted."""
     leaf = tool.account.leaf(*NAMES, days=199)
     path = tool.directory / "bundle.json"
     path.write_text(as_json(leaf))

@@ -135,7 +135,7 @@ def test_harmless_text_is_not_changed(text: str) -> None:
     assert Scrubber(DOMAIN, ACCOUNT).body(text) == text
 
 
-def test_the_same_thing_has_the_same_stand_in() -> None:
+def test_the_same_text_has_the_same_stand_in() -> None:
     scrubber = Scrubber(DOMAIN, ACCOUNT)
     text = f"E2QWRUHAPOMQZL E2QWRUHAPOMQZM {ACCOUNT} 1b2c3d4e-5f60-4789-9abc-def012345678 *.shop.test www.shop.test"
     once = scrubber.text(text)
