@@ -54,7 +54,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 _OPTIONAL_ON_UPDATE = {"OriginGroups", "IsIPV6Enabled", "ContinuousDeploymentPolicyId", "Staging"}
 
-# Members of a tenant that no request sets. Name cannot change; Tags have their own operations.
+# Members that an update does not set. Name cannot change; Tags have their own operations.
 _TENANT_ANSWER_ONLY = {"Id", "Arn", "Name", "Tags", "CreatedTime", "LastModifiedTime", "Status", "ETag"}
 # UpdateDistributionTenant keeps these when they are missing; it removes anything else that is missing.
 _TENANT_KEPT = ("DistributionId", "Domains", "Enabled")
