@@ -1,4 +1,5 @@
-//! How long a rotation will take and what it will cost, roughly: for people who decide whether to begin.
+//! Estimates roughly how long a rotation takes and what it costs, for operators who decide whether
+//! to start it.
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -6,7 +7,7 @@ use serde::Serialize;
 use crate::plan::MAX_LANES;
 use crate::target::polling::wait_seconds;
 
-/// From an update until `Deployed`, as a rule; AWS promises nothing (CloudFront Developer Guide,
+/// From an update until `Deployed`, usually; AWS promises nothing (CloudFront Developer Guide,
 /// "Values that CloudFront displays").
 const DEPLOYMENT: SignedDuration = SignedDuration::from_mins(5);
 /// The steps of a target around its deployment: update, verification, records, and their states.
@@ -14,15 +15,15 @@ const AROUND: SignedDuration = SignedDuration::from_secs(15);
 /// The steps around the targets: plan, quotas, import, review, deletion, report.
 const FRAME: SignedDuration = SignedDuration::from_secs(60);
 
-/// State transitions of a target, without its looks at the deployment.
+/// State transitions of a target, without the polls of its deployment.
 const TRANSITIONS_OF_A_TARGET: u64 = 6;
-/// State transitions of one look: wait, look, decide.
+/// State transitions of one poll: wait, poll, branch.
 const TRANSITIONS_OF_A_LOOK: u64 = 3;
 /// State transitions around the targets.
 const TRANSITIONS_AROUND: u64 = 25;
-/// Standard workflows in us-east-1, of the list price "AWS Step Functions pricing", per transition.
+/// Standard workflows in us-east-1, per transition, from the page "AWS Step Functions pricing".
 const USD_OF_A_TRANSITION: f64 = 0.025 / 1_000.0;
-/// Lambda, S3, logs and traces together add about this share; see docs/cost.md.
+/// Share of Lambda, S3, logs and traces together, in addition; see docs/cost.md.
 const SHARE_OF_THE_REST: f64 = 0.2;
 
 /// An estimate.
@@ -34,8 +35,8 @@ pub struct Estimate {
     pub usd: f64,
 }
 
-/// Estimates a rotation that moves this many targets, so many at once, with so many seconds between two
-/// looks at a deployment.
+/// Estimates a rotation that moves `to_move` targets, `concurrency` at once, with `poll_seconds`
+/// between two polls of a deployment.
 pub fn estimate(to_move: usize, concurrency: u64, poll_seconds: u64) -> Estimate {
     let lanes = usize::try_from(concurrency.clamp(1, MAX_LANES)).unwrap_or(1);
     // With several lanes the first target goes alone.
@@ -56,7 +57,7 @@ pub fn estimate(to_move: usize, concurrency: u64, poll_seconds: u64) -> Estimate
     }
 }
 
-/// State transitions of a rotation, with so many looks at each deployment.
+/// State transitions of a rotation, with this many polls of each deployment.
 fn transitions(to_move: usize, looks: u64) -> u64 {
     TRANSITIONS_AROUND + to_move as u64 * (TRANSITIONS_OF_A_TARGET + looks * TRANSITIONS_OF_A_LOOK)
 }
@@ -65,7 +66,7 @@ fn transitions(to_move: usize, looks: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// What whole rotations were counted to cost, by which docs/cost.md prices them too.
+    /// Counted costs of whole rotations; docs/cost.md uses the same numbers.
     const COUNTED: &str = include_str!("../../../steps/tests/it/rotations/counts.json");
 
     #[test]
@@ -76,7 +77,7 @@ mod tests {
             let looks = of["invocations"]["poll-deployment"].as_u64().expect("a number");
             let counted = of["stateTransitions"].as_f64().expect("a number");
             let estimated = transitions(count, looks / count as u64) as f64;
-            // Rather too much than too little.
+            // The estimate is rather too high than too low.
             let ratio = estimated / counted;
             assert!((1.0..1.06).contains(&ratio), "{count}: {estimated} of {counted}");
         }

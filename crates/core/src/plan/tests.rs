@@ -131,7 +131,7 @@ fn multi_tenant_targets_take_acm_only() {
 fn one_http_versions_option_for_all_that_will_share_the_certificate() {
     let mut odd = member("E3", Serves::New);
     odd.http_version = "http2and3".into();
-    // It keeps the old certificate: what it supports does not matter.
+    // A distribution that keeps the old certificate: its HTTP versions are irrelevant.
     let stays = Member { http_version: "http1.1".into(), ..member("E4", Serves::Old) };
     let members = [member("E1", Serves::Old), member("E2", Serves::Old), odd, stays];
     let findings = check(&members, Some(&["E1", "E2"]), Store::Acm).1;
@@ -201,7 +201,7 @@ fn outcomes() {
         (vec![new()], vec![new()], true, true, true, Outcome::Planned),
         (vec![new()], vec![new()], true, false, false, Outcome::NothingToDo),
         (vec![deploying()], vec![deploying()], true, false, false, Outcome::Rotate),
-        // Its own target is moved; others serve the old certificate, which must stay.
+        // The rotation's own target is moved; others serve the old certificate, which must be kept.
         (vec![old(), new()], vec![new()], true, true, false, Outcome::NothingToDo),
     ] {
         assert_eq!(outcome(&members, &planned, begun, delete_old, dry_run), expected);

@@ -93,7 +93,7 @@ fn report(targets: Vec<TargetReport>) -> Report {
     }
 }
 
-/// Every tag is closed, and nothing is loaded from anywhere or run.
+/// Every tag is closed, and nothing is loaded from elsewhere or run.
 fn assert_sound(html: &str) {
     let mut reader = Reader::from_str(html.trim_start_matches("<!DOCTYPE html>"));
     reader.config_mut().check_end_names = true;
@@ -111,7 +111,7 @@ fn assert_sound(html: &str) {
             _ => {}
         }
     }
-    // The one that sorts and filters; what comes from outside cannot add another.
+    // The one script that sorts and filters; content from outside cannot add another.
     assert_eq!((depth, scripts), (0, 1));
     for outside in ["src=", "href=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside}");
@@ -206,7 +206,7 @@ fn a_timeline_says_what_viewers_met_and_when() {
     assert_eq!(shown(&target("E1", Serves::Old, None, None)), [(Meets::Old, 10)]);
     let current = TargetReport { planned: Serves::New, ..target("E1", Serves::New, None, None) };
     assert_eq!(shown(&current), [(Meets::New, 10)]);
-    // A rotation that took no time at all.
+    // A rotation of zero duration.
     assert_eq!(moved.timeline(at(0), at(0)).len(), 1);
 }
 

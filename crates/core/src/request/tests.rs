@@ -134,7 +134,7 @@ fn a_key_in_the_wrong_field_is_refused_and_not_repeated() {
     assert_eq!(faults.len(), 3);
     assert!(faults.iter().all(|fault| !fault.contains("MIGHAgEA")), "{faults:?}");
     assert!(faults[0].contains("treat a key that was in the input as exposed"));
-    // As a field's name; found by the fuzzer.
+    // A key as the name of a field; found by the fuzzer.
     let faults =
         super::parse(&json!({"newCertificate": "tls/www", key: 1, "MIGHAgEAMBMGByqG/": 1}));
     let told: Vec<String> = faults.unwrap_err().iter().map(Finding::to_string).collect();

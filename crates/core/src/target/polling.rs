@@ -1,26 +1,26 @@
-//! How far an update has come, and when to poll it again.
+//! Evaluates the deployment of an update, and when to poll it again.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::Serves;
 
-/// How far an update has come.
+/// The status of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
-    /// Not everywhere yet, or the read is from before the update.
+    /// Not on all edges yet, or the read is from before the update.
     InProgress,
-    /// Everywhere.
+    /// On all edges.
     Deployed,
-    /// Not everywhere, and the deadline has passed.
+    /// Not on all edges, and the deadline has passed.
     Stalled,
-    /// It serves a third certificate now: there is nothing to wait for.
+    /// The target serves a third certificate now: there is nothing to wait for.
     Drifted,
 }
 
-/// How far has the update come that was sent at `since`?
+/// The status of the update that was sent at `since`.
 ///
-/// `Deployed` is believed only while the same read shows the new certificate: right after an update
-/// CloudFront may still answer with the state before it (CloudFront Developer Guide, "Distribution
+/// `Deployed` counts only if the same read shows the new certificate: right after an update
+/// CloudFront may still return the previous state (CloudFront Developer Guide, "Distribution
 /// status" and eventual consistency).
 pub fn deployment(
     deployed: bool,
@@ -37,12 +37,13 @@ pub fn deployment(
     }
 }
 
-/// How long to wait before the next look at a deployment, in seconds, after so many looks.
+/// Seconds until the next poll of a deployment, after this many polls.
 ///
-/// A change reaches the edges after some minutes, and CloudFront throttles who asks all the time: so there is
-/// one look after four intervals, for those that are quick, one after eight, then one each interval, and
-/// after twelve intervals ever fewer. With an interval of 25 seconds what takes from 3 to 5 minutes is seen
-/// after 6 looks at most, 12 seconds late on average.
+/// A change reaches the edges after some minutes, and CloudFront throttles frequent callers. So the
+/// first poll follows after four intervals, for fast deployments, the next after eight, then one
+/// each interval, and after twelve intervals they become rarer. With an interval of 25 seconds a
+/// deployment that takes 3 to 5 minutes is detected after 6 polls at most, 12 seconds late on
+/// average.
 pub fn wait_seconds(interval: u64, looks: u64) -> u64 {
     match looks {
         0 | 1 => 4 * interval,
@@ -50,9 +51,9 @@ pub fn wait_seconds(interval: u64, looks: u64) -> u64 {
     }
 }
 
-/// The interval of [`wait_seconds`]: as configured, but never so short that a deployment that takes until its
-/// deadline fills the 25,000 events of its execution's history. Waiting, looking and branching are nine
-/// events.
+/// The interval of [`wait_seconds`]: as configured, but long enough that a deployment that takes
+/// until its deadline does not fill the 25,000 events of its execution's history. One poll (wait,
+/// poll, branch) is nine events.
 pub fn poll_seconds(configured: u64, deadline: SignedDuration) -> u64 {
     const MOST_LOOKS: u64 = 2_500;
     let deadline = u64::try_from(deadline.as_secs()).unwrap_or(0);

@@ -92,7 +92,7 @@ fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
         json!([{"id": "e", "expression": "m - 1"}, metric(&json!({"CertificateArn": ACM}))]);
     let expected = || look_at(At::Certificates(vec![acm()]), true);
     check(&wrap(alarm_data("ALARM", &of_one)), expected());
-    // The alarm calls the function itself.
+    // An alarm that invokes the function directly.
     check(
         &json!({
             "source": "aws.cloudwatch", "alarmArn": "arn:…", "accountId": "111122223333",
@@ -189,8 +189,8 @@ fn a_failed_execution_is_told_of() {
     }
 }
 
-/// Events with all the fields that AWS was seen to send, which are more than its documentation shows: those of
-/// a console, of the latest versions, and fields that are null.
+/// Events with all the fields that AWS was seen to send, more than its documentation shows: from a
+/// console, of the latest versions, with null fields.
 #[test]
 fn events_as_aws_sends_them() {
     const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
@@ -204,7 +204,7 @@ fn events_as_aws_sends_them() {
             "resources": resources, "detail": detail,
         })
     };
-    // A call by way of CloudTrail, with what every record of it has.
+    // A call recorded by CloudTrail, with the fields of every record.
     let by_cloudtrail = |name: &str, request: Value, response: Value| {
         let detail = json!({
             "eventVersion": "1.09",

@@ -10,8 +10,8 @@ use crate::failure::Ending;
 use crate::fixtures::*;
 use rotation_test_pki::*;
 
-/// A leaf, its key, and two intermediate certificates; the upper one is cross-signed by another
-/// root, whose certificate does not live as long.
+/// A leaf, its key, and two intermediate certificates. The upper one is cross-signed by another
+/// root, with a certificate that expires earlier.
 struct Delivery {
     leaf: String,
     key: String,
@@ -39,13 +39,13 @@ static DELIVERY: LazyLock<Delivery> = LazyLock::new(|| {
     }
 });
 
-/// What a bundle holds, in a form that can be compared.
+/// A bundle in a form that can be compared.
 fn parts(bundle: &Bundle) -> (String, Vec<String>, String) {
     let chain = bundle.intermediates.iter().map(Certificate::to_pem).collect();
     (bundle.leaf.to_pem(), chain, bundle.key.to_pem().to_string())
 }
 
-/// PEM as `rcgen` writes it, CRLF and all, in the form in which it is given out.
+/// Converts the PEM of `rcgen`, with CRLF, to the format of this crate.
 fn lf(pem: &str) -> String {
     pem.replace("\r\n", "\n")
 }
@@ -120,15 +120,15 @@ fn every_encoding_of_a_key_is_read() {
 #[test]
 fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
     let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
-    // A key of another certificate is for `fitness::check` to find.
+    // A key of another certificate is accepted here; `fitness::check` reports it.
     let stranger = p256().serialize_pem();
     check(&format!("{upper}{leaf}{lower}{stranger}"), leaf, &[lower, upper], &stranger);
-    // `openssl req -x509` makes self-signed certificates of authorities.
+    // `openssl req -x509` creates self-signed CA certificates.
     let own = p256();
     let own_pem = own.serialize_pem();
     let self_signed = Authority::root_with_key("www.example.com", own).pem;
     check(&format!("{self_signed}{own_pem}"), &self_signed, &[], &own_pem);
-    // Basic constraints may be missing from an issuer; it still is one.
+    // A certificate without basic constraints may still be an issuer.
     let mut old_style = authority_params("Old style");
     old_style.is_ca = rcgen::IsCa::NoCa;
     let authority = Authority::root("Authority");
@@ -147,7 +147,7 @@ fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
             first: place(1),
         },
     );
-    // Last year's certificate, still there, for the same key.
+    // The previous certificate, for the same key, is still in the content.
     let reused = p256();
     let (one, two) = (issue(&reused), {
         let mut later = leaf_params(&["www.example.com"]);
@@ -170,7 +170,7 @@ fn of_two_certificates_of_one_authority_the_longer_lived_is_taken() {
     check(&format!("{leaf}{crossed}{lower}{upper}{key}"), leaf, &[lower, upper], key);
     check(&format!("{key}{crossed}{lower}{leaf}"), leaf, &[lower, crossed], key);
 
-    // The other path may have a certificate more.
+    // The other path may be one certificate longer.
     let top = Authority::root("Top");
     let middle = top.intermediate("Middle");
     let authority = Authority::root("Authority");
@@ -319,7 +319,7 @@ fn a_block_that_is_broken_or_out_of_place_is_named() {
     ] {
         refuse(format!("{leaf}{key}"), encrypted.clone());
     }
-    // Said between two blocks, it says nothing about either.
+    // Text between two blocks belongs to neither of them.
     let remark = format!("{key}Proc-Type: 4,ENCRYPTED\n");
     check(&format!("{leaf}{remark}"), &leaf, &[], key);
 }
@@ -370,7 +370,7 @@ fn a_finding_names_the_place_and_the_cure() {
     );
 }
 
-/// No twelve characters of the key's base64 may be in anything that is said about a content.
+/// No twelve consecutive characters of the key's base64 may appear in an error or its finding.
 fn says_nothing_of_the_key(error: &BundleError) -> bool {
     let said = format!("{error:?} {error} {}", error.finding());
     let key: String = DELIVERY.key.lines().filter(|line| !line.starts_with('-')).collect();
