@@ -37,8 +37,10 @@ pub struct Bundle {
 ///
 /// The chain is put in order; the root and repeated certificates are dropped. Of several
 /// certificates with the same name and key (cross-signing), the one that expires last is used and
-/// the path of the others is dropped: CloudFront accepts no certificate outside the path. #E The
-/// first problem, see [`BundleError`].
+/// the path of the others is dropped: CloudFront accepts no certificate outside the path.
+///
+/// # Errors
+/// The first problem, see [`BundleError`].
 pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
     if content.len() > MAX_SOURCE_BYTES {
         return Err(BundleError::TooLarge { bytes: content.len() });

@@ -61,7 +61,9 @@ impl TrustRoots {
         Self { anchors: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
     }
 
-    /// Adds the roots in a PEM text: the content of the file that `SSL_CERT_FILE` names. #E
+    /// Adds the roots in a PEM text: the content of the file that `SSL_CERT_FILE` names.
+    ///
+    /// # Errors
     /// [`RootsError`] if there is no block, or one is not a certificate.
     pub fn with_pem(mut self, text: &str) -> Result<Self, RootsError> {
         let blocks = pem::parse_many(text).map_err(|_| RootsError::NotPem)?;
@@ -81,7 +83,9 @@ impl TrustRoots {
     }
 
     /// Whether a TLS client would find a path from the leaf through the intermediates to a root,
-    /// with all certificates valid at that time. Names are not compared; that is done per alias. #E
+    /// with all certificates valid at that time. Names are not compared; that is done per alias.
+    ///
+    /// # Errors
     /// [`TrustError`]: why there is no such path.
     pub fn verify(
         &self,
