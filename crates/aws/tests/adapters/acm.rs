@@ -54,7 +54,7 @@ fn summary(arn: &str) -> aws_sdk_acm::types::builders::CertificateSummaryBuilder
 fn list(summaries: fn() -> Vec<CertificateSummary>) -> Rule {
     mock!(Client::list_certificates)
         .match_requests(|request| {
-            // All seven: the default leaves out everything but RSA 1024 and 2048.
+            // All seven key types: the default lists only RSA 1024 and 2048.
             request.includes().is_some_and(|filters| filters.key_types().len() == 7)
         })
         .then_output(move || {

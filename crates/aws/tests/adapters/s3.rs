@@ -83,7 +83,7 @@ async fn errors() {
     }
 }
 
-/// A conditional write that loses is no error: another execution was faster.
+/// A conditional write that fails is not an error: another execution was faster.
 #[tokio::test(start_paused = true)]
 async fn a_write_over_what_was_read() {
     let check = async |status: u16,

@@ -6,7 +6,7 @@ use rotation_aws::Aws;
 use rotation_aws::error::ErrorKind;
 use rotation_aws::stack::find;
 
-/// Two stacks, one of which is this system's.
+/// Two stacks, one of them of this system.
 const STACKS: &str = "<DescribeStacksResponse><DescribeStacksResult><Stacks>\
 <member><StackName>shop</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-24T06:00:00Z</CreationTime></member>\
 <member><StackName>rotation</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-24T06:00:00Z</CreationTime>\

@@ -1,4 +1,4 @@
-//! What goes over the wire when a configuration is changed: the same bytes but for the certificate.
+//! The requests that change a configuration: the same bytes, except the certificate.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,8 @@ const OLD: &str = "arn:aws:acm:us-east-1:111122223333:certificate/old";
 const NEW: &str = "arn:aws:acm:us-east-1:111122223333:certificate/new";
 
 /// A configuration with everything that could go wrong: a declaration, namespaces, a comment that
-/// looks like a certificate, elements of the certificate elsewhere, and settings that no SDK has.
+/// looks like a certificate, elements with the certificate's names elsewhere, and settings that no
+/// SDK has.
 const CONFIG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>r</CallerReference>
   <Comment>&lt;ViewerCertificate&gt;&lt;ACMCertificateArn&gt;x&lt;/ACMCertificateArn&gt; &amp; ü</Comment><!-- <ViewerCertificate/> -->
@@ -23,7 +24,7 @@ const CONFIG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </DistributionConfig>
 "#;
 
-/// The same with the new certificate and without what contradicts it.
+/// The same with the new certificate, and without the elements that contradict it.
 fn expected(element: &str) -> String {
     CONFIG
         .replace("<CloudFrontDefaultCertificate>false</CloudFrontDefaultCertificate>", element)
@@ -48,8 +49,8 @@ struct Sent {
     signed: bool,
 }
 
-/// A CloudFront that answers reads with `config` and writes with `statuses` in turn, the last one for
-/// ever, and remembers what it was sent.
+/// A CloudFront that answers reads with `config` and writes with `statuses` in turn, repeating the
+/// last one, and records the requests.
 async fn cloudfront(
     config: &'static str,
     statuses: &'static [u16],

@@ -1,4 +1,5 @@
-//! `poll-deployment` reads one target once, and says whether it is `Deployed` with the certificate it was given.
+//! `poll-deployment` reads one target once, and returns whether it is `Deployed` with the
+//! certificate that it was given.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ async fn in_progress_until_it_is_deployed() {
     }
 }
 
-/// `Deployed` with the old certificate in view is the state before the update.
+/// `Deployed` together with the old certificate is the state before the update.
 #[tokio::test(start_paused = true)]
 async fn what_a_look_shows() {
     for target in [distribution("E1"), tenant()] {

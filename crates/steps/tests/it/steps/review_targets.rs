@@ -20,7 +20,7 @@ async fn every_target_arrived() {
     );
 }
 
-/// Counts are what is true in CloudFront now, whatever the steps have said.
+/// Counts show the current state in CloudFront, whatever the steps have reported.
 #[tokio::test(start_paused = true)]
 async fn where_targets_can_stand() {
     let counts = async |rig: &Rig, state: &Value| {
@@ -31,7 +31,7 @@ async fn where_targets_can_stand() {
     };
     let (rig, state) = moved(Account::with_tenants().0, json!({})).await;
     let new = state["newCertificate"]["id"]["arn"].as_str().unwrap().to_owned();
-    // A tenant with a third certificate is in no list, and is asked for by its id.
+    // A tenant with a third certificate is in no list, and is read by its id.
     rig.change(|account| {
         let third = account.put_acm(&certificates().other, &[]);
         for text in [
@@ -55,7 +55,7 @@ async fn where_targets_can_stand() {
     assert!(cause.contains("1 of 4 targets serve the new certificate"), "{cause}");
     assert!(cause.contains("Still on the old certificate: distribution E2"), "{cause}");
 
-    // One that failed has failed, whatever it serves, and its words are passed on.
+    // A failed target counts as failed whatever it serves, and its message is in the cause.
     let mut failed = child(&state, &target);
     failed["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
     rig.succeed("record-target", &failed).await;
@@ -79,7 +79,7 @@ async fn a_map_that_failed_is_not_complete() {
     assert!(cause.contains("ExceedToleratedFailureThreshold: too many"), "{cause}");
 }
 
-/// A target that failed, with another one moved before it.
+/// A failed target, with another one moved before it.
 async fn failed_after_a_move(request: Value) -> (Rig, Value) {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
     let state = rig.imported(request).await;

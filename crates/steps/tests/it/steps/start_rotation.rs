@@ -1,4 +1,4 @@
-//! What starts by itself, event by event.
+//! Automatic rotations, event by event.
 
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::automation::decision::Decision;
@@ -23,7 +23,7 @@ async fn rig(account: Account) -> Rig {
     rig
 }
 
-/// The decision about a certificate.
+/// The decision on a certificate.
 #[track_caller]
 fn decided(output: &Output, id: &CertificateId) -> Decision {
     let looked = output.certificates.iter().find(|looked| looked.id == id.id());
@@ -34,7 +34,7 @@ async fn look(rig: &Rig, event: Value) -> Output {
     rig.start(event).await.expect("a look")
 }
 
-/// The executions that run, with their inputs.
+/// The running executions, with their inputs.
 fn running(rig: &Rig) -> Vec<(String, Value)> {
     let executions = rig.account().executions;
     executions
@@ -47,7 +47,7 @@ fn running(rig: &Rig) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// Lets the one execution that runs end.
+/// Ends the one running execution.
 fn end(rig: &Rig, status: &str, at: Timestamp) {
     rig.change(|account| {
         let arn = account
@@ -96,7 +96,7 @@ async fn a_look_starts_what_is_due_with_the_settings_of_the_tags() {
             })
         );
         assert!(output.notices.is_empty());
-        // And the plan takes it.
+        // The plan accepts the input.
         rig.planned(input.clone()).await;
     }
 }
@@ -145,7 +145,7 @@ async fn another_new_certificate_is_another_rotation() {
     assert_eq!(rig.account().executions.len(), 2);
 }
 
-/// Much of its life is left.
+/// A time when much of the lifetime is left.
 fn early() -> Timestamp {
     "2026-05-01T06:00:00Z".parse().unwrap()
 }
@@ -153,7 +153,7 @@ fn early() -> Timestamp {
 #[tokio::test(start_paused = true)]
 async fn before_it_is_time_only_those_who_ask_are_served() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
-    // Valid already.
+    // Valid already at that time.
     account.put_source(&certificates().early.source());
     let mut rig = rig(account).await;
     rig.context.now = early;
@@ -192,7 +192,7 @@ async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
             (|| "2026-11-01T06:00:00Z".parse().unwrap(), 1),
             (|| "2026-11-02T06:00:00Z".parse().unwrap(), 1),
             (|| "2026-11-20T06:00:00Z".parse().unwrap(), 2),
-            // Looks were missed: one notice, not three.
+            // Evaluations were missed: one notice, not three.
             (|| "2026-12-10T06:00:00Z".parse().unwrap(), 3),
             (|| "2026-12-14T22:00:00Z".parse().unwrap(), 4),
             (|| "2026-12-16T06:00:00Z".parse().unwrap(), 5),
@@ -253,7 +253,7 @@ async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
         assert!(subject.ends_with("its replacement is unusable"), "{subject}");
         assert!(text.contains(said), "{text}");
         assert_no_key(text);
-        // Another one that will not do is another notice.
+        // Another unusable replacement is another notice.
         rig.change(|account| account.put_source(&certificates().bad.source()));
         look(&rig, all()).await;
         assert_eq!(rig.account().messages.len(), 2, "{said}");
@@ -333,7 +333,7 @@ async fn what_a_rotation_is_moving_targets_to_waits_for_its_end() {
         "detail": {"name": SECRET, "labelUpdated": "AWSCURRENT"},
     });
     assert_eq!(decided(&look(&rig, asked.clone()).await, &next), Decision::UnderWay);
-    // All have arrived, and the rotation keeps the old certificate for some days more.
+    // All are deployed, and the rotation retains the old certificate for some days.
     rig.change(|account| {
         let ids = ["E1", "E2"];
         ids.iter().for_each(|id| account.add(id, &next, &["www.example.com"], ""));
@@ -386,7 +386,8 @@ async fn a_failed_rotation_is_told_of_in_its_own_words() {
     }
 }
 
-/// `DescribeExecution` gives neither error nor cause of one that timed out, or was stopped without a word.
+/// For an execution that timed out, or was stopped without an error, `DescribeExecution` returns
+/// neither error nor cause.
 #[tokio::test(start_paused = true)]
 async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
@@ -413,7 +414,7 @@ async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
     }
 }
 
-/// The console names a secret by its whole ARN, tags name it as people do.
+/// The console names a secret by its full ARN, tags by its name.
 #[tokio::test(start_paused = true)]
 async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_characters() {
     const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
@@ -481,7 +482,7 @@ async fn an_event_that_is_none_is_refused_before_anything_is_read() {
     assert!(rig.calls().is_empty());
 }
 
-/// What looks call, between them everything there is.
+/// The calls of evaluations; together all calls of this function.
 pub(crate) async fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     for (account, input) in scenarios() {
@@ -497,7 +498,7 @@ pub(crate) async fn calls() -> Vec<Call> {
         });
         rig.planned(input).await;
         rig.reset(&rig.account());
-        // Claimed, then not any more, then without a replacement.
+        // Claimed, then no longer claimed, then without a replacement.
         look(&rig, all()).await;
         rig.change(|account| {
             let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "{}");
@@ -518,8 +519,9 @@ pub(crate) async fn calls() -> Vec<Call> {
     calls
 }
 
-/// Breaks every call in every way, for one attempt and for all, and lets the event come again: in the end one
-/// execution has been started, and each notice was sent; a second time only if its answer was lost.
+/// Breaks every call in every way, for one attempt and for all, and repeats the event: at the end
+/// one execution has been started, and each notice was sent once, or twice if its response was
+/// lost.
 #[tokio::test(start_paused = true)]
 async fn every_call_may_fail() {
     let (mut starts, old) = Account::with_old_in(Store::Acm);
@@ -548,7 +550,7 @@ async fn every_call_may_fail() {
                     if let Err(error) = &broken {
                         assert_no_key(&format!("{error} {error:?}"));
                     }
-                    // Lambda tries again, and there is another day.
+                    // Lambda retries, and the next day follows.
                     rig.start(all()).await.expect(&when);
                     rig.context.now = tomorrow;
                     rig.start(all()).await.expect(&when);
@@ -556,7 +558,8 @@ async fn every_call_may_fail() {
                     let after = rig.account();
                     assert_eq!(after.executions.len(), undisturbed.executions.len(), "{when}");
                     let (sent, expected) = (after.messages.len(), undisturbed.messages.len());
-                    // What AWS lost the answer to is sent again, and a source that may not be read is told of.
+                    // A notice whose response was lost is sent again, and a source without
+                    // permission to read causes a notice.
                     let more = match call.operation.as_str() {
                         "Publish" => 3,
                         "PutObject" => 1,

@@ -29,8 +29,8 @@ pub(super) async fn update(rig: &Rig, state: &Value, target: Value) -> String {
     output["status"].as_str().unwrap().to_owned()
 }
 
-/// The certificate changes, the deprecated members that would contradict it go, and nothing else
-/// changes by a byte, known to the SDK or not.
+/// The certificate changes, the deprecated members that would contradict it are removed, and no
+/// other byte changes, whether the SDK knows the element or not.
 #[tokio::test(start_paused = true)]
 async fn nothing_but_the_certificate_changes() {
     for (from, to) in [(Store::Acm, Store::Iam), (Store::Iam, Store::Acm)] {
@@ -98,8 +98,8 @@ async fn nothing_is_written_where_nothing_is_to_do() {
     }
 }
 
-/// Somebody edits the distribution between read and write: their edit stays, and the next attempt
-/// makes the change on top of it.
+/// Another user edits the distribution between read and write: the edit is kept, and the next
+/// attempt makes the change on top of it.
 #[tokio::test(start_paused = true)]
 async fn an_edit_by_somebody_else_is_never_lost() {
     let (rig, state) = imported().await;
@@ -131,7 +131,7 @@ async fn what_cloudfront_refuses() {
     let in_progress = |account: &mut Account| account.distribution("E1").reads_until_deployed = 1;
     check(&in_progress, "CertificateChangeInProgress", "distribution E1").await;
     check(&|account| e1(account, POLICY), "Refused", "continuous deployment").await;
-    // An alias since the plan, and a certificate that CloudFront does not see yet.
+    // An alias that was added after the plan, and a certificate that CloudFront does not see yet.
     let alias = |account: &mut Account| {
         let config = &mut account.distribution("E1").config;
         *config = config.replace("www.example.com", "api.example.net");
@@ -141,8 +141,8 @@ async fn what_cloudfront_refuses() {
     check(&unseen, "CertificateNotAccepted", "doesn't exist").await;
 }
 
-/// What an answer of AWS's makes of an update; where a right is missing, the message ends with what is, in words of
-/// ours.
+/// The error for each response of AWS to an update. If a permission is missing, the message ends
+/// with a sentence of this system that names it.
 #[tokio::test(start_paused = true)]
 async fn answers_to_an_update() {
     const NO_GET_VPC_ORIGIN: &str = "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action";
@@ -166,7 +166,7 @@ async fn answers_to_an_update() {
         (OF_TENANT, 400, "InvalidArgument", NOT_SEEN, Err("CertificateNotAccepted"), ""),
         (OF_TENANT, 404, "EntityNotFound", NOT_SEEN, Err("CertificateNotAccepted"), ""),
         (OF_TENANT, 400, "InvalidArgument", "no such parameter", Err("Refused"), ""),
-        // The tenant is still there.
+        // The tenant still exists.
         (OF_TENANT, 404, "EntityNotFound", "no such group", Err("Refused"), ""),
         (OF_TENANT, 412, "PreconditionFailed", "stale", Err("TargetChanged"), ""),
     ] {
