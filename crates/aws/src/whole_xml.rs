@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_proper_part_of_a_document_is_refused() {
+    fn truncated_documents_are_rejected() {
         let xml = "<?xml version=\"1.0\"?>\n<List a=\"1\"><Item>x &amp; y</Item><Empty/><!-- c --></List>";
         assert!(is_whole(xml.as_bytes()));
         assert!(is_whole(format!("{xml}\n").as_bytes()));

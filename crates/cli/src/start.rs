@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_another_rotation_has_is_told_of() {
+    fn a_name_in_use_is_reported() {
         let input = json!({"newCertificate": "tls/www"});
         let running = |input: &Value| Execution {
             running: true,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_step_functions_takes() {
+    fn names_are_valid_in_step_functions() {
         for (source, word) in [
             ("tls/www", "www-2"),
             ("ssm:/tls/www.example.com", "www-example-com-2"),

@@ -375,7 +375,7 @@ mod tests {
     use rotation_test_pki::*;
 
     #[test]
-    fn the_fields_are_those_openssl_shows() {
+    fn fields_match_those_of_openssl() {
         let leaf = certificate(SHA1_LEAF);
         let fingerprint = "sha256:90d7d46c7a040d801d75c151230629b322934659a459515949f77039bf90768f";
         assert_eq!(leaf.fingerprint().to_string(), fingerprint);
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_without_subject_has_a_name_all_the_same() {
+    fn a_certificate_is_named_by_subject_dns_name_or_fingerprint() {
         let named = |names: &[&str]| {
             let mut params = leaf_params(names);
             params.distinguished_name = rcgen::DistinguishedName::new();
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn the_far_future_is_a_time() {
+    fn the_year_9999_is_a_valid_expiry() {
         let mut params = leaf_params(&["a.example"]);
         params.not_after = rcgen::date_time_ymd(9999, 12, 31);
         let leaf = certificate(&Authority::root("Root").sign(&params, &p256()));
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn invalid_certificates_are_refused() {
         use CertificateError::{Extension, NotPem, NotX509};
         let der = certificate(SHA1_LEAF).der().to_vec();
         let check = |der: &[u8], error| {

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_without_a_cause_is_told_by_its_name() {
+    fn a_failure_without_a_cause_is_explained_by_its_name() {
         const TIMEOUT: &str = "The execution exceeded the timeout of its state machine.";
         const ABORTED: &str = "The execution was stopped, and no cause was given.";
         const TASK: &str = "It exceeded its timeout in the state machine.";

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_kind_names_the_ending_and_all_findings_are_told() {
+    fn the_first_kind_names_the_ending_and_all_findings_are_listed() {
         let findings = [
             finding(Ending::TargetNotRotatable, "distribution E1"),
             finding(Ending::AliasNotCovered, "distribution E2"),

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_what_cloudwatch_reads() {
+    fn a_line_has_the_embedded_metric_format() {
         let now = "2026-11-24T06:00:00Z".parse().expect("time");
         let text = line(
             now,

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_certificate_it_is_moved_from_is_switched() {
+    fn a_target_is_moved_only_from_the_expected_certificate() {
         assert_eq!(decide(Serves::Old), Move::Switch);
         assert_eq!(decide(Serves::New), Move::AlreadyThere);
         assert_eq!(decide(Serves::Other), Move::Drifted);

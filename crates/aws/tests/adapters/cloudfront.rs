@@ -170,7 +170,7 @@ async fn associations_of_distributions_and_tenants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_any_call_may_meet() {
+async fn common_errors_are_classified() {
     for (status_code, code, kind) in COMMON {
         let rule = mock!(Client::list_distributions)
             .then_http_response(move || xml_error(status_code, code, "told so"));
@@ -185,7 +185,7 @@ async fn errors_that_any_call_may_meet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn policies_and_which_distribution_has_one() {
+async fn continuous_deployment_policies_and_their_distributions() {
     let policies = mock!(Client::list_continuous_deployment_policies).then_http_response(|| {
         answer(
             200,
@@ -270,7 +270,7 @@ async fn the_status_of_a_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_is_gone() {
+async fn a_target_that_no_longer_exists() {
     let get = mock!(Client::get_distribution)
         .then_http_response(|| xml_error(404, "NoSuchDistribution", "gone"));
     let get_config = mock!(Client::get_distribution_config)
@@ -286,7 +286,7 @@ async fn a_target_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_that_is_not_what_cloudfront_sends() {
+async fn a_malformed_configuration_is_an_error() {
     for body in ["<DistributionConfig><Aliases/></DistributionConfig>", "<Other/>"] {
         let rule = mock!(Client::get_distribution_config).then_http_response(move || {
             let mut answer = answer(200, body);
@@ -300,7 +300,7 @@ async fn a_configuration_that_is_not_what_cloudfront_sends() {
 /// The meaning of errors of a write. The codes are those of the API reference. No source documents
 /// which code a tenant gets when its certificate is not visible yet; those messages are assumed.
 #[tokio::test(start_paused = true)]
-async fn why_a_write_is_refused() {
+async fn errors_of_writes_are_interpreted() {
     const STALE: &str = "The request failed because it didn't meet the preconditions.";
     const IN_PROGRESS: &str = "Only one viewer certificate change may be in progress at a time.";
     const POLICY: &str = "One or more fields updated are not supported for continuous deployment.";
@@ -374,7 +374,7 @@ async fn why_a_write_is_refused() {
 /// For a tenant, `EntityNotFound` means that it no longer exists, or that something it refers to
 /// does not exist. So the tenant is read once more.
 #[tokio::test(start_paused = true)]
-async fn a_tenant_is_gone_only_if_it_cannot_be_read_any_more() {
+async fn a_tenant_is_gone_only_if_a_read_does_not_find_it() {
     let update = mock!(Client::update_distribution_tenant)
         .then_http_response(|| xml_error(404, "EntityNotFound", "no such entity"));
     for (status_code, code, expected) in
@@ -394,7 +394,7 @@ async fn a_tenant_is_gone_only_if_it_cannot_be_read_any_more() {
 /// CloudFront may not know a certificate that was just imported, or deleted, and a template may be
 /// deleted while its tenants are listed.
 #[tokio::test(start_paused = true)]
-async fn of_what_is_not_known_there_are_no_tenants() {
+async fn unknown_certificates_and_templates_have_no_tenants() {
     let gone = || xml_error(404, "EntityNotFound", "The entity was not found.");
     let by_certificate =
         mock!(Client::list_distribution_tenants_by_customization).then_http_response(gone);
@@ -426,7 +426,7 @@ fn listed(id: &str, domain: &str, status: &str, rest: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_viewers_come_in() {
+async fn endpoints_and_names_of_each_kind_of_target() {
     let entrance = |host: &str, names: &[&str], without_sni| Entrance {
         host: host.into(),
         names: names.iter().map(|name| (*name).to_owned()).collect(),

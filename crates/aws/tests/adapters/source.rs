@@ -53,7 +53,7 @@ async fn each_kind_of_source_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_a_source_is_not_read() {
+async fn errors_of_sources_are_classified() {
     let json = |code: &str| format!(r#"{{"__type": "{code}", "message": "told so"}}"#);
     let xml = |code: &str| format!("<Error><Code>{code}</Code><Message>told so</Message></Error>");
     let large = "x".repeat(MAX_SOURCE_BYTES + 1);
@@ -109,7 +109,7 @@ async fn put_with(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_gets_a_new_version_or_is_made() {
+async fn a_source_is_updated_or_created() {
     use rotation_aws::error::ErrorKind;
     const MISSING: (u16, &str) = (400, r#"{"__type": "ResourceNotFoundException"}"#);
     const UPDATED: &[(u16, &str)] = &[(200, "{}")];

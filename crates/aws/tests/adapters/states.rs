@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::material::{answer, assert_kind};
 
 #[tokio::test(start_paused = true)]
-async fn does_it_still_run() {
+async fn liveness_of_each_status() {
     let check = async |status: u16, body: &'static str, expected: Result<Liveness, ErrorKind>| {
         let rule = mock!(Client::describe_execution)
             .match_requests(|request| request.execution_arn() == Some("arn:execution"))
@@ -44,7 +44,7 @@ async fn does_it_still_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_became_of_an_execution() {
+async fn an_ended_execution_has_error_cause_and_times() {
     let found = async |body: &'static str| {
         let rule = mock!(Client::describe_execution).then_http_response(move || answer(200, body));
         let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
@@ -75,7 +75,7 @@ async fn what_became_of_an_execution() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_is_started_once_under_a_name() {
+async fn an_execution_is_started_once_per_name() {
     let check = async |status: u16, body: &'static str, expected: Result<bool, ErrorKind>| {
         let rule = mock!(Client::start_execution)
             .match_requests(|request| {

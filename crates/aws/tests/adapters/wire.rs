@@ -120,7 +120,7 @@ async fn nothing_but_the_certificate_changes_known_to_the_sdk_or_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_keeps_everything_that_a_request_may_hold() {
+async fn a_tenant_request_keeps_every_writable_element() {
     let (aws, log) = cloudfront(TENANT, &[200]).await;
     let id = CertificateId::Acm { arn: NEW.into() };
     rotate(&aws, &target(TargetKind::Tenant, "dt_1"), &id).await.unwrap();
@@ -145,7 +145,7 @@ async fn every_attempt_carries_the_whole_configuration() {
 }
 
 #[test]
-fn a_document_that_is_not_understood_is_not_written() {
+fn a_malformed_document_is_not_written() {
     for xml in [
         "",
         "no XML",

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_time_by_the_fraction_that_remains() {
+    fn a_certificate_is_due_by_the_remaining_fraction_of_its_lifetime() {
         let check = |lifetime: i64, left: i64, expected: bool| {
             let certificate = of_days(lifetime);
             let now = certificate.not_after() - SignedDuration::from_hours(left * 24);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_have_their_moments_and_short_lives_fewer() {
+    fn notice_days_before_the_due_date_are_omitted() {
         let check = |lifetime: i64, hours_left: i64, expected: Option<u16>| {
             let certificate = of_days(lifetime);
             let now = certificate.not_after() - SignedDuration::from_hours(hours_left);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_executions_name_is_made_of_the_two_certificates() {
+    fn an_execution_name_is_derived_from_both_certificates() {
         let old = CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/a".into() };
         let other = CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/b".into() };
         let certificate = of_days(47);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_done() {
+    fn decisions_by_facts() {
         let now = time("2026-11-24T06:00:00Z");
         let hours_ago = |hours| now - SignedDuration::from_hours(hours);
         let usual = Facts {

@@ -152,12 +152,12 @@ mod tests {
     const AWS_OWNED: &str = "arn:aws:cloudfront::969236854626:distribution/E9";
 
     #[test]
-    fn only_what_nothing_uses_is_deleted() {
+    fn only_an_unused_certificate_is_deleted() {
         assert_eq!(check(&[], &[], &[]), Decision::Delete);
     }
 
     #[test]
-    fn what_others_use_is_kept_and_they_are_named() {
+    fn a_certificate_with_other_uses_is_kept_and_they_are_named() {
         for (decision, named) in [
             (check(&["E7"], &[], &[]), "distribution E7"),
             (check(&["E1", "E7"], &[], &[OWN]), "distribution E7"),
@@ -188,7 +188,7 @@ mod tests {
 
     /// E1 and E2 are the rotation's targets; E7 and E8 are not.
     #[test]
-    fn what_a_snapshot_says_of_uses() {
+    fn uses_and_evidence_in_a_snapshot() {
         let of = |id, serves, deployed| TargetSnapshot {
             id: target(id),
             state: TargetState { serves, deployed },

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn how_many_were_put_back() {
+    fn the_cause_counts_restored_targets() {
         let none = rolled_back(0, 0, &[]);
         let one = rolled_back(1, 0, &[]);
         let many = rolled_back(7, 2, &[]);
@@ -156,7 +156,7 @@ mod tests {
 
     /// A hundred are named; Step Functions accepts at most 32,768 characters.
     #[test]
-    fn many_that_are_not_back_still_fit_into_a_cause() {
+    fn many_unrestored_targets_fit_into_a_cause() {
         let left = |count| -> Vec<MovedBack> {
             (1..=count)
                 .map(|n| MovedBack { target: target(n), state: None, record: None })

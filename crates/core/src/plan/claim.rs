@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_counts_as_long_as_its_holder_runs() {
+    fn a_claim_counts_while_its_holder_runs() {
         let holder = Holder {
             execution: "arn:aws:states:us-east-1:111122223333:execution:rotation:a".into(),
             name: "a".into(),

@@ -70,7 +70,7 @@ mod tests {
     const COUNTED: &str = include_str!("../../../steps/tests/it/rotations/counts.json");
 
     #[test]
-    fn it_is_near_what_is_counted() {
+    fn the_estimate_is_near_the_counted_cost() {
         let counted: serde_json::Value = serde_json::from_str(COUNTED).expect("JSON");
         for count in [10, 100, 200] {
             let of = &counted[count.to_string()];
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn twelve_distributions_one_after_the_other_cost_what_the_page_says() {
+    fn twelve_distributions_in_sequence_cost_what_the_page_says() {
         let twelve = estimate(12, 1, 25);
         assert_eq!(twelve.seconds, 60 + 12 * 315);
         assert!((0.0093..0.0095).contains(&twelve.usd), "{twelve:?}");
     }
 
     #[test]
-    fn lanes_make_it_shorter_and_not_cheaper() {
+    fn lanes_reduce_the_time_but_not_the_cost() {
         for (to_move, concurrency, rounds) in
             [(0, 1, 0), (0, 5, 0), (1, 5, 1), (6, 5, 2), (7, 5, 3), (10_000, 1_000, 251), (3, 0, 3)]
         {

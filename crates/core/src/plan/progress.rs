@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_takes_as_long_as_what_is_done() {
+    fn the_remaining_time_is_extrapolated_from_finished_targets() {
         let back = BTreeMap::new();
         let check = |done: &[(&str, i64)], total, expected| {
             let forward = records(0, done);

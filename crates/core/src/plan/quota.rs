@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn one_more_must_fit() {
+    fn there_must_be_room_for_one_more() {
         for (used, limit, origin, expected) in [
             (19, 20.0, Origin::Applied, Room::Enough),
             (20, 20.0, Origin::Applied, Room::Full { desired: 23.0 }),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_the_second_the_rotation_began_in_is_its_own() {
+    fn a_request_in_the_second_of_the_start_belongs_to_the_rotation() {
         let request = IncreaseRequest {
             id: "r-1".into(),
             answer: Answer::Refused,
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn asked_for_once_and_waited_for() {
+    fn an_increase_is_requested_once_and_awaited() {
         let (before, after, now) = ("01T00:00:00", "10T13:00:00", "11T00:00:00");
         for (request, expected) in [
             (None, Increase::Ask),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_answer_it_is_waited_for_until_the_deadline() {
+    fn an_outage_is_awaited_until_the_deadline() {
         let check = |now| {
             let deadline = SignedDuration::from_hours(48);
             unanswered(&ACM_IMPORTED, "told so", time("10T12:00:00"), time(now), deadline)
@@ -342,7 +342,7 @@ mod tests {
 
     /// The longest deadline that the template accepts, with every retry of every poll.
     #[test]
-    fn a_history_holds_all_looks() {
+    fn a_history_holds_all_polls() {
         for answers in [true, false] {
             let (mut waited, mut events) = (SignedDuration::ZERO, 0);
             while waited < SignedDuration::from_hours(600) {
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_or_the_deadline_ends_it() {
+    fn a_refusal_or_the_deadline_ends_the_wait() {
         for (answer, now, told) in [
             (Answer::Refused, "10T14:00:00", "AWS refused the increase to 23 (request r-1)"),
             (Answer::Closed, "10T14:00:00", "AWS refused the increase to 23 (request r-1)"),

@@ -212,7 +212,7 @@ mod tests {
     const LOGS: &str = "CloudFront's lists do not show access logs: for targets that write them to a bucket it may require s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
 
     #[test]
-    fn each_kind_of_association_is_noted_with_its_targets_and_rights() {
+    fn each_kind_of_association_is_noted_with_its_targets_and_permissions() {
         use Association::{EdgeFunction, VpcOrigin, WebAcl};
         for (serves, associations, expected) in [
             (Serves::Old, &[][..], &[][..]),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_that_is_missing_by_awss_words() {
+    fn the_missing_permission_is_found_in_awss_message() {
         const USER: &str =
             "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: ";
         for (words, expected) in [

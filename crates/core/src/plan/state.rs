@@ -314,7 +314,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_folder_is_that_of_one_attempt() {
+    fn each_attempt_has_its_own_folder() {
         let execution = |redrive_count| Execution {
             id: "arn:x".into(),
             name: "autumn".into(),

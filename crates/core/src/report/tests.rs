@@ -119,7 +119,7 @@ fn assert_sound(html: &str) {
 }
 
 #[test]
-fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
+fn the_page_shows_everything_and_escapes_content_from_outside() {
     let stalled = record("E2", Direction::Forward, Some(("DeploymentStalled", "not <in> time")));
     let targets = vec![
         target(
@@ -178,7 +178,7 @@ fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
 }
 
 #[test]
-fn a_timeline_says_what_viewers_met_and_when() {
+fn a_timeline_shows_what_viewers_were_served_and_when() {
     let forward = || Some(record("E1", Direction::Forward, None));
     let shown = |target: &TargetReport| -> Vec<(Meets, i64)> {
         let parts = target.timeline(at(0), at(10));
@@ -211,7 +211,7 @@ fn a_timeline_says_what_viewers_met_and_when() {
 }
 
 #[test]
-fn what_a_target_outcome() {
+fn outcomes_of_targets() {
     let with = |status| Record {
         update: Some(Update { status, since: at(1), retries: 0 }),
         ..record("E1", Direction::Forward, None)

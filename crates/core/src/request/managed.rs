@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_tag_is_reported_by_its_name_and_never_guessed_at() {
+    fn an_invalid_tag_is_reported_by_its_name_and_never_guessed() {
         let check = |key: &str, value: &str, said: &str| {
             let findings = of(&[(SOURCE, "tls/www"), (key, value)]).expect_err(value);
             assert_eq!(findings.len(), 1, "{findings:?}");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn all_bad_tags_are_reported_at_once() {
+    fn all_invalid_tags_are_reported_at_once() {
         let findings = of(&[
             (SOURCE, "not a source"),
             ("cert-rotation:delete-old", "false"),

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_inherited_but_for_those_of_aws_and_of_the_import_before() {
+    fn tags_are_inherited_except_those_of_aws_and_of_the_previous_import() {
         let old = [
             tag("team", "web"),
             tag(SOURCE, "tls/www"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn never_more_tags_than_the_stores_take() {
+    fn never_more_tags_than_the_stores_accept() {
         let old: Vec<Tag> = (0..50).map(|n| tag(&format!("k{n}"), "v")).collect();
         let tags = for_import(&old, "sha256:new", "old");
         assert_eq!(tags.len(), 50);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_import_replaces_is_read_as_it_was_written() {
+    fn the_replaced_certificate_is_read_as_it_was_written() {
         for old in [
             CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/a".into() },
             CertificateId::Iam {

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_three_to_five_minutes_is_seen_soon_and_with_few_looks() {
+    fn deployments_of_three_to_five_minutes_are_detected_soon_with_few_polls() {
         let (mut late, mut most) = (0, 0);
         for propagation in 181..=300 {
             let (mut at, mut looks) = (0, 0);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_deployment_is_looked_at_ever_less_often_to_its_deadline() {
+    fn a_long_deployment_is_polled_less_and_less_often_until_its_deadline() {
         let (mut at, mut looks, mut before) = (0, 0, 25);
         while at < 90 * 60 {
             let wait = wait_seconds(25, looks);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn deployed_is_believed_only_with_the_new_certificate_in_view() {
+    fn deployed_counts_only_together_with_the_new_certificate() {
         let since: Timestamp = "2026-11-23T20:00:00Z".parse().unwrap();
         let deadline = SignedDuration::from_mins(90);
         for (deployed, serves, minutes, expected) in [

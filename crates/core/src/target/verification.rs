@@ -115,7 +115,7 @@ mod tests {
     const NOW: &str = "2026-04-01T00:00:00Z";
 
     #[test]
-    fn what_was_served_is_judged_in_the_order_in_which_it_matters() {
+    fn faults_are_reported_in_order_of_importance() {
         let root = Authority::root("Root");
         let issuer = root.intermediate("Issuer");
         let leaf = |names: &[&str]| certificate(&issuer.sign(&leaf_params(names), &p256()));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_in_every_family_over_all_addresses() {
+    fn every_name_is_tried_in_each_address_family_over_all_addresses() {
         let names: Vec<String> =
             ["a.example.com", "*.b.example.com", "c.example.com"].map(Into::into).into();
         let addresses: Vec<SocketAddr> = ["1.1.1.1:443", "[::1]:443", "2.2.2.2:443"]

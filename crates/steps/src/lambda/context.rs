@@ -132,7 +132,7 @@ mod tests {
     use super::number;
 
     #[test]
-    fn numbers_are_what_cloudformation_takes_for_one() {
+    fn numbers_are_parsed_like_cloudformation_numbers() {
         let of = |text| number("POLL_INTERVAL_SECONDS", text, 25_u64);
         for (text, expected) in
             [(None, 25), (Some("30"), 30), (Some("25.5"), 25), (Some("900.0"), 900)]

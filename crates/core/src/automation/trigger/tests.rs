@@ -19,7 +19,7 @@ fn check(event: &Value, expected: Trigger) {
 }
 
 #[test]
-fn people_and_schedules() {
+fn events_of_people_and_schedules() {
     check(&json!({"look": "all"}), look_at(At::All, false));
     check(&json!({"look": ACM}), look_at(At::Certificates(vec![acm()]), false));
     check(
@@ -40,7 +40,7 @@ fn people_and_schedules() {
 }
 
 #[test]
-fn an_expiry_event_names_its_certificate_and_does_not_hurry() {
+fn an_expiry_event_evaluates_its_certificate_but_requests_nothing() {
     let event = |detail_type: &str, arn: &str| {
         json!({
             "version": "0", "id": "9c95e8e4-96a4-ef3f-b739-b6aa5b193afb",
@@ -68,7 +68,7 @@ fn alarm_data(value: &str, metrics: &Value) -> Value {
 }
 
 #[test]
-fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
+fn an_alarm_requests_the_certificates_in_its_dimensions() {
     let metric = |dimensions: &Value| {
         json!({
             "id": "m", "returnData": true,
@@ -109,7 +109,7 @@ fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
 }
 
 #[test]
-fn a_changed_source_hurries() {
+fn a_changed_source_requests_an_evaluation() {
     let secret = |detail: Value| {
         json!({
             "source": "aws.secretsmanager", "detail-type": "AWS API Call via CloudTrail",
@@ -165,7 +165,7 @@ fn a_changed_source_hurries() {
 }
 
 #[test]
-fn a_failed_execution_is_told_of() {
+fn a_failed_execution_triggers_a_notice() {
     let event = |status: &str| {
         json!({
             "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
@@ -348,7 +348,7 @@ fn events_as_aws_sends_them() {
 }
 
 #[test]
-fn what_is_none_of_these_is_refused() {
+fn unknown_events_are_refused() {
     for event in [
         json!({}),
         json!(null),

@@ -71,7 +71,7 @@ fn within(field: &'static str, block: usize) -> Place {
 }
 
 #[test]
-fn pem_is_read_in_any_dress() {
+fn pem_is_read_in_any_layout() {
     let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
     let chain = [lower.as_str(), upper];
     check(&format!("{leaf}{lower}{upper}{key}"), leaf, &chain, key);
@@ -118,7 +118,7 @@ fn every_encoding_of_a_key_is_read() {
 }
 
 #[test]
-fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
+fn the_leaf_is_found_by_the_key_or_by_elimination() {
     let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
     // A key of another certificate is accepted here; `fitness::check` reports it.
     let stranger = p256().serialize_pem();
@@ -165,7 +165,7 @@ fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
 }
 
 #[test]
-fn of_two_certificates_of_one_authority_the_longer_lived_is_taken() {
+fn of_two_certificates_of_one_authority_the_later_expiry_is_used() {
     let Delivery { leaf, key, lower, upper, crossed, root, other_root } = &*DELIVERY;
     check(&format!("{leaf}{crossed}{lower}{upper}{key}"), leaf, &[lower, upper], key);
     check(&format!("{key}{crossed}{lower}{leaf}"), leaf, &[lower, crossed], key);
@@ -190,7 +190,7 @@ fn of_two_certificates_of_one_authority_the_longer_lived_is_taken() {
 }
 
 #[test]
-fn a_certificate_of_somebody_else_is_named() {
+fn an_unrelated_certificate_is_named() {
     let Delivery { leaf, key, lower, upper, .. } = &*DELIVERY;
     let unrelated = |place| BundleError::Unrelated { place, subject: "CN=Upper".to_string() };
     refuse(format!("{upper}{leaf}{key}"), unrelated(place(1)));
@@ -206,7 +206,7 @@ fn a_certificate_of_somebody_else_is_named() {
 }
 
 #[test]
-fn what_is_neither_json_nor_pem_is_refused() {
+fn content_that_is_neither_json_nor_pem_is_refused() {
     refuse("", BundleError::Empty);
     refuse(" \r\n\u{feff}", BundleError::Empty);
     refuse("\u{feff} \n", BundleError::Empty);
@@ -400,7 +400,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_bundle_gives_nothing_of_the_key_away(
+    fn errors_of_a_damaged_bundle_reveal_nothing_of_the_key(
         as_json in any::<bool>(),
         edits in proptest::collection::vec(
             (any::<prop::sample::Index>(), 0..40_usize, "[-A-Z\"{}:,\n ]{0,3}"),

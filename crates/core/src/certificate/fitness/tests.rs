@@ -145,7 +145,7 @@ fn the_key_must_be_the_leaf_s() {
 }
 
 #[test]
-fn the_key_must_be_of_a_kind_cloudfront_takes() {
+fn the_key_must_be_of_a_type_that_cloudfront_accepts() {
     let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
     with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not accept from ACM"]]);
     let iam = Case { store: Store::Iam, ..with_leaf_key(&p384) };
@@ -283,7 +283,7 @@ fn it_must_fit_the_store() {
 }
 
 #[test]
-fn everything_is_said_at_once() {
+fn all_findings_are_reported_at_once() {
     let issuer = Authority::root_with_key("Nobody", rsa_2048());
     let mut params = leaf_params(&[]);
     params.not_after = date_time_ymd(2026, 3, 1);

@@ -59,7 +59,7 @@ fn each_target_is_counted_once_by_what_it_serves_now() {
 /// which failed, whether the Map failed; the expected decision, the targets to be moved back, and
 /// words of the cause.
 #[test]
-fn what_follows_from_the_way_forward() {
+fn decisions_after_the_move_to_the_new_certificate() {
     let planned = planned(&[("E1", Old), ("E2", New), ("E3", Old)]);
     let check = |now: &[Serves; 3], halted: &[&str], map: bool, next, back: &[&str], said: &str| {
         let states = states(&[("E1", now[0]), ("E2", now[1]), ("E3", now[2])], "");
@@ -103,7 +103,7 @@ fn what_follows_from_the_way_forward() {
 }
 
 #[test]
-fn what_this_rotation_moved_is_put_back_and_nothing_else() {
+fn only_targets_that_this_rotation_moved_are_restored() {
     let planned =
         planned(&[("E1", Old), ("E2", New), ("E3", Old), ("E4", Old), ("E5", Old), ("E6", Old)]);
     let check = |halted: &str, deploying: &str, expected: [&str; 2]| {
@@ -129,7 +129,7 @@ fn record(id: &str, round: u64, failure: Option<&str>) -> Record {
 }
 
 #[test]
-fn a_target_is_back_when_it_is_deployed_and_verified() {
+fn a_target_is_restored_when_it_is_deployed_and_verified() {
     let planned = planned(&[("E0", Old), ("E1", Old), ("E9", New)]);
     let mut states = states(
         &[
@@ -191,7 +191,7 @@ fn a_target_is_back_when_it_is_deployed_and_verified() {
 }
 
 #[test]
-fn the_closing_words_name_who_failed_who_is_left_and_what_to_do() {
+fn the_cause_names_failures_remaining_targets_and_what_to_do() {
     let counts = Counts { total: 3, updated: 1, failed: 2, ..Counts::default() };
     let left = [target("E2"), target("E3")];
     let text = incomplete(&counts, &[halt("E2")], &left, "Nothing was moved back.");

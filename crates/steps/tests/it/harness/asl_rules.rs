@@ -89,7 +89,7 @@ fn ending(ended: Result<Value, Failure>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_wait_longer_each_time_and_then_it_fails_or_is_caught() {
+async fn retries_back_off_and_then_the_error_is_final_or_caught() {
     for jitter in ["FULL", "NONE"] {
         let check =
             async |failures, error: &str, seconds: u64, catch: &Value, calls: usize, end: &str| {
@@ -130,7 +130,7 @@ async fn retries_wait_longer_each_time_and_then_it_fails_or_is_caught() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_has_no_words() {
+async fn a_timeout_has_neither_error_nor_cause() {
     let (world, machine) = (Bench::default(), machine(task(json!([]), caught("States.ALL"))));
     let ended = Execution::new(&machine, &world, "x", input(0, "", 61, 1), 7).run().await;
     assert_eq!(ended.unwrap()["failure"], json!({"Error": "States.Timeout", "Cause": ""}));
@@ -190,7 +190,7 @@ async fn a_payload_may_be_256_kib_and_no_more() {
 
 /// Paths that do not exist.
 #[tokio::test(start_paused = true)]
-async fn what_a_state_cannot_read_ends_the_execution() {
+async fn a_path_that_does_not_exist_ends_the_execution() {
     let is_there = json!({"Variable": "$.there", "BooleanEquals": true, "Next": "Caught"});
     let choice = |rule: Value| json!({"Type": "Choice", "Choices": [rule], "Default": "Well"});
     let map = json!({"Type": "Map", "ItemsPath": "$.there", "Catch": caught("States.ALL"), "Next": "Well",
@@ -295,7 +295,7 @@ async fn maps_keep_to_their_concurrency_and_fail_with_an_iteration() {
 
 /// The items that are done, attempt by attempt.
 #[tokio::test(start_paused = true)]
-async fn a_redrive_of_a_map_runs_what_did_not_succeed() {
+async fn a_redrive_of_a_map_runs_the_items_that_did_not_succeed() {
     for (kind, items) in
         [("inline", json!({"ItemsPath": "$.items"})), ("distributed", reader("items"))]
     {
@@ -329,7 +329,7 @@ async fn a_fail_state_fails_again() {
 /// Functions that a Map invoked run on after the Map has failed: Lambda does not know that their
 /// results are no longer awaited.
 #[tokio::test(start_paused = true)]
-async fn a_function_comes_to_its_end_though_nobody_waits() {
+async fn a_function_runs_to_its_end_after_its_map_has_failed() {
     let mut each = map(json!({"ItemsPath": "$.items", "Catch": caught("States.ALL")}), 2);
     each["ItemProcessor"]["States"]["DoIt"]["TimeoutSeconds"] = 60.into();
     let world = Bench::default();

@@ -265,7 +265,7 @@ fn what_was_asked_was_done(request: &Value, ran: &Ran, when: &str) {
 
 /// Tests the checks themselves: an outcome that is falsified in any one way is detected.
 #[tokio::test(start_paused = true)]
-async fn what_must_not_be_is_noticed() {
+async fn every_violation_is_detected() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let stakes = Stakes::of(&account, old.id());
     let request = start(json!({}))["request"].clone();

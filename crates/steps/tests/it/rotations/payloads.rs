@@ -127,7 +127,7 @@ fn rotation(name: &str, ran: &Ran) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_are_as_they_were() {
+async fn payloads_and_objects_are_pinned() {
     let mut text = String::new();
     for scene in scenes().iter().filter(|scene| SCENES.contains(&scene.name)) {
         let driver = Driver::new(scene.account.clone()).await;

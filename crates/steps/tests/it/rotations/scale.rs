@@ -64,7 +64,7 @@ async fn counted(count: usize) -> Value {
 /// `counts.json` has the counted costs of rotations, and docs/cost.md prices them. `WRITE_COUNTS=1`
 /// writes it.
 #[tokio::test(start_paused = true)]
-async fn what_a_rotation_costs_is_known_and_grows_with_its_targets() {
+async fn the_cost_is_pinned_and_linear_in_the_targets() {
     let pinned: Value = serde_json::from_str(include_str!("counts.json")).expect("JSON");
     let mut counts = BTreeMap::new();
     for count in [10, 100, 200] {
@@ -154,7 +154,7 @@ async fn throttling_slows_a_rotation_and_breaks_nothing() {
 
 /// Targets in sequence never exceed the rate limit.
 #[tokio::test(start_paused = true)]
-async fn one_after_the_other_is_never_throttled() {
+async fn targets_in_sequence_are_never_throttled() {
     let (account, _, request) = fleet(30, json!({}));
     let driver = Driver::new(account).await;
     driver.rig.fake.with(|world| {
@@ -170,7 +170,7 @@ async fn one_after_the_other_is_never_throttled() {
 
 /// Sixty pages of half a minute each take half an hour, and a function has fifteen minutes.
 #[tokio::test(start_paused = true)]
-async fn what_does_not_fit_into_one_invocation_goes_on_where_it_stopped() {
+async fn a_read_longer_than_one_invocation_resumes_where_it_stopped() {
     const TARGETS: usize = 60;
     let (mut account, old, request) = fleet(TARGETS, json!({"concurrency": 40}));
     account.page_size = 1;
@@ -195,7 +195,7 @@ async fn what_does_not_fit_into_one_invocation_goes_on_where_it_stopped() {
 /// The next attempt reads only missing pages. Stored responses that are too old, or that belong to
 /// a finished read, are read again.
 #[tokio::test(start_paused = true)]
-async fn a_reading_that_was_throttled_goes_on() {
+async fn a_throttled_read_resumes() {
     const PAGES: usize = 10;
     let (mut account, _, request) = fleet(PAGES - 1, json!({}));
     account.page_size = 1;

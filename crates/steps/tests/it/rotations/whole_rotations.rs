@@ -193,7 +193,7 @@ async fn survive(scene: &Scene, wrong: Wrong, seed: u64, when: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_scene_ends_as_it_should() {
+async fn every_scene_has_its_expected_ending() {
     for scene in scenes() {
         for seed in [2, 3] {
             assert_eq!(
@@ -418,7 +418,7 @@ break_lambda_in! {
 /// A Map that fails stops its lanes, but not the functions that they have invoked: an update in
 /// progress still takes effect. The review sees it, and the target is restored.
 #[tokio::test(start_paused = true)]
-async fn what_is_called_while_a_map_fails_is_seen() {
+async fn an_update_in_flight_when_a_map_fails_is_rolled_back() {
     let request = json!({"concurrency": 3});
     let scene = Scene::new("lanes", Store::Acm, request, |account, _| more_targets(account, 10));
     let stakes = Stakes::of(&scene.account, &scene.old);
@@ -455,7 +455,7 @@ async fn what_is_called_while_a_map_fails_is_seen() {
 /// Service Quotas is unavailable for longer than the retries: the documented defaults apply, and
 /// the output says so. Where they are full, the rotation waits.
 #[tokio::test(start_paused = true)]
-async fn a_rotation_does_without_service_quotas() {
+async fn a_rotation_continues_without_service_quotas() {
     let outage =
         |operation, kind| Fault { at: At::Operation(operation), kind, attempts: usize::MAX };
     for (operation, kind) in [
@@ -491,7 +491,7 @@ async fn a_rotation_does_without_service_quotas() {
 /// An execution that was stopped, or exceeded a limit, resumes where it was when it is redriven,
 /// and repeats nothing that was done.
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_was_stopped_at_any_moment_goes_on() {
+async fn an_execution_stopped_at_any_time_resumes_when_redriven() {
     let scenes = scenes();
     let mut stopped = BTreeSet::new();
     for name in ["a quota first", "three at once", "one after the other, a tenant too"] {

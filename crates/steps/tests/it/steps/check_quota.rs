@@ -29,7 +29,7 @@ fn acm(quota: &str, applied: Option<f64>, default: Option<f64>) -> Account {
 }
 
 #[tokio::test(start_paused = true)]
-async fn room_by_the_accounts_value_the_default_or_the_documentation() {
+async fn limits_come_from_the_account_the_default_or_the_documentation() {
     for (account, line) in [
         (acm(ACM_CERTIFICATES, Some(3.0), Some(1.0)), "ACM certificates: 2 of 3"),
         (acm(ACM_CERTIFICATES, None, Some(3.0)), "2 of 3 (the default;"),
@@ -47,7 +47,7 @@ async fn room_by_the_accounts_value_the_default_or_the_documentation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_the_import_counts_against_is_looked_at() {
+async fn only_quotas_that_the_import_counts_against_are_checked() {
     let (mut account, _) = Account::with_old_in(Store::Iam);
     account.iam_room = 2;
     let (rig, state) = planned(&account).await;
@@ -93,7 +93,7 @@ async fn dedicated_ip_addresses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_increase_is_asked_for_once_waited_for_and_used() {
+async fn an_increase_is_requested_once_awaited_and_used() {
     let (mut iam, _) = Account::with_old_in(Store::Iam);
     iam.iam_room = 1;
     for (account, code, desired) in [
@@ -134,7 +134,7 @@ fn request(code: &str, status: &str, created: Timestamp) -> QuotaRequest {
 
 /// Closed requests from before the rotation do not count.
 #[tokio::test(start_paused = true)]
-async fn earlier_requests() {
+async fn only_open_requests_from_before_the_rotation_count() {
     let earlier = now() - SignedDuration::from_hours(24);
     for (status, asked) in [("PENDING", 0), ("CASE_OPENED", 0), ("DENIED", 1), ("APPROVED", 1)] {
         let mut account = acm(ACM_CERTIFICATES, Some(2.0), None);
@@ -146,7 +146,7 @@ async fn earlier_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_or_too_late() {
+async fn a_refused_or_late_increase_ends_the_rotation() {
     for status in ["DENIED", "NOT_APPROVED", "CASE_CLOSED", "INVALID_REQUEST"] {
         let mut account = acm(ACM_IMPORTED, Some(2.0), None);
         account.quota_requests.push(request(ACM_IMPORTED, status, now()));
@@ -165,7 +165,7 @@ async fn refused_or_too_late() {
 
 /// Responses of Service Quotas to the request.
 #[tokio::test(start_paused = true)]
-async fn answers_of_service_quotas() {
+async fn responses_of_service_quotas() {
     const ASK: &str = "RequestServiceQuotaIncrease";
     for (code, told) in [
         ("ResourceAlreadyExistsException", "already requested"),
@@ -259,7 +259,7 @@ async fn without_service_quotas_the_documented_defaults_count() {
 
 /// Full by the store's own value, or by the documented default, while no increase can be requested.
 #[tokio::test(start_paused = true)]
-async fn without_service_quotas_what_is_full_is_waited_for() {
+async fn without_service_quotas_full_quotas_are_polled() {
     let (mut iam, _) = Account::with_old_in(Store::Iam);
     iam.iam_room = 1;
     for operation in

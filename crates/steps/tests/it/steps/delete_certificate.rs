@@ -48,7 +48,7 @@ async fn check(store: Store, change: impl FnOnce(&mut Account, &Value), name: &s
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_used_is_kept() {
+async fn a_certificate_in_use_is_kept() {
     let old = |state: &Value| id(&state["plan"]["oldCertificate"]["id"]);
     for store in [Store::Acm, Store::Iam] {
         let load_balancer = |account: &mut Account, state: &Value| {
@@ -82,7 +82,7 @@ async fn what_is_used_is_kept() {
 
 /// A use that begins between the read and the deletion: the store itself refuses.
 #[tokio::test(start_paused = true)]
-async fn the_store_has_the_last_word() {
+async fn the_store_may_refuse_the_deletion() {
     for (store, operation, code) in [
         (Store::Acm, "DeleteCertificate", "ResourceInUseException"),
         (Store::Iam, "DeleteServerCertificate", "DeleteConflict"),

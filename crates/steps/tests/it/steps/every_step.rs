@@ -39,7 +39,7 @@ async fn a_step_that_panics_is_internal() {
 
 /// The context object of TestState has no RedriveCount.
 #[tokio::test(start_paused = true)]
-async fn steps_do_without_the_number_of_redrives() {
+async fn steps_run_without_a_redrive_count() {
     let (account, request) = scenarios().into_iter().next().unwrap();
     let rig = Rig::new(account).await;
     let mut state = crate::harness::rig::start(request.clone());
@@ -166,7 +166,7 @@ async fn every_call_of_a_rotation_that_needs_a_quota_may_fail() {
 
 /// Steps write only to the folder of their own rotation, and read-only steps write nothing.
 #[tokio::test(start_paused = true)]
-async fn each_step_writes_where_it_may_write() {
+async fn each_step_writes_only_where_it_may() {
     for (account, request) in scenarios() {
         for done in rotate(account, request).await {
             for call in done.calls.iter().filter(|call| call.operation == "PutObject") {
@@ -207,7 +207,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_private_key_is_in_nothing_that_a_rotation_leaves() {
+async fn the_private_key_is_in_no_output_object_or_log() {
     for (account, request) in scenarios() {
         let log = Log::default();
         let writer = log.clone();

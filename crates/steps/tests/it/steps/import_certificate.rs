@@ -19,7 +19,7 @@ fn copies(account: &Account) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_each_store_into_each_with_the_old_ones_tags() {
+async fn imports_from_and_into_each_store_inherit_tags() {
     for (from, to) in [0, 1, 2, 3].map(|n| (STORES[n / 2], STORES[n % 2])) {
         let (account, old) = Account::with_old_in(from);
         let rig = Rig::new(account).await;
@@ -52,7 +52,7 @@ async fn from_each_store_into_each_with_the_old_ones_tags() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lies_there_is_taken() {
+async fn an_existing_import_is_reused() {
     for store in STORES {
         // In the store when the plan was made: not imported by this rotation.
         let (mut account, _) = Account::with_old_in(store);
@@ -76,7 +76,7 @@ async fn what_lies_there_is_taken() {
 
 /// IAM's names are unique, and the name identifies the certificate.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_no_list_shows_yet() {
+async fn an_upload_is_found_by_name_before_the_list_shows_it() {
     let rig = Rig::new(Account::with_old_in(Store::Iam).0).await;
     let state = rig.planned(json!({})).await;
     let first = rig.succeed("import-certificate", &state).await;
@@ -96,7 +96,7 @@ async fn an_upload_that_no_list_shows_yet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_holds_something_else_by_now() {
+async fn a_source_that_changed_after_the_plan_is_refused() {
     for (content, name, told) in [
         (certificates().other.source(), "CertificateInvalid", "holds another certificate"),
         ("gone".to_owned(), "SourceUnreadable", "tls/www"),
@@ -120,7 +120,7 @@ async fn a_source_that_holds_something_else_by_now() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_take_it() {
+async fn errors_of_the_stores_are_translated() {
     for (store, operation, code, name) in [
         (Store::Acm, "ImportCertificate", "LimitExceededException", "QuotaDenied"),
         (Store::Acm, "ImportCertificate", "ValidationException", "CertificateInvalid"),
@@ -160,7 +160,7 @@ async fn a_store_that_is_full_although_the_quotas_showed_room() {
 
 /// Another user has deleted the old certificate meanwhile: there are no tags to inherit.
 #[tokio::test(start_paused = true)]
-async fn an_old_certificate_that_is_gone() {
+async fn an_old_certificate_that_was_deleted_meanwhile() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = Rig::new(account).await;
     let state = rig.planned(json!({})).await;

@@ -20,7 +20,7 @@ fn targets(rig: &Rig, state: &Value) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_that_serves_the_old_certificate_in_lanes() {
+async fn all_targets_of_the_old_certificate_in_lanes() {
     let (account, old) = Account::with_tenants();
     let rig = Rig::new(account.clone()).await;
     let state = rig.planned(json!({"oldCertificate": old.arn(), "concurrency": 3})).await;
@@ -136,7 +136,7 @@ async fn copies_of_the_new_certificate_in_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_to_do() {
+async fn outcomes_of_plans() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = Rig::new(account.clone()).await;
     let outcome = async |account: &Account, request: Value| {
@@ -169,7 +169,7 @@ async fn what_there_is_to_do() {
 /// Associations for which CloudFront may require further permissions are noted, and are no reason
 /// to refuse.
 #[tokio::test(start_paused = true)]
-async fn associations_are_noted_with_the_rights_that_they_may_take() {
+async fn associations_are_noted_with_the_permissions_they_may_require() {
     const ACL: &str = "<WebACLId>arn:aws:wafv2:us-east-1:111122223333:global/webacl/a/1</WebACLId>";
     const FUNCTION: &str = "<CacheBehaviors><Quantity>1</Quantity><Items><CacheBehavior><PathPattern>/a</PathPattern><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy><LambdaFunctionAssociations><Quantity>1</Quantity><Items><LambdaFunctionAssociation><LambdaFunctionARN>arn:f:1</LambdaFunctionARN><EventType>viewer-request</EventType></LambdaFunctionAssociation></Items></LambdaFunctionAssociations></CacheBehavior></Items></CacheBehaviors>";
     const OVERRIDE: &str = "<WebAcl><Action>override</Action><Arn>arn:acl</Arn></WebAcl>";
@@ -198,7 +198,7 @@ async fn associations_are_noted_with_the_rights_that_they_may_take() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn notes_on_what_does_not_stand_in_the_way() {
+async fn notes_that_do_not_prevent_a_rotation() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.add("E5", &old, &["www.example.com"], DEDICATED_IP);
     account.stored_mut(&old).held_by.push(ELB.to_owned());
@@ -287,7 +287,7 @@ async fn sources_that_cannot_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_certificates_that_are_not_there() {
+async fn old_certificates_that_are_not_found() {
     let gone = |account: &mut Account, old: &CertificateId| {
         account.acm.remove(old.arn());
         account.iam.clear();
@@ -302,7 +302,7 @@ async fn old_certificates_that_are_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn certificates_that_will_not_do() {
+async fn certificates_that_are_not_fit() {
     let bad =
         |account: &mut Account, _: &CertificateId| account.put_source(&certificates().bad.source());
     let words =

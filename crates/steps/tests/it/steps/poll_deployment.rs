@@ -37,7 +37,7 @@ async fn in_progress_until_it_is_deployed() {
 
 /// `Deployed` together with the old certificate is the state before the update.
 #[tokio::test(start_paused = true)]
-async fn what_a_look_shows() {
+async fn polling_reports_the_state_of_the_target() {
     for target in [distribution("E1"), tenant()] {
         let (rig, state) = imported().await;
         assert_eq!(poll(&rig, &deployment(&state, &target, 1)).await, "InProgress");

@@ -8,7 +8,7 @@ use crate::steps::update_distribution::{distribution, imported, tenant, update};
 
 /// Once a target has failed no other is started. The halt note is idempotent.
 #[tokio::test(start_paused = true)]
-async fn after_a_failure_no_target_is_begun() {
+async fn after_a_failure_no_further_target_is_started() {
     let (rig, state) = imported().await;
     for target in [tenant(), distribution("E2")] {
         let mut failed = child(&state, &target);

@@ -26,7 +26,7 @@ async fn report(rig: &Rig, state: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_that_did_its_work() {
+async fn a_rotation_that_succeeded() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let (rig, mut state) = moved(account, json!({})).await;
     state["review"] = rig.succeed("review-targets", &state).await;
@@ -142,7 +142,7 @@ async fn a_state_that_fits_no_ending() {
 /// The last step runs again because its report could not be written: it fails with an ending
 /// whatever its input, and makes no AWS call.
 #[tokio::test(start_paused = true)]
-async fn without_a_report_there_is_an_ending_all_the_same() {
+async fn a_rotation_without_a_report_still_has_an_ending() {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
     let planned = rig.planned(json!({})).await;
     let mut no_plan = planned.clone();
@@ -171,7 +171,7 @@ async fn without_a_report_there_is_an_ending_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_decided_without_service_quotas_is_in_the_output() {
+async fn an_outage_of_service_quotas_is_noted_in_the_output() {
     let (rig, mut state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     state["quota"] = json!({"status": "sufficient", "quotas": [], "note": "told so"});
     state["review"] = rig.succeed("review-targets", &state).await;

@@ -8,7 +8,7 @@ use crate::harness::certificates::certificates;
 use crate::harness::rig::{Rig, child, moved};
 
 #[tokio::test(start_paused = true)]
-async fn every_target_arrived() {
+async fn all_targets_serve_the_new_certificate() {
     let (mut account, _) = Account::with_tenants();
     let new = account.put_acm(&certificates().new, &[]);
     account.add("E5", &new, &["www.example.com"], "");
@@ -22,7 +22,7 @@ async fn every_target_arrived() {
 
 /// Counts show the current state in CloudFront, whatever the steps have reported.
 #[tokio::test(start_paused = true)]
-async fn where_targets_can_stand() {
+async fn counts_of_every_target_state() {
     let counts = async |rig: &Rig, state: &Value| {
         let review = rig.succeed("review-targets", state).await;
         let count = |name: &str| review["counts"][name].as_u64().unwrap();
@@ -94,7 +94,7 @@ async fn failed_after_a_move(request: Value) -> (Rig, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_from_a_failure() {
+async fn decisions_after_a_failure() {
     let (rig, state) = failed_after_a_move(json!({})).await;
     let review = rig.succeed("review-targets", &state).await;
     assert_eq!(review["next"], "rollBack");
@@ -108,7 +108,7 @@ async fn what_follows_from_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_put_back_to_a_certificate_that_has_expired() {
+async fn no_target_is_restored_to_an_expired_certificate() {
     let (mut rig, state) = failed_after_a_move(json!({})).await;
     rig.context.now = || "2026-12-15T00:00:00Z".parse().unwrap();
     let review = rig.succeed("review-targets", &state).await;

@@ -66,7 +66,7 @@ fn tomorrow() -> Timestamp {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_starts_what_is_due_with_the_settings_of_the_tags() {
+async fn an_evaluation_starts_due_rotations_with_the_settings_of_the_tags() {
     for store in [Store::Acm, Store::Iam] {
         let (mut account, old) = Account::with_old_in(store);
         let tags = &mut account.stored_mut(&old).tags;
@@ -102,8 +102,7 @@ async fn a_look_starts_what_is_due_with_the_settings_of_the_tags() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_comes_twice_starts_one_rotation_and_a_failed_one_starts_again_the_next_day()
-{
+async fn a_duplicate_event_starts_one_rotation_and_a_failed_one_is_retried_the_next_day() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let mut rig = rig(account).await;
     let event = json!({
@@ -151,7 +150,7 @@ fn early() -> Timestamp {
 }
 
 #[tokio::test(start_paused = true)]
-async fn before_it_is_time_only_those_who_ask_are_served() {
+async fn before_the_due_date_only_requested_evaluations_start_a_rotation() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     // Valid already at that time.
     account.put_source(&certificates().early.source());
@@ -180,7 +179,7 @@ async fn before_it_is_time_only_those_who_ask_are_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
+async fn a_missing_replacement_is_notified_once_per_notice_day() {
     for store in [Store::Acm, Store::Iam] {
         let (mut account, old) = Account::with_old_in(store);
         account.put_source(&certificates().old.source());
@@ -226,7 +225,7 @@ async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
+async fn an_unusable_replacement_is_notified_immediately_and_once() {
     let stranger = format!(
         "{}{}{}",
         certificates().new.pem,
@@ -261,7 +260,7 @@ async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_not_there_is_told_of() {
+async fn a_missing_source_is_notified() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.secrets.clear();
     let rig = rig(account).await;
@@ -271,7 +270,7 @@ async fn a_source_that_is_not_there_is_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_tags_are_told_of_and_nothing_is_guessed() {
+async fn invalid_tags_are_notified_and_nothing_is_guessed() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.stored_mut(&old).tags.push(("cert-rotation:delete-old".into(), "no".into()));
     let rig = rig(account).await;
@@ -287,7 +286,7 @@ async fn bad_tags_are_told_of_and_nothing_is_guessed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nothing_serves_and_what_is_not_managed_is_left_alone() {
+async fn unserved_and_unmanaged_certificates_are_left_alone() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let unserved = account.put_acm(&certificates().old, &[("cert-rotation:source", SECRET)]);
     let unmanaged = account.put_acm(&certificates().old, &[("team", "web")]);
@@ -302,7 +301,7 @@ async fn what_nothing_serves_and_what_is_not_managed_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_that_a_person_has_started_is_not_disturbed() {
+async fn a_rotation_that_an_operator_started_is_not_disturbed() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = rig(account).await;
     rig.planned(json!({})).await;
@@ -318,7 +317,7 @@ async fn a_rotation_that_a_person_has_started_is_not_disturbed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_rotation_is_moving_targets_to_waits_for_its_end() {
+async fn a_certificate_that_a_running_rotation_moves_to_is_not_replaced_yet() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let replaces = [("cert-rotation:source", SECRET), ("cert-rotation:replaces", old.id())];
     let next = account.put_acm(&certificates().early, &replaces);
@@ -358,7 +357,7 @@ async fn a_dry_run_is_made_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_rotation_is_told_of_in_its_own_words() {
+async fn a_failed_rotation_is_notified_with_its_cause() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = rig(account).await;
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
@@ -389,7 +388,7 @@ async fn a_failed_rotation_is_told_of_in_its_own_words() {
 /// For an execution that timed out, or was stopped without an error, `DescribeExecution` returns
 /// neither error nor cause.
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
+async fn an_execution_without_error_and_cause_is_notified_by_its_status() {
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
     for (status, error, cause, subject, said) in [
         ("TIMED_OUT", "", "", "TIMED_OUT", "exceeded the timeout of its state machine."),
@@ -416,7 +415,7 @@ async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
 
 /// The console names a secret by its full ARN, tags by its name.
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_characters() {
+async fn a_secret_is_recognised_by_name_arn_and_arn_without_the_six_characters() {
     const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
     const PARTIAL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www";
     for tag in [SECRET, WHOLE, PARTIAL] {
@@ -453,7 +452,7 @@ async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_ch
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_puts_out_days_to_expiry_of_both_stores() {
+async fn an_evaluation_emits_days_to_expiry_for_both_stores() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let tags = [("cert-rotation:source", SECRET)];
     let server = account.put_iam("www-old", &certificates().old, &tags);
@@ -475,7 +474,7 @@ async fn a_look_puts_out_days_to_expiry_of_both_stores() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_none_is_refused_before_anything_is_read() {
+async fn an_invalid_event_is_refused_before_anything_is_read() {
     let rig = rig(Account::default()).await;
     let error = rig.start(json!({"source": "aws.ec2"})).await.expect_err("none");
     assert_eq!(error.name(), "RequestInvalid");

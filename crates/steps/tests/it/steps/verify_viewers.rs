@@ -31,7 +31,7 @@ async fn verify(rig: &Rig, state: &Value, target: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_name_is_asked_for() {
+async fn each_name_is_verified() {
     for store in [Store::Acm, Store::Iam] {
         let (mut account, old) = Account::with_old_in(store);
         account.add("E5", &old, &["*.shop.example.com"], "");
@@ -60,7 +60,7 @@ async fn each_name_is_asked_for() {
 /// A tenant is verified at the endpoint of its connection group, a template at the endpoints of its
 /// tenants without their own certificate.
 #[tokio::test(start_paused = true)]
-async fn tenants_are_asked_for_at_their_endpoint() {
+async fn tenants_are_verified_at_their_endpoint() {
     let (mut account, _) = Account::with_tenants();
     let mut grouped = Tenant::of("E4", "t3.shop.example.com", None);
     grouped.body.push_str("<ConnectionGroupId>cg_other</ConnectionGroupId>");
@@ -81,7 +81,7 @@ fn serves(material: &Issued, chain: &str) -> OddEdge {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_viewers_should_not_meet() {
+async fn wrong_certificates_and_failed_handshakes_are_reported() {
     let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     let all = certificates();
     let check = async |edge: OddEdge, error: &str, told: &[&str]| {
@@ -106,7 +106,7 @@ async fn what_viewers_should_not_meet() {
 
 /// In a retry the edge may be up to date.
 #[tokio::test(start_paused = true)]
-async fn a_late_edge_is_looked_at_again() {
+async fn a_late_edge_is_verified_by_a_retry() {
     let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     let all = certificates();
     odd(&rig, "www.example.com", serves(&all.old, &all.old.chain));
@@ -119,7 +119,7 @@ async fn a_late_edge_is_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_there_is_nothing_to_see() {
+async fn targets_without_viewers_are_skipped() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.add("E5", &old, &[], "");
     let (rig, state) = moved(account, json!({})).await;
@@ -145,7 +145,7 @@ async fn where_there_is_nothing_to_see() {
 
 /// A wrong certificate is no error if another user has changed the target meanwhile.
 #[tokio::test(start_paused = true)]
-async fn what_somebody_has_taken_over_since_the_last_look_is_skipped() {
+async fn targets_changed_by_another_user_are_skipped() {
     let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     let input = deployed(&rig, &state, &target("distribution", "E1")).await;
     let all = certificates();
