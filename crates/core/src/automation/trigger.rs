@@ -94,8 +94,8 @@ pub fn parse(event: &Value) -> Result<Trigger, Finding> {
     })
 }
 
-/// Parses `{"look": "all"}`, or an ARN or id, or an array of those; with an optional `"dryRun":
-/// true`.
+/// Parses `{"look": "all"}`, or an ARN or id, or an array of those; and optionally the field
+/// `dryRun`.
 fn look(event: &Value) -> Result<Trigger, Finding> {
     const CURE: &str = "give \"all\", the ARN or id of a certificate, or an array of those, and dryRun true or false";
     let unknown_field = event

@@ -248,8 +248,8 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
     }
 }
 
-/// The time nearest to `now` at which all certificates are valid, or `now` if there is none. A
-/// chain that is both expired and untrusted then gets both findings.
+/// The time nearest to `now` at which all certificates are valid, if there is one. A chain that is
+/// both expired and untrusted then gets both findings.
 fn common_moment(bundle: &Bundle, now: Timestamp) -> Timestamp {
     let all = || std::iter::once(&bundle.leaf).chain(&bundle.intermediates);
     let not_too_late = all().map(Certificate::not_after).fold(now, Timestamp::min);

@@ -105,8 +105,10 @@ impl<'a> Reading<'a> {
         Ok(answer)
     }
 
+    /// Checks that there is time left in this invocation.
+    ///
     /// # Errors
-    /// `Unfinished` when there is no time left in this invocation.
+    /// `Unfinished` when there is not.
     pub fn on_time(&self) -> Result<(), StepError> {
         if self.context.is_time_over() {
             return Err(StepError::Unfinished(self.with(|answers| answers.len())));
@@ -115,7 +117,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Ends the step. If the step will be retried, stores the responses for the next attempt; if it
-    /// is done, clears them, so that no later attempt takes them for fresh.
+    /// is done, clears them, so that no later attempt uses them as fresh.
     ///
     /// # Errors
     /// The error of the step; `Unfinished` in place of a transient error if this attempt read more

@@ -56,7 +56,7 @@ pub(crate) enum Ailment {
     /// For this many seconds every invocation fails with this error.
     Out(i64, &'static str),
     /// The process of this step dies, this many times for this target, before it starts or after it
-    /// has finished. Without a number it dies each time, for every target.
+    /// has finished. With `usize::MAX` it dies each time, for every target.
     Dies { times: usize, after: bool },
 }
 

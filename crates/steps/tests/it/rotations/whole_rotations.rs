@@ -298,8 +298,9 @@ fn passes(fault: &Fault) -> bool {
     matches!(fault.at, At::Call(_)) && fault.kind != Kind::AccessDenied
 }
 
-/// Breaks each call of a scene in each way. A target's third poll is skipped because it is like the
-/// second, and the fifth target because it is like the third.
+/// Breaks each call of a scene in each way. The third and later calls of an operation on the same
+/// resource are skipped because they are like the second, and the fifth target because it is like
+/// the third.
 async fn break_each_call(name: &str) {
     let scenes = scenes();
     let scene = scenes.iter().find(|scene| scene.name == name).unwrap();
@@ -375,7 +376,8 @@ async fn break_lambda_at_each_invocation(name: &str) {
     let (mut rotations, mut endings) = (0, BTreeMap::new());
     let mut seen = BTreeSet::new();
     for (from, (step, target)) in undisturbed.order.iter().enumerate() {
-        // A target's second poll is like its first, and the fifth target like the third.
+        // A step's second invocation for a target is like its first, and the fifth target is like
+        // the third.
         if !seen.insert((step, target)) || target.as_str() > "F1" && target != "F2" {
             continue;
         }
