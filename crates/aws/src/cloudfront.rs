@@ -26,9 +26,9 @@ use crate::error::{AwsError, SdkResultExt};
 /// `Status` of a distribution or tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// On its way to the edges.
+    /// A change is being deployed to the edges.
     InProgress,
-    /// At all edges.
+    /// The last change is on all edges.
     Deployed,
 }
 
@@ -38,18 +38,18 @@ impl Status {
     }
 }
 
-/// What one read says of a target.
+/// The result of one read of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetStatus {
-    /// Deployed?
+    /// `InProgress` or `Deployed`.
     pub status: Status,
-    /// What it serves.
+    /// The certificate it serves.
     pub certificate: Option<ViewerCertificateRef>,
     /// How viewers reach it.
     pub reach: Reach,
 }
 
-/// A target's status, certificate and viewers; none if it is gone.
+/// A target's status and certificate, and how viewers reach it; `None` if it no longer exists.
 pub async fn status(client: &Client, target: &TargetId) -> Result<Option<TargetStatus>, AwsError> {
     let TargetId { kind, id } = target;
     Ok(match kind {
@@ -92,7 +92,7 @@ pub async fn status(client: &Client, target: &TargetId) -> Result<Option<TargetS
     })
 }
 
-/// A distribution as it is now; none if it is gone.
+/// The current distribution; `None` if it no longer exists.
 async fn get_distribution(client: &Client, id: &str) -> Result<Option<Distribution>, AwsError> {
     const OPERATION: &str = "GetDistribution";
     match client.get_distribution().id(id).send().await.operation(OPERATION, id) {
@@ -104,7 +104,7 @@ async fn get_distribution(client: &Client, id: &str) -> Result<Option<Distributi
     }
 }
 
-/// A tenant as it is now; none if it is gone.
+/// The current tenant; `None` if it no longer exists.
 async fn get_tenant(client: &Client, id: &str) -> Result<Option<DistributionTenant>, AwsError> {
     const OPERATION: &str = "GetDistributionTenant";
     let answer = client.get_distribution_tenant().identifier(id).send().await;

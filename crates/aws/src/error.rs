@@ -1,45 +1,45 @@
-//! One error for every call: what was tried, on what, and what AWS said.
+//! The error of every AWS call: the operation, its resource, and AWS's response.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// A call to AWS that did not do what was asked.
+/// A failed AWS call.
 ///
-/// It holds texts only, so that neither its `Debug` nor its `Display` can show a request's body: the
-/// body of an import is a private key.
+/// It contains only texts, so that neither its `Debug` nor its `Display` can show a request's body:
+/// the body of an import contains a private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} of {resource} failed: {message}")]
 pub struct AwsError {
-    /// The API's name of the operation, `UpdateDistribution`.
+    /// The name of the operation in the API, such as `UpdateDistribution`.
     pub operation: &'static str,
-    /// What it was to work on.
+    /// The resource of the call.
     pub resource: String,
-    /// What to make of it.
+    /// The kind of the error.
     pub kind: ErrorKind,
-    /// AWS's error code, if there was an answer with one.
+    /// AWS's error code, if the response has one.
     pub code: Option<String>,
-    /// AWS's code and words, or what became of the connection.
+    /// AWS's code and message, or the error of the connection.
     pub message: String,
 }
 
-/// The kinds that callers treat differently.
+/// The kinds that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Too many calls: wait, then try again.
+    /// Too many calls: wait, then retry.
     Throttled,
-    /// No answer, no sensible answer, or AWS's own fault: try again.
+    /// No response, an unusable response, or a fault of AWS: retry.
     Unavailable,
     /// A permission is missing.
     AccessDenied,
-    /// What the call was about does not exist.
+    /// The resource does not exist.
     NotFound,
-    /// AWS's final no.
+    /// Refused finally.
     Refused,
 }
 
 impl AwsError {
-    /// Makes one of the SDK's error.
+    /// Converts an error of the SDK.
     pub(crate) fn new<E: ProvideErrorMetadata>(
         operation: &'static str,
         resource: impl Into<String>,
@@ -74,7 +74,7 @@ impl AwsError {
         Self { operation, resource: resource.into(), kind, code, message }
     }
 
-    /// An answer that lacks what its operation promises.
+    /// A response that lacks a required field.
     pub(crate) fn malformed(
         operation: &'static str,
         resource: impl Into<String>,
@@ -89,18 +89,18 @@ impl AwsError {
         }
     }
 
-    /// Is it this code of AWS's?
+    /// Does it have this error code?
     pub(crate) fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 }
 
-/// Sorts by code first: throttling comes with status 400 from some services and 503 from others, and
-/// few of them model it.
+/// Classifies by code first: throttling has status 400 in some services and 503 in others, and few
+/// of them model it.
 fn kind(code: &str, status: u16) -> ErrorKind {
     match code {
-        // The throttling codes of the SDK's own retries, less LimitExceededException: that is how ACM
-        // says that a quota is reached.
+        // The throttling codes of the SDK's own retries, without LimitExceededException: ACM uses
+        // that for a quota that is reached.
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"
@@ -130,15 +130,16 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         _ if status == 404 || code.contains("NotFound") || code.contains("NoSuch") => {
             ErrorKind::NotFound
         }
-        // An error without a code is not from the service: a proxy, or an answer cut short.
+        // An error without a code does not come from the service: it is from a proxy, or the
+        // response was cut off.
         "" => ErrorKind::Unavailable,
         _ => ErrorKind::Refused,
     }
 }
 
-/// Turns the SDK's result into ours; `.or_else` for the errors an operation treats itself.
+/// Converts results of the SDK. Callers use `.or_else` for errors that they handle themselves.
 pub(crate) trait SdkResultExt<T> {
-    /// What this operation on this resource answers.
+    /// Converts the result of this operation on this resource.
     fn operation(self, operation: &'static str, resource: &str) -> Result<T, AwsError>;
 }
 

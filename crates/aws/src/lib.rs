@@ -1,4 +1,5 @@
-//! What talks to AWS: free functions over the SDK's clients. The SDK's types stop here.
+//! All calls to AWS, as free functions over the SDK's clients. The SDK's types are not used outside
+//! of this crate.
 
 pub mod cloudfront;
 pub mod error;
@@ -30,8 +31,8 @@ use rotation_core::request::CLOUDFRONT_REGION;
 
 use crate::whole_xml::WholeXml;
 
-/// The clients of one function, each made when it is first asked for: what a function does not ask for is not
-/// even linked into it.
+/// The clients of one function, each created on first use: a client that a function does not use is
+/// not even linked into it.
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
@@ -50,8 +51,9 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients with a function's credentials, region and endpoints, all of which Lambda and local runs set in
-    /// the environment. The SDK's whole chain would also look for files, containers and instances.
+    /// Clients with a function's credentials, region and endpoints, which Lambda and local runs set
+    /// in the environment. The SDK's default chain would also search files, containers and
+    /// instances.
     pub fn from_env() -> Self {
         let config = patient(SdkConfig::builder())
             .region(environment("AWS_REGION").map(Region::new))
@@ -63,12 +65,12 @@ impl Aws {
         Self::of(config.build())
     }
 
-    /// Clients with the credentials of a person: the SDK's whole chain, with single sign-on and the profiles of
-    /// `~/.aws`. `profile` and `region` go before `AWS_PROFILE` and `AWS_REGION`; without any region it is
-    /// us-east-1, where the stack is.
+    /// Clients with an operator's credentials: the SDK's default chain, with single sign-on and the
+    /// profiles of `~/.aws`. `profile` and `region` take precedence over `AWS_PROFILE` and
+    /// `AWS_REGION`. Without any region it is us-east-1, the region of the stack.
     ///
     /// # Errors
-    /// When there are no credentials, or they cannot be had, in the SDK's own words.
+    /// When there are no credentials, or they cannot be loaded; the message is the SDK's.
     #[cfg(feature = "terminal")]
     pub async fn of_person(profile: Option<&str>, region: Option<&str>) -> Result<Self, String> {
         use aws_credential_types::provider::ProvideCredentials;
@@ -85,7 +87,8 @@ impl Aws {
             config = config.to_builder().region(Region::from_static(CLOUDFRONT_REGION)).build();
         }
         let missing = || "no credentials are configured".to_owned();
-        // Asked for before the first call, whose error would only say that the connection failed.
+        // Loaded before the first call, because the error of a call would only say that the
+        // connection failed.
         config
             .credentials_provider()
             .ok_or_else(missing)?
@@ -95,7 +98,7 @@ impl Aws {
         Ok(Self::of(config))
     }
 
-    /// Clients that send everything to `http`, signed with credentials that are worth nothing.
+    /// Clients that send everything to `http`, signed with dummy credentials.
     pub fn with_http_client(http: SharedHttpClient) -> Self {
         let worthless = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test");
         let config = patient(SdkConfig::builder())
@@ -117,7 +120,7 @@ impl Aws {
         }
     }
 
-    /// ACM in us-east-1, where CloudFront reads it.
+    /// ACM in us-east-1, the region that CloudFront reads it from.
     pub fn acm(&self) -> &aws_sdk_acm::Client {
         self.acm.get_or_init(|| aws_sdk_acm::Client::new(&self.config_in(Some(CLOUDFRONT_REGION))))
     }
@@ -140,7 +143,8 @@ impl Aws {
         })
     }
 
-    /// Service Quotas in us-east-1, which has those of the global services and of ACM there.
+    /// Service Quotas in us-east-1, which has the quotas of the global services, and those of ACM
+    /// in that region.
     pub fn quotas(&self) -> &aws_sdk_servicequotas::Client {
         self.quotas.get_or_init(|| {
             aws_sdk_servicequotas::Client::new(&self.config_in(Some(CLOUDFRONT_REGION)))
@@ -151,7 +155,8 @@ impl Aws {
     pub fn s3(&self) -> &aws_sdk_s3::Client {
         self.s3.get_or_init(|| {
             let config = aws_sdk_s3::config::Builder::from(&self.config)
-                // Local implementations of S3 answer at one host for all buckets; on AWS it is as good.
+                // Local implementations of S3 use one host for all buckets; AWS supports path style
+                // as well.
                 .force_path_style(true)
                 .interceptor(WholeXml);
             aws_sdk_s3::Client::from_conf(config.build())
@@ -163,7 +168,7 @@ impl Aws {
         self.states.get_or_init(|| aws_sdk_sfn::Client::new(&self.config))
     }
 
-    /// CloudFormation in the person's region.
+    /// CloudFormation in the operator's region.
     #[cfg(feature = "terminal")]
     pub(crate) fn stacks(&self) -> aws_sdk_cloudformation::Client {
         aws_sdk_cloudformation::Client::new(&self.config)
@@ -179,7 +184,7 @@ impl Aws {
         aws_sdk_sns::Client::new(&self.config)
     }
 
-    /// The configuration for another region than the function's own.
+    /// The configuration for a region other than the function's own.
     pub(crate) fn config_in(&self, region: Option<&str>) -> SdkConfig {
         match region {
             Some(region) => self.config.to_builder().region(Region::new(region.to_owned())).build(),
@@ -188,8 +193,8 @@ impl Aws {
     }
 }
 
-/// `AWS_ENDPOINT_URL_SERVICE` and `AWS_ENDPOINT_URL`, as all SDKs have them ("Service-specific endpoints", AWS
-/// SDKs and Tools Reference Guide).
+/// `AWS_ENDPOINT_URL_SERVICE` and `AWS_ENDPOINT_URL`, as in all SDKs ("Service-specific endpoints",
+/// AWS SDKs and Tools Reference Guide).
 #[derive(Debug)]
 struct Endpoints;
 
@@ -200,19 +205,19 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// An environment variable, if it says anything.
+/// An environment variable, unless it is empty.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// ring, not aws-lc: nothing to compile in C for the cross build.
+/// ring, not aws-lc: the cross build then compiles no C code.
 fn https() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https()
 }
 
-/// An error with all its causes, which is where the SDK says what is wrong.
+/// An error with all its causes, because the SDK puts the details there.
 #[cfg(feature = "terminal")]
 fn words(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
@@ -225,8 +230,8 @@ fn words(error: &dyn std::error::Error) -> String {
     words
 }
 
-/// Three attempts at transport, and an end to them before the function's own time is over; everything
-/// with a name is the state machine's to retry.
+/// Three attempts for transport errors, with timeouts shorter than the function's own. Named errors
+/// are left to the state machine's Retry.
 fn patient(config: Builder) -> Builder {
     config
         .behavior_version(BehaviorVersion::latest())

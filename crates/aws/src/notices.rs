@@ -1,4 +1,4 @@
-//! Notices on their way: to people by SNS, to machines by EventBridge.
+//! Sends notices: to people by SNS, to machines by EventBridge.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use rotation_core::automation::trigger::{EVENT_SOURCE, NOTICE};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{AwsError, SdkResultExt};
 
-/// Sends a text to everybody who has subscribed to the topic.
+/// Sends a text to all subscribers of the topic.
 pub async fn publish(
     client: &aws_sdk_sns::Client,
     topic: &str,
@@ -29,7 +29,7 @@ pub async fn put_event(
         .detail(detail.to_string())
         .build();
     let answer = client.put_events().entries(entry).send().await.operation(OPERATION, NOTICE)?;
-    // It succeeds for each event by itself.
+    // The call succeeds even if an event failed: each entry has its own status.
     match answer.entries().iter().find_map(|entry| entry.error_message()) {
         Some(message) => Err(AwsError::malformed(OPERATION, NOTICE, message)),
         None => Ok(()),

@@ -8,20 +8,20 @@ use rotation_core::plan::quota::{Answer, IncreaseRequest, Origin};
 
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
 
-/// What became of a request for more.
+/// The outcome of an increase request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// It was made, with this id.
+    /// It was created, with this id.
     Requested(String),
-    /// There is an open one for this quota.
+    /// There is an open request for this quota.
     AlreadyOpen,
-    /// The account has as many open requests as it may have.
+    /// The account has the maximum number of open requests.
     TooManyOpen,
-    /// Service Quotas does not take it, in its words.
+    /// Service Quotas refused it, with this message.
     Refused(String),
 }
 
-/// The account's value of a quota, else the default; none if Service Quotas does not know it.
+/// The account's value of a quota, or else the default; `None` if Service Quotas does not list it.
 pub async fn value(
     client: &Client,
     service: &str,
@@ -30,7 +30,7 @@ pub async fn value(
     let answer = client.get_service_quota().service_code(service).quota_code(code).send().await;
     match answer.operation("GetServiceQuota", code) {
         Err(error) if error.kind != ErrorKind::NotFound => return Err(error),
-        // A value with an error reason is not the account's.
+        // A value with an error reason is not the account's value.
         Ok(answer) => {
             if let Some(value) =
                 answer.quota.filter(|quota| quota.error_reason.is_none()).and_then(|q| q.value)
@@ -48,7 +48,7 @@ pub async fn value(
     }
 }
 
-/// The latest request for more of a quota.
+/// The latest increase request for a quota.
 pub async fn latest_request(
     client: &Client,
     service: &str,
@@ -74,8 +74,8 @@ pub async fn latest_request(
     Ok(latest)
 }
 
-/// Asks for more. It is sent once, since it is not idempotent: the next attempt of the step looks for
-/// the request first.
+/// Requests an increase. The request is sent once, because it is not idempotent: the next attempt
+/// of the step first checks whether it was created.
 pub async fn request_increase(
     client: &Client,
     service: &str,

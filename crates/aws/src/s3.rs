@@ -1,4 +1,4 @@
-//! The rotation's own bucket: small JSON objects, and its report as a page.
+//! The bucket of the stack: small JSON objects, and reports as HTML pages.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
 
-/// How many objects are read side by side.
+/// How many objects are read in parallel.
 const SIDE_BY_SIDE: usize = 32;
 
 /// Writes an object.
@@ -21,7 +21,7 @@ pub async fn put_json(
     put(client, bucket, key, "application/json", json(bucket, key, value)?).await
 }
 
-/// Writes a page.
+/// Writes an HTML page.
 pub async fn put_html(
     client: &Client,
     bucket: &str,
@@ -48,8 +48,8 @@ fn json(bucket: &str, key: &str, value: &impl Serialize) -> Result<Vec<u8>, AwsE
         .map_err(|error| AwsError::malformed("PutObject", format!("s3://{bucket}/{key}"), error))
 }
 
-/// Writes an object if it is still the one with this ETag, or if there is none yet. False when somebody
-/// else was faster (S3 User Guide, "conditional writes").
+/// Writes an object on the condition that it still has this ETag, or does not exist yet. False if
+/// another writer was faster (S3 User Guide, "conditional writes").
 pub async fn put_json_over(
     client: &Client,
     bucket: &str,
@@ -73,14 +73,14 @@ pub async fn put_json_over(
         Err(error) if error.is("PreconditionFailed") || error.is("ConditionalRequestConflict") => {
             Ok(false)
         }
-        // Written over, the object was deleted meanwhile.
+        // The object to overwrite was deleted meanwhile.
         Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Reads an object that may not be there, and its ETag. Without a permission to list the bucket S3 answers
-/// AccessDenied for one that is not there.
+/// Reads an object and its ETag; `None` if it does not exist. Without the permission to list the
+/// bucket, S3 returns AccessDenied for a missing object.
 pub async fn find_json<T: DeserializeOwned>(
     client: &Client,
     bucket: &str,
@@ -98,7 +98,7 @@ pub async fn get_json<T: DeserializeOwned>(
     Ok(get(client, bucket, key).await?.0)
 }
 
-/// Reads an object as it is; none if it is not there.
+/// Reads the bytes of an object; `None` if it does not exist.
 pub async fn find_bytes(
     client: &Client,
     bucket: &str,
@@ -148,7 +148,7 @@ async fn get_bytes(
 /// Is there any object under this prefix?
 pub async fn any_under(client: &Client, bucket: &str, prefix: &str) -> Result<bool, AwsError> {
     let request = client.list_objects_v2().bucket(bucket).prefix(prefix);
-    // A page may be empty, and others follow it.
+    // A page may be empty and still not be the last.
     let mut pages = request.into_paginator().page_size(1).send();
     while let Some(page) = pages.next().await {
         let page = page.operation("ListObjectsV2", &format!("s3://{bucket}/{prefix}"))?;

@@ -1,4 +1,4 @@
-//! What lies in a source (a secret, a parameter or an object): reads it, and puts a new version there.
+//! Sources (a secret, a parameter or an object): reads the content, and writes a new version.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
@@ -15,22 +15,22 @@ pub enum SourceError {
     /// It does not exist, or has no value yet.
     #[error("does not exist, or has no value: {0}")]
     Missing(String),
-    /// The function may not read it.
+    /// The permission to read it is missing.
     #[error("may not be read by this stack: {0}")]
     Denied(String),
-    /// Larger than anything that is a certificate.
+    /// Too large for a certificate with chain and key.
     #[error("has {bytes} bytes; the maximum is {MAX_SOURCE_BYTES}")]
     TooLarge {
         /// Its size.
         bytes: u64,
     },
-    /// A parameter that is not encrypted.
+    /// A parameter that is not a SecureString.
     #[error("is a parameter of type {0}, which stores a private key unencrypted")]
     NotSecure(String),
-    /// AWS gave another final no: for example the key that encrypts it is disabled.
+    /// AWS refused finally for another reason, for example because the KMS key is disabled.
     #[error("cannot be read: {0}")]
     Refused(String),
-    /// It may be readable later.
+    /// A transient error.
     #[error(transparent)]
     Aws(AwsError),
 }
@@ -65,7 +65,7 @@ impl SourceError {
     }
 }
 
-/// The content of a source; the buffer is wiped when it is dropped.
+/// Reads the content of a source; the buffer is overwritten when it is dropped.
 ///
 /// # Errors
 /// See [`SourceError`].
@@ -134,19 +134,19 @@ async fn object(aws: &Aws, bucket: &str, key: &str) -> Result<Zeroizing<Vec<u8>>
     Ok(Zeroizing::new(body.to_vec()))
 }
 
-/// What came of putting something into a source.
+/// The outcome of a write to a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// There was nothing of that name before.
+    /// The source did not exist before.
     Created,
-    /// It has a new version.
+    /// The source has a new version.
     Updated,
 }
 
-/// Puts a new version into a secret, a parameter or an object, and makes it if there is none.
+/// Writes a new version of a secret, a parameter or an object, and creates it if it does not exist.
 ///
 /// # Errors
-/// What AWS answers; a secret named by an ARN must exist.
+/// Errors of AWS calls; a secret named by an ARN must exist.
 pub async fn put(aws: &Aws, source: &SourceRef, content: &str) -> Result<Put, AwsError> {
     match source {
         SourceRef::Secret { id, region } => {
@@ -168,7 +168,7 @@ pub async fn put(aws: &Aws, source: &SourceRef, content: &str) -> Result<Put, Aw
                 .name(name)
                 .value(content)
                 .r#type(ParameterType::SecureString)
-                // A standard parameter has 4 KB, and a chain with its key has more.
+                // A standard parameter holds 4 KB, and a chain with its key is larger.
                 .tier(ParameterTier::IntelligentTiering)
                 .overwrite(true);
             let answer = request.send().await.operation("PutParameter", name)?;

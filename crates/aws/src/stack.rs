@@ -1,4 +1,4 @@
-//! The deployed stack: where its state machine, its bucket and its functions are.
+//! Finds the deployed stack, with its outputs and parameters.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ pub struct Stack {
     pub name: String,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
-    /// Its parameters, defaults included.
+    /// Its parameters, including defaults.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// An output that no other stack has.
+/// An output that only stacks of this system have.
 const MARK: &str = "RotationStateMachineArn";
 
-/// The stacks of this system in the region, or the one of this name if it is one.
+/// The stacks of this system in the region, or only the one with this name.
 ///
 /// # Errors
-/// What CloudFormation answers; for a name that does not exist, that there are none.
+/// Errors of CloudFormation calls. A name that does not exist gives an empty list.
 pub async fn find(aws: &Aws, name: Option<&str>) -> Result<Vec<Stack>, AwsError> {
     let client = aws.stacks();
     let mut pages = client
@@ -34,7 +34,7 @@ pub async fn find(aws: &Aws, name: Option<&str>) -> Result<Vec<Stack>, AwsError>
     let mut found = Vec::new();
     while let Some(stack) = pages.next().await {
         let stack = match stack.operation("DescribeStacks", name.unwrap_or("all stacks")) {
-            // CloudFormation has no error of its own for this.
+            // CloudFormation has no error code for this.
             Err(error) if name.is_some() && error.message.contains("does not exist") => break,
             stack => stack?,
         };

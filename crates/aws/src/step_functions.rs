@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::error::{AwsError, SdkResultExt};
 
-/// An execution that Step Functions knows: for 90 days after its end.
+/// An execution, as described by Step Functions until 90 days after its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Execution {
-    /// Does it run, or wait to be redriven?
+    /// Is it running, or waiting for a redrive?
     pub running: bool,
-    /// Has it ended well?
+    /// Has it succeeded?
     pub succeeded: bool,
     /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `ABORTED` or `PENDING_REDRIVE`.
     pub status: String,
@@ -36,13 +36,13 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// What it failed with: error and cause, or its status for want of an error.
+    /// Error and cause; the status in place of an error if there is none.
     pub fn failure(&self) -> Failure {
         Failure { error: self.error.clone(), cause: self.cause.clone() }
     }
 }
 
-/// The execution of this ARN, if Step Functions knows it.
+/// Describes the execution with this ARN; `None` if Step Functions does not find it.
 pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Execution>, AwsError> {
     let answer = client.describe_execution().execution_arn(execution_arn).send().await;
     let execution = match answer.operation("DescribeExecution", execution_arn) {
@@ -73,21 +73,22 @@ fn time(date: &DateTime) -> Timestamp {
     Timestamp::from_second(date.secs()).unwrap_or(Timestamp::MIN)
 }
 
-/// The ARN of the execution of a state machine that was started last, if there is any. Step Functions lists the
+/// The ARN of the latest execution of a state machine, if there is any. Step Functions lists the
 /// newest first.
 pub async fn latest(client: &Client, state_machine_arn: &str) -> Result<Option<String>, AwsError> {
     let request = client.list_executions().state_machine_arn(state_machine_arn);
-    // A page may be empty, and others follow it.
+    // A page may be empty and still not be the last.
     let mut executions = request.into_paginator().page_size(1).items().send();
     let latest = executions.next().await.transpose();
     Ok(latest.operation("ListExecutions", state_machine_arn)?.map(|one| one.execution_arn))
 }
 
-/// The state that an execution entered last; none before the first.
+/// The state that an execution entered last; `None` before the first.
 ///
-/// Each retry of a state is three events more since it was entered, each lane that has ended four: two hundred are
-/// enough but for a state that is retried for an hour. An execution has 25,000 at most, so this comes to an end;
-/// what went into the states and came out of them is left out, which is most of an answer.
+/// Each retry of a state adds three events after it was entered, each finished lane four. Two
+/// hundred events are enough, except for a state that is retried for an hour. An execution has
+/// 25,000 events at most, so the loop ends. The inputs and outputs of states, most of the response,
+/// are excluded.
 pub async fn current_state(
     client: &Client,
     execution_arn: &str,
@@ -104,7 +105,7 @@ pub async fn current_state(
     Ok(None)
 }
 
-/// Does this execution still run?
+/// Is this execution still running?
 pub async fn liveness(client: &Client, execution_arn: &str) -> Result<Liveness, AwsError> {
     Ok(match find(client, execution_arn).await? {
         Some(execution) if execution.running => Liveness::Running,
@@ -113,9 +114,10 @@ pub async fn liveness(client: &Client, execution_arn: &str) -> Result<Liveness, 
     })
 }
 
-/// Starts an execution under this name. True if one of this name and this input runs now: it was started, or it ran
-/// already, and Step Functions answers both alike but for the start date. False if the name belongs to one with
-/// another input, or to one that has ended in the last 90 days (API reference, StartExecution; recorded).
+/// Starts an execution with this name. True if one with this name and input is running now: Step
+/// Functions returns the same for a new and an already running one, except for the start date.
+/// False if the name belongs to an execution with another input, or to one that ended in the last
+/// 90 days (API reference, StartExecution; recorded).
 pub async fn start(
     client: &Client,
     state_machine_arn: &str,

@@ -1,4 +1,4 @@
-//! The two certificate stores side by side.
+//! Both certificate stores behind one set of functions.
 
 pub mod acm;
 pub mod iam;
@@ -11,7 +11,7 @@ use rotation_core::request::tags::{self, Tag};
 use crate::Aws;
 use crate::error::AwsError;
 
-/// A certificate as it lies in its store.
+/// A certificate in its store.
 #[derive(Debug)]
 pub struct Stored {
     /// Its id.
@@ -20,7 +20,7 @@ pub struct Stored {
     pub certificate: Certificate,
     /// Its tags.
     pub tags: Vec<Tag>,
-    /// What ACM says uses it; IAM does not say.
+    /// The ARNs in ACM's `InUseBy`; always empty for IAM.
     pub in_use_by: Vec<String>,
 }
 
@@ -30,29 +30,29 @@ pub enum ImportError {
     /// The store is full.
     #[error("a quota is reached: {0}")]
     QuotaReached(AwsError),
-    /// The store does not take this certificate.
+    /// The store rejects this certificate.
     #[error("it is not accepted: {0}")]
     Invalid(AwsError),
-    /// The name is taken; IAM only.
+    /// The name is in use; IAM only.
     #[error("a certificate of this name exists")]
     AlreadyExists,
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Aws(AwsError),
 }
 
-/// What became of a deletion.
+/// The outcome of a deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// Deleted.
     Deleted,
     /// It did not exist.
     AlreadyGone,
-    /// Refused, in the store's words.
+    /// Refused, with the store's message.
     InUse(String),
 }
 
-/// Finds a certificate by what the input calls it.
+/// Finds a certificate by its identifier in the input.
 pub async fn find(aws: &Aws, old: &OldRef) -> Result<Option<Stored>, AwsError> {
     match old {
         OldRef::AcmArn(arn) => acm::describe(aws.acm(), arn).await,
@@ -61,7 +61,7 @@ pub async fn find(aws: &Aws, old: &OldRef) -> Result<Option<Stored>, AwsError> {
     }
 }
 
-/// Reads a certificate whose id is known.
+/// Reads a certificate by its id.
 pub async fn describe(aws: &Aws, id: &CertificateId) -> Result<Option<Stored>, AwsError> {
     match id {
         CertificateId::Acm { arn } => acm::describe(aws.acm(), arn).await,
@@ -69,7 +69,7 @@ pub async fn describe(aws: &Aws, id: &CertificateId) -> Result<Option<Stored>, A
     }
 }
 
-/// All that lies in a store with this very leaf, those that this system imported first.
+/// All certificates in a store with this leaf, imports of this system first.
 pub async fn copies(
     aws: &Aws,
     store: Store,
@@ -83,22 +83,22 @@ pub async fn copies(
     Ok(copies.into_iter().map(|(id, _)| id).collect())
 }
 
-/// The managed certificates of both stores: those whose tag `cert-rotation:source` is one of the wanted.
+/// The managed certificates of both stores whose tag `cert-rotation:source` is wanted.
 pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
     let mut found = acm::list_tagged(aws.acm(), tags::SOURCE, &is_wanted).await?;
     found.extend(iam::list_tagged(aws.iam(), tags::SOURCE, &is_wanted).await?);
     Ok(found)
 }
 
-/// Every third-party certificate that CloudFront can take: those imported into ACM, those of IAM's path
-/// `/cloudfront/`.
+/// Every third-party certificate that CloudFront can use: those imported into ACM, and those with
+/// the IAM path `/cloudfront/`.
 pub async fn all(aws: &Aws) -> Result<Vec<Stored>, AwsError> {
     let mut found = acm::list_imported(aws.acm()).await?;
     found.extend(iam::list_all(aws.iam()).await?);
     Ok(found)
 }
 
-/// Puts tags on a certificate, over those of the same keys.
+/// Adds tags to a certificate, replacing those with the same keys.
 pub async fn tag(aws: &Aws, id: &CertificateId, tags: &[Tag]) -> Result<(), AwsError> {
     match id {
         CertificateId::Acm { arn } => acm::tag(aws.acm(), arn, tags).await,
@@ -106,7 +106,7 @@ pub async fn tag(aws: &Aws, id: &CertificateId, tags: &[Tag]) -> Result<(), AwsE
     }
 }
 
-/// Deletes a certificate, unless something uses it.
+/// Deletes a certificate, unless it is in use.
 pub async fn delete(aws: &Aws, id: &CertificateId) -> Result<Deletion, AwsError> {
     match id {
         CertificateId::Acm { arn } => acm::delete(aws.acm(), arn).await,

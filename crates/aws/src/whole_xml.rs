@@ -1,8 +1,8 @@
-//! Refuses an XML answer that is not whole.
+//! Rejects incomplete XML responses.
 //!
-//! The SDK's reader of XML takes a document that ends early for a complete one, with whatever it had read
-//! by then. HTTP mostly tells of a broken answer, but a proxy or a faulty server may cut it cleanly, and half
-//! a list of distributions must not pass for the list.
+//! The SDK's XML parser treats a document that ends early as complete, with what it has read by
+//! then. HTTP mostly detects a broken response, but a proxy or a faulty server may cut it off
+//! cleanly, and half of a list of distributions must not pass as the whole list.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -13,8 +13,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// For the clients of services that answer in XML. What it refuses is an answer that could not be
-/// understood: the SDK tries again, and after that it is `Unavailable`.
+/// Interceptor for the clients of services with XML responses. A rejected response counts as a
+/// parse error: the SDK retries, and after that the error is `Unavailable`.
 #[derive(Debug)]
 pub(crate) struct WholeXml;
 
@@ -29,7 +29,7 @@ impl Intercept for WholeXml {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // A body that is read as a stream, as objects are, is none of this one's business.
+        // Bodies that are read as a stream, such as S3 objects, are not checked.
         let body = context.response().and_then(|response| response.body().bytes());
         let is_broken = body.is_some_and(|body| body.starts_with(b"<") && !is_whole(body));
         if let (true, Some(result)) = (is_broken, context.output_or_error_mut()) {
@@ -39,7 +39,7 @@ impl Intercept for WholeXml {
     }
 }
 
-/// Is every element closed that was opened?
+/// Is every opened element closed?
 fn is_whole(xml: &[u8]) -> bool {
     let mut reader = Reader::from_reader(xml);
     let mut depth = 0_usize;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_proper_part_of_a_document_is_refused() {
+    fn truncated_documents_are_rejected() {
         let xml = "<?xml version=\"1.0\"?>\n<List a=\"1\"><Item>x &amp; y</Item><Empty/><!-- c --></List>";
         assert!(is_whole(xml.as_bytes()));
         assert!(is_whole(format!("{xml}\n").as_bytes()));

@@ -1,4 +1,4 @@
-//! The account, and the stack in it.
+//! Access to the account and its stack.
 
 use std::sync::atomic::AtomicI64;
 
@@ -11,7 +11,7 @@ use rotation_viewer::Edges;
 use crate::args::Global;
 use crate::failure::Failure;
 
-/// The clients of the person.
+/// Clients with the operator's credentials.
 pub(crate) async fn aws(global: &Global) -> Result<Aws, Failure> {
     let profile = global.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
     Aws::of_person(profile.as_deref(), global.region.as_deref()).await.map_err(|words| {
@@ -24,8 +24,8 @@ pub(crate) async fn aws(global: &Global) -> Result<Aws, Failure> {
     })
 }
 
-/// The one stack of the region, or the one that was named: clients, settings and clock, as its functions
-/// have them.
+/// The only stack of the region, or the one named: clients, settings and clock, as in its
+/// functions.
 pub(crate) async fn deployed(global: &Global) -> Result<Context, Failure> {
     let aws = aws(global).await?;
     let mut stacks = stack::find(&aws, global.stack.as_deref()).await?;
@@ -54,7 +54,7 @@ pub(crate) async fn deployed(global: &Global) -> Result<Context, Failure> {
     }
 }
 
-/// What the steps' code works with, with a person's clients and no stack.
+/// The context for the code of the steps, with the operator's clients and without a stack.
 pub(crate) fn context(aws: Aws) -> Result<Context, Failure> {
     let settings = settings()?;
     Ok(Context {
@@ -63,12 +63,12 @@ pub(crate) fn context(aws: Aws) -> Result<Context, Failure> {
         settings,
         now,
         over_at: AtomicI64::new(i64::MAX),
-        // Metrics are the functions' to write.
+        // Only functions write metrics.
         metrics: Box::new(drop),
     })
 }
 
-/// The stack's own settings.
+/// Copies the stack's parameters into the settings.
 fn set(settings: &mut Settings, stack: &Stack) {
     let number = |name: &str| stack.parameters.get(name)?.parse().ok();
     settings.poll_seconds = number("PollIntervalSeconds").unwrap_or(settings.poll_seconds);
@@ -78,7 +78,7 @@ fn set(settings: &mut Settings, stack: &Stack) {
     settings.stack.clone_from(&stack.name);
 }
 
-/// The settings that come from the environment: trust in further roots.
+/// The settings from the environment: additional roots.
 pub(crate) fn settings() -> Result<Settings, Failure> {
     Settings::from_env().map_err(|error| Failure::Usage(format!("{error}.")))
 }

@@ -1,4 +1,4 @@
-//! `certrotate adopt`: makes a certificate a managed one.
+//! `certrotate adopt`: turns a certificate into a managed one.
 
 use rotation_aws::store;
 use rotation_core::request::old_ref;
@@ -12,14 +12,14 @@ use crate::failure::Failure;
 use crate::output::{self, GOOD, WARN, styled};
 use crate::plan;
 
-/// What `--output json` prints.
+/// The output of `--output json`.
 #[derive(Debug, Serialize)]
 struct Adopted<'a> {
     certificate: &'a str,
     tags: Vec<(&'a str, &'a str)>,
 }
 
-/// Plans, asks and tags.
+/// Plans, asks for confirmation and tags.
 pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
     let old = old_ref(&args.certificate).map_err(|(problem, cure)| {
         Failure::Usage(format!("{} {problem}: {cure}.", args.certificate))
@@ -34,7 +34,7 @@ pub(crate) async fn run(global: &Global, args: &Adopt) -> Result<(), Failure> {
     let input = json!({"newCertificate": args.source, "oldCertificate": args.certificate});
     let planned = plan::plan(&context, input).await;
     let verdict = planned.and_then(|planned| {
-        // Right after a rotation the source holds what is served, and that is how it should be.
+        // Right after a rotation the source contains the served certificate: no problem.
         if planned.is_the_same() {
             output::say(format!(
                 "{} contains this same certificate: there is nothing to rotate until it contains a new one.",

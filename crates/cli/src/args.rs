@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! Arguments of the command line. Most doc comments here are help texts.
 
 use std::path::PathBuf;
 

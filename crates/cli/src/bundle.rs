@@ -1,4 +1,4 @@
-//! A certificate, its chain and its key, out of files.
+//! Reads a certificate, its chain and its key from files.
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
-/// What the files hold together: the text that a source would hold, and what it says.
+/// The combined content of the files: the text for a source, and its parsed form.
 pub(crate) struct Content {
     /// PEM, or the JSON of a source.
     pub text: Zeroizing<String>,
-    /// The same, understood.
+    /// The parsed text.
     pub bundle: Bundle,
 }
 
-/// Reads files that are one certificate together.
+/// Reads files that together are one certificate with its key.
 ///
 /// # Errors
-/// When one cannot be read, or all together are not a certificate with its key.
+/// When a file cannot be read, or the files are not a certificate with its key.
 pub(crate) fn read(files: &[PathBuf], password_file: Option<&Path>) -> Result<Content, Failure> {
     let mut text = Zeroizing::new(String::new());
     for path in files {
         let bytes = bytes(path)?;
-        // The first element of a PKCS#12 file is a DER sequence, and no text begins so.
+        // A PKCS#12 file starts with a DER sequence, and no text starts with that byte.
         let part = match bytes.first() {
             Some(0x30) => of_pkcs12(&bytes, path, password_file)?,
             _ => Zeroizing::new(
@@ -56,7 +56,7 @@ pub(crate) fn read(files: &[PathBuf], password_file: Option<&Path>) -> Result<Co
 fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let failure = |error: std::io::Error| Failure::file(path, &error);
     let mut bytes = Zeroizing::new(Vec::new());
-    // One byte more than may be, so that what is too large is not cut short.
+    // One byte above the limit, so that a file that is too large is detected and not truncated.
     let limit = MAX_SOURCE_BYTES as u64 + 1;
     if path == Path::new("-") {
         std::io::stdin().take(limit).read_to_end(&mut bytes).map_err(failure)?;

@@ -1,4 +1,4 @@
-//! `certrotate check`: is this certificate fit for CloudFront?
+//! `certrotate check`: checks whether a certificate is fit for CloudFront.
 
 use jiff::Timestamp;
 use rotation_core::certificate::Certificate;
@@ -15,27 +15,27 @@ use crate::bundle::{self, Content};
 use crate::failure::Failure;
 use crate::output::{self, BAD, GOOD, SOFT, STRONG, day, moment, of_days, styled};
 
-/// What `--output json` prints.
+/// The output of `--output json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Checked {
-    /// Does nothing speak against it?
+    /// True if there are no findings.
     pub fit: bool,
-    /// The names it is for.
+    /// The DNS names of the certificate.
     pub names: Vec<String>,
-    /// `RSA 2048`, `ECDSA P-256`.
+    /// Its key, such as `RSA 2048` or `ECDSA P-256`.
     pub key: String,
     /// `sha256:` and the digest of its DER.
     pub fingerprint: String,
-    /// Its validity.
+    /// The start of its validity.
     pub not_before: Timestamp,
-    /// See `not_before`.
+    /// The end of its validity.
     pub not_after: Timestamp,
     /// Whole days until `not_after`.
     pub days_left: i64,
     /// From the leaf upwards.
     pub chain: Vec<Link>,
-    /// Everything that speaks against it.
+    /// Every problem that was found.
     pub findings: Vec<Finding>,
 }
 
@@ -43,15 +43,15 @@ pub(crate) struct Checked {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Link {
-    /// Whom it is for.
+    /// Its subject.
     pub subject: String,
-    /// Who issued it.
+    /// Its issuer.
     pub issuer: String,
     /// The end of its validity.
     pub not_after: Timestamp,
 }
 
-/// Checks, prints, and fails if anything speaks against it.
+/// Checks, prints, and fails if there are findings.
 pub(crate) fn run(global: &Global, args: &Check) -> Result<(), Failure> {
     let Content { bundle, .. } = bundle::read(&args.bundle, args.password_file.as_deref())?;
     let checked = check(&bundle, args, account::now())?;
@@ -59,12 +59,12 @@ pub(crate) fn run(global: &Global, args: &Check) -> Result<(), Failure> {
     verdict(&checked)
 }
 
-/// Fails if anything speaks against it.
+/// Fails if there are findings.
 pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
     Failure::of(checked.findings.len(), "this certificate")
 }
 
-/// Everything there is to say of a bundle without asking anybody.
+/// Checks a bundle offline.
 pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Checked, Failure> {
     let leaf = &bundle.leaf;
     let roots = account::settings()?.trust_roots();
@@ -94,7 +94,7 @@ pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Che
     })
 }
 
-/// The store of an argument.
+/// Converts the argument.
 pub(crate) fn store(store: args::Store) -> Store {
     match store {
         args::Store::Acm => Store::Acm,
@@ -110,7 +110,7 @@ fn link(certificate: &Certificate) -> Link {
     }
 }
 
-/// For people.
+/// The result as text.
 pub(crate) fn text(checked: &Checked) -> String {
     let of =
         |label: &str, value: String| format!("{}{value}", styled(STRONG, format!("{label:<13}")));

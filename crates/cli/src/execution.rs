@@ -1,4 +1,4 @@
-//! Which execution is meant, and where its folder is.
+//! Selects an execution, and derives its folder.
 
 use rotation_aws::step_functions::{self, Execution};
 use rotation_core::ids::execution_arn;
@@ -12,7 +12,7 @@ pub(crate) fn name(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
 }
 
-/// The ARN of the execution that was named, or of the one that was started last.
+/// The ARN of the named execution, or of the latest one.
 pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<String, Failure> {
     let machine = &context.settings.state_machine_arn;
     match given {
@@ -29,7 +29,7 @@ pub(crate) async fn which(context: &Context, given: Option<&str>) -> Result<Stri
     }
 }
 
-/// What Step Functions knows of it.
+/// Describes it with Step Functions.
 pub(crate) async fn find(context: &Context, arn: &str) -> Result<Execution, Failure> {
     step_functions::find(context.aws.states(), arn).await?.ok_or_else(|| {
         Failure::WillNotDo(format!(
@@ -40,7 +40,7 @@ pub(crate) async fn find(context: &Context, arn: &str) -> Result<Execution, Fail
     })
 }
 
-/// Where its plan, records and report lie.
+/// The folder of its plan, records and report.
 pub(crate) fn folder(context: &Context, arn: &str, execution: &Execution) -> Folder {
     let of = state::Execution {
         id: arn.to_owned(),

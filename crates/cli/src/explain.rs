@@ -1,4 +1,4 @@
-//! `certrotate explain`: the runbook, by name.
+//! `certrotate explain`: entries of the runbook, by name.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::output::{self, STRONG, styled};
 
 const RUNBOOK: &str = include_str!("../../../docs/runbook.md");
 
-/// What `--output json` prints of one name.
+/// The output of `--output json` for one name.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Entry<'a> {
     /// The chapter: `Endings`, `Alarms`, `Notices`, `Step errors`, `Outcomes and states`.
@@ -19,7 +19,7 @@ struct Entry<'a> {
     text: &'a str,
 }
 
-/// Prints what the runbook says of this name, or all names.
+/// Prints the runbook's entry for this name, or all names.
 pub(crate) fn run(global: &Global, args: &Explain) -> Result<(), Failure> {
     let entries = entries();
     let Some(wanted) = &args.error else {
@@ -64,10 +64,11 @@ fn entries() -> Vec<Entry<'static>> {
     entries
 }
 
-/// A heading may name several, `A, B`, or add to the name, `rotated, with deleted false`.
+/// A heading may contain several names, `A, B`, or a qualifier after the name, `rotated, with
+/// deleted false`.
 fn is_of(heading: &str, wanted: &str) -> bool {
     let is_named = |name: &str| match name.strip_suffix('…') {
-        // All that begin so, like `Lambda.…`.
+        // A prefix, such as `Lambda.…`.
         Some(family) => {
             wanted.get(..family.len()).is_some_and(|it| it.eq_ignore_ascii_case(family))
         }

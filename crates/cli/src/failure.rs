@@ -1,28 +1,28 @@
-//! Why a command did not do what was asked, and the exit code that says so.
+//! Errors of commands, with their exit codes.
 
 use rotation_aws::error::{AwsError, ErrorKind};
 use rotation_core::finding::Finding;
 use rotation_steps::lambda::error::StepError;
 
-/// A failure: one line, with the cure in it.
+/// An error: one line, including the cure.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// It was looked at and will not do.
+    /// The command was carried out, and the result is negative.
     #[error("{0}")]
     WillNotDo(String),
-    /// The command line asks for something that makes no sense.
+    /// The arguments are invalid.
     #[error("{0}")]
     Usage(String),
-    /// AWS said no, or there is nothing to ask it with.
+    /// AWS refused the call, or there are no credentials.
     #[error("{0}")]
     Aws(String),
-    /// AWS could not be asked, or asks for patience: the next attempt may get through.
+    /// AWS could not be reached, or throttled the call: a retry may succeed.
     #[error("{0}")]
     Passing(String),
-    /// A person said no.
+    /// The user declined.
     #[error("Nothing was changed.")]
     Declined,
-    /// A person pressed Ctrl-C.
+    /// The user pressed Ctrl-C.
     #[error("{0}")]
     Interrupted(String),
 }
@@ -39,7 +39,7 @@ impl Failure {
         }
     }
 
-    /// Fails if anything was found that speaks against it; what that is has been shown.
+    /// Fails if there are findings; they have been printed already.
     pub(crate) fn of(findings: usize, what: &str) -> Result<(), Self> {
         match findings {
             0 => Ok(()),

@@ -1,4 +1,4 @@
-//! `certrotate list`: the third-party certificates of the account, and what serves them.
+//! `certrotate list`: the third-party certificates of the account, and their targets.
 
 use jiff::Timestamp;
 use rotation_aws::store;
@@ -14,7 +14,7 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::{self, SOFT, WARN, day, first, of_days, styled};
 
-/// What `--output json` prints.
+/// The output of `--output json`.
 #[derive(Debug, Serialize)]
 struct Listing {
     certificates: Vec<Listed>,
@@ -24,23 +24,23 @@ struct Listing {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
-    /// What CloudFront calls it.
+    /// Its id in CloudFront.
     id: String,
     arn: String,
     store: String,
     names: Vec<String>,
     not_after: Timestamp,
     days_left: i64,
-    /// Its tag `cert-rotation:source`; without it, it is not managed.
+    /// Its tag `cert-rotation:source`; without it the certificate is not managed.
     source: Option<String>,
-    /// Only rehearsed: its tag `cert-rotation:dry-run`.
+    /// Its tag `cert-rotation:dry-run`: automatic rotations are dry runs only.
     dry_run: bool,
     targets: Vec<TargetId>,
-    /// What else uses it, as far as ACM knows.
+    /// Other uses, from ACM's `InUseBy`.
     other_users: Vec<String>,
 }
 
-/// Lists, those that end first at the top.
+/// Prints the list, with the earliest expiry first.
 pub(crate) async fn run(global: &Global) -> Result<(), Failure> {
     let context = account::context(account::aws(global).await?)?;
     let now = account::now();

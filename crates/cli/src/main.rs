@@ -1,7 +1,7 @@
-//! `certrotate`: look at, rehearse, start and watch certificate rotations on CloudFront.
+//! `certrotate`: plans, starts and watches certificate rotations on CloudFront.
 //!
-//! It shares the code of the steps and has no second way of doing things: plans are made by the step's own
-//! code, rotations are executions of the deployed state machine.
+//! It uses the code of the steps and does nothing in a second way: plans are made by the code of
+//! the step, rotations are executions of the deployed state machine.
 
 mod account;
 mod adopt;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => {
             let done = runtime.block_on(run(&cli));
-            // A prompt that was left open must not hold up the end.
+            // Without waiting for a prompt that is still open.
             runtime.shutdown_background();
             done
         }

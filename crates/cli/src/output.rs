@@ -1,7 +1,7 @@
-//! What is printed: text for people, JSON for programs, each to where it belongs.
+//! Output: text for people, JSON for programs.
 //!
-//! Results go to the standard output, everything else to the standard error. Colours are written always, and
-//! taken out by `anstream` where no terminal shows them, or `NO_COLOR` is set.
+//! Results go to standard output, everything else to standard error. Colours are always written;
+//! `anstream` removes them where there is no terminal, or `NO_COLOR` is set.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -40,7 +40,7 @@ pub(crate) fn result(
     line(&text)
 }
 
-/// Prints to the standard output. A reader that went away wants no more of it.
+/// Prints to standard output. A closed pipe is not an error.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
@@ -51,13 +51,13 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Says something beside the result.
+/// Prints a message to standard error.
 pub(crate) fn say(text: impl Display) {
-    // There is nobody to tell that nobody can be told.
+    // A failure is ignored: there is no other place to report it.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Says what is going to be changed, and asks. Without a terminal nobody can answer.
+/// Prints what will be changed, and asks for confirmation. Without a terminal it fails.
 pub(crate) fn confirm(global: &Global, what: &str) -> Result<(), Failure> {
     say(what);
     if global.yes {
@@ -74,7 +74,7 @@ pub(crate) fn confirm(global: &Global, what: &str) -> Result<(), Failure> {
     }
 }
 
-/// A table without lines, as wide as the terminal, or as its content where there is none.
+/// A table without lines, as wide as the terminal, or as its content if there is no terminal.
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -85,17 +85,17 @@ pub(crate) fn table(headings: &[&str]) -> Table {
     table
 }
 
-/// A day.
+/// Formats a date.
 pub(crate) fn day(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 
-/// A moment, UTC, to the second.
+/// Formats a time in UTC, to the second.
 pub(crate) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A duration in its two largest units.
+/// Formats a duration in its two largest units.
 pub(crate) fn span(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match seconds {
@@ -106,7 +106,7 @@ pub(crate) fn span(duration: SignedDuration) -> String {
     }
 }
 
-/// How urgent so many days are.
+/// The style for this many days left.
 pub(crate) fn of_days(days: i64) -> Style {
     match days {
         ..14 => BAD,
@@ -115,7 +115,7 @@ pub(crate) fn of_days(days: i64) -> Style {
     }
 }
 
-/// The first few, and how many more.
+/// The first few names, and how many more there are.
 pub(crate) fn first(names: &[String], shown: usize) -> String {
     let mut text = names.iter().take(shown).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > shown {

@@ -1,5 +1,5 @@
-//! `certrotate plan`: what a rotation would do. The plan is made by the code of the step `PlanRotation`, which
-//! writes nothing here.
+//! `certrotate plan`: shows what a rotation would do. The code of the step `PlanRotation` makes the
+//! plan, and writes nothing here.
 
 use jiff::SignedDuration;
 use rotation_core::certificate::covers;
@@ -21,15 +21,15 @@ use crate::args::{Global, OnFailure, Request};
 use crate::failure::Failure;
 use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, first, moment, span, styled};
 
-/// Of as many targets a person wants to see each; the rest is in the JSON.
+/// The text lists at most this many targets; the JSON has all of them.
 const SHOWN: usize = 50;
 
-/// What `--output json` prints.
+/// The output of `--output json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Planned {
     outcome: Outcome,
-    /// The input of the execution that would do it.
+    /// The input for an execution of this plan.
     pub input: Value,
     store: Store,
     old_certificate: OldCertificate,
@@ -38,12 +38,12 @@ pub(crate) struct Planned {
     quotas: Vec<Quota>,
     estimate: Estimate,
     notes: Vec<String>,
-    /// Everything that speaks against it.
+    /// Every problem that was found.
     pub findings: Vec<Finding>,
 }
 
 impl Planned {
-    /// Does nothing speak against it but that the new certificate is the old one?
+    /// Is the only finding that the new certificate is the old one?
     pub(crate) fn is_the_same(&self) -> bool {
         self.old_certificate.fingerprint.as_ref() == Some(&self.new_certificate.fingerprint)
             && self.findings.len() == 1
@@ -58,11 +58,11 @@ struct Target {
     serves: Serves,
     deployed: bool,
     names: Vec<String>,
-    /// Those that the new certificate does not cover.
+    /// The names that the new certificate does not cover.
     uncovered: Vec<String>,
 }
 
-/// A quota that the import would count against.
+/// A quota that the import counts against.
 #[derive(Debug, Serialize)]
 struct Quota {
     name: &'static str,
@@ -71,7 +71,7 @@ struct Quota {
     room: bool,
 }
 
-/// Plans, prints, and fails if anything speaks against it.
+/// Plans, prints, and fails if there are findings.
 pub(crate) async fn run(global: &Global, args: &Request) -> Result<(), Failure> {
     let context = account::deployed(global).await?;
     let planned = plan(&context, input(args)).await?;
@@ -79,12 +79,12 @@ pub(crate) async fn run(global: &Global, args: &Request) -> Result<(), Failure> 
     verdict(&planned)
 }
 
-/// Fails if anything speaks against it.
+/// Fails if there are findings.
 pub(crate) fn verdict(planned: &Planned) -> Result<(), Failure> {
     Failure::of(planned.findings.len(), "this rotation")
 }
 
-/// The contract's input; what is not said is left out.
+/// The input of the contract; options that were not given are omitted.
 pub(crate) fn input(args: &Request) -> Value {
     let mut input = Map::new();
     let mut set = |field: &str, value: Option<Value>| {
@@ -108,9 +108,10 @@ pub(crate) fn input(args: &Request) -> Value {
     Value::Object(input)
 }
 
-/// Makes the plan of this input.
+/// Makes the plan for this input.
 pub(crate) async fn plan(context: &Context, input: Value) -> Result<Planned, Failure> {
-    // A plan belongs to an execution; this one is never started, and nothing is written under its name.
+    // A plan belongs to an execution. This one is never started, and nothing is written under its
+    // name.
     let execution = Execution {
         id: String::new(),
         name: "plan".into(),
@@ -160,7 +161,7 @@ fn quota(one: &check_quota::Use) -> Quota {
     }
 }
 
-/// For people.
+/// The plan as text.
 pub(crate) fn text(planned: &Planned) -> String {
     let Planned { old_certificate: old, new_certificate: new, .. } = planned;
     let until = |at: Option<jiff::Timestamp>| at.map_or("–".to_owned(), moment);

@@ -11,7 +11,7 @@ use crate::check::{Checked, check, text, verdict};
 use crate::failure::Failure;
 use crate::output::{self, GOOD, styled};
 
-/// What `--output json` prints.
+/// The output of `--output json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored<'a> {
@@ -20,7 +20,7 @@ struct Stored<'a> {
     certificate: &'a Checked,
 }
 
-/// Checks, asks and stores.
+/// Checks, asks for confirmation and stores.
 pub(crate) async fn run(global: &Global, args: &Put) -> Result<(), Failure> {
     let source_ref = source_ref(&args.source).map_err(|(problem, cure)| {
         Failure::Usage(format!("--source {} {problem}: {cure}.", args.source))

@@ -1,4 +1,4 @@
-//! `certrotate report`: what became of a rotation.
+//! `certrotate report`: shows the report of a rotation.
 
 use rotation_aws::s3;
 use rotation_core::ending::CertificateSummary;
@@ -11,10 +11,10 @@ use crate::execution;
 use crate::failure::Failure;
 use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, first, moment, span, styled};
 
-/// As many targets a person wants to see each; those that failed come first.
+/// The text lists at most this many targets; those that failed come first.
 const SHOWN: usize = 50;
 
-/// Fetches, prints, writes and opens.
+/// Reads the report, prints it, writes it to a file and opens it.
 pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
     let context = account::deployed(global).await?;
     let arn = execution::which(&context, args.execution.execution.as_deref()).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn run(global: &Global, args: &Report) -> Result<(), Failure> {
         let bytes = s3::find_bytes(context.aws.s3(), &folder.bucket, &key).await?;
         bytes.ok_or_else(|| {
             Failure::WillNotDo(match found.status.as_str() {
-                // These did not come to their last step.
+                // These executions did not reach their last step.
                 "TIMED_OUT" | "ABORTED" => format!(
                     "{name} has left no report: {}. {}\n`certrotate explain {}` describes the state it leaves behind.",
                     found.error,

@@ -12,25 +12,25 @@ use crate::failure::Failure;
 use crate::output::{self, GOOD, WARN, moment, styled};
 use crate::{plan, watch};
 
-/// What `--output json` prints.
+/// The output of `--output json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Started<'a> {
     name: &'a str,
     execution: &'a str,
     input: &'a Value,
-    /// Did it run before, so that nothing was started?
+    /// True if it was running already, so that nothing was started.
     ran_already: bool,
 }
 
-/// Plans, asks, starts and watches.
+/// Plans, asks for confirmation, starts and watches.
 pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     let context = account::deployed(global).await?;
     let mut input = plan::input(&args.request);
     if args.dry_run {
         input["dryRun"] = true.into();
     }
-    // With --yes the execution's own plan is enough; it refuses for the same reasons.
+    // With --yes the plan of the execution is enough: it refuses for the same reasons.
     if !global.yes {
         let planned = plan::plan(&context, input.clone()).await?;
         output::say(plan::text(&planned));
@@ -40,8 +40,9 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     output::confirm(global, &format!("\nThe rotation {name} is started with {input}"))?;
     let machine = &context.settings.state_machine_arn;
     let arn = execution_arn(machine, &name);
-    // Step Functions answers the same whether it starts an execution or one of this name and input runs already.
-    // Who may start one and not look is not told which.
+    // Step Functions returns the same whether it starts an execution or one with this name and
+    // input is running already. So the execution is read first. Without permission to read it, the
+    // two cases cannot be told apart.
     let before = match step_functions::find(context.aws.states(), &arn).await {
         Err(error) if error.kind == ErrorKind::AccessDenied => None,
         found => found?,
@@ -67,7 +68,7 @@ pub(crate) async fn run(global: &Global, args: &Start) -> Result<(), Failure> {
     watch::follow(global, &context, &arn, args.interval).await
 }
 
-/// Nothing is started under a name that another rotation has.
+/// The message when the name belongs to another rotation.
 fn taken(name: &str, input: &Value, running: Option<&Execution>) -> String {
     let has_it = match running {
         Some(running) => {
@@ -82,7 +83,7 @@ fn taken(name: &str, input: &Value, running: Option<&Execution>) -> String {
     format!("{has_it} Choose another --name.")
 }
 
-/// What was asked for is under way.
+/// The message when the requested rotation is running already.
 fn ran_already(name: &str, running: &Execution) -> String {
     let since = moment(running.started);
     styled(
@@ -91,7 +92,7 @@ fn ran_already(name: &str, running: &Execution) -> String {
     )
 }
 
-/// A name for people: of the source its last part, and the time.
+/// A readable name: the last part of the source, and the time.
 fn name_of(source: &str) -> String {
     let last = source.rsplit(['/', ':']).next().unwrap_or(source);
     let word: String =
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_another_rotation_has_is_told_of() {
+    fn a_name_in_use_is_reported() {
         let input = json!({"newCertificate": "tls/www"});
         let running = |input: &Value| Execution {
             running: true,
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_step_functions_takes() {
+    fn names_are_valid_in_step_functions() {
         for (source, word) in [
             ("tls/www", "www-2"),
             ("ssm:/tls/www.example.com", "www-example-com-2"),

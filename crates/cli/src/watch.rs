@@ -1,7 +1,7 @@
 //! `certrotate watch`: follows a rotation until its end.
 //!
-//! What is known comes from where the rotation itself writes it down: the plan, the lanes and the records of
-//! targets in its folder. Only the targets in progress, one a lane, are asked for in CloudFront.
+//! Progress is read from the rotation's folder: the plan, the lanes and the records of targets.
+//! Only the targets in progress, one per lane, are read from CloudFront.
 
 mod progress;
 mod view;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use progress::{Known, Now};
 use view::View;
 
-/// Follows the rotation that is named, or the one that was started last.
+/// Follows the named rotation, or the latest one.
 pub(crate) async fn run(global: &Global, args: &Watch) -> Result<(), Failure> {
     let context = account::deployed(global).await?;
     let arn = execution::which(&context, args.execution.execution.as_deref()).await?;

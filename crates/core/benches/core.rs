@@ -1,4 +1,4 @@
-//! What the decisions cost: `cargo bench --package rotation-core --bench core`.
+//! Benchmarks of the decisions: `cargo bench --package rotation-core --bench core`.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
@@ -9,7 +9,8 @@ use rotation_core::certificate::bundle;
 use rotation_core::certificate::{Certificate, covers};
 use rotation_test_pki::{Authority, leaf_params, p256};
 
-/// A certificate for 100 names, three intermediate ones and the root, the blocks of the text in reverse order.
+/// A certificate for 100 names, three intermediate ones and the root, with the blocks in reverse
+/// order.
 fn shuffled_bundle(names: &[String]) -> String {
     let root = Authority::root("Root");
     let first = root.intermediate("Intermediate 1");
@@ -19,7 +20,7 @@ fn shuffled_bundle(names: &[String]) -> String {
     let key = p256();
     let leaf = third.sign(&leaf_params(&names), &key);
     let blocks = [root.pem, first.pem, second.pem, third.pem, leaf, key.serialize_pem()];
-    // From the root down, and the key last: nothing stands where it is looked for first.
+    // From the root down, and the key last: the worst order for the parser.
     blocks.concat()
 }
 
@@ -47,7 +48,7 @@ fn decisions(criterion: &mut Criterion) {
     criterion.bench_function("five certificates and a key, in order", |bench| {
         bench.iter(|| bundle::read(black_box(ordered.as_bytes())).is_ok());
     });
-    // What is left of the two above is finding the leaf by the key, and the order.
+    // The difference to the two above is finding the leaf by the key, and sorting the chain.
     criterion.bench_function("five certificates, parsed alone", |bench| {
         bench.iter(|| certificates.iter().all(|it| Certificate::from_pem(black_box(it)).is_ok()));
     });

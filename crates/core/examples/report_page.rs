@@ -1,5 +1,5 @@
-//! Prints the page of a made-up rotation with this many targets, one of each fate among them: for the tests in a
-//! browser.
+//! Prints the report page of a made-up rotation with this many targets, including one with each
+//! outcome, for the browser tests.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "it is a program of the tests")]
 
@@ -67,7 +67,8 @@ fn at(minute: i64) -> Timestamp {
     morning + SignedDuration::from_mins(minute)
 }
 
-/// Of each dozen the first seven have fates of their own; the others, and a lone one, are moved.
+/// The first seven of each dozen have different outcomes; the others are moved, and so is the
+/// target of a rotation with only one.
 fn target(n: i64) -> TargetReport {
     let id = TargetId { kind: TargetKind::Distribution, id: format!("E{n:013}") };
     let begun = 1 + n * 4;

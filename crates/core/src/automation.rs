@@ -1,4 +1,4 @@
-//! Rotations that nobody starts by hand: which event asks for what, whether it is time, who is notified.
+//! Automatic rotations: which event triggers what, whether a certificate is due, who is notified.
 
 pub mod decision;
 pub mod notice;

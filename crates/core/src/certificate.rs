@@ -1,4 +1,4 @@
-//! One X.509 certificate: the fields that decide a rotation, read once.
+//! One X.509 certificate, and the fields of it that a rotation depends on.
 
 pub mod bundle;
 mod fingerprint;
@@ -53,7 +53,7 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
-/// The kind of key that made a certificate's signature: its issuer's.
+/// The key family of the issuer, by the signature of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyFamily {
     Rsa,
@@ -85,7 +85,7 @@ impl KeyAlgorithm {
         const P521: Oid<'static> = oid!(1.3.132.0.35);
         match public_key.parsed() {
             Ok(PublicKey::RSA(key)) => {
-                // Not `key.key_size()`: it takes the first byte for a sign byte, whatever it is.
+                // Not `key.key_size()`: it always counts the first byte as a sign byte.
                 let bits = |modulus: &[u8]| match modulus {
                     [first, rest @ ..] => 8 * rest.len() + 8 - first.leading_zeros() as usize,
                     [] => 0,
@@ -114,10 +114,10 @@ pub enum CertificateError {
     /// Not exactly one PEM block `CERTIFICATE`.
     #[error("not one PEM block \"CERTIFICATE\"")]
     NotPem,
-    /// The DER is broken, or something shows its progress.
+    /// The DER is broken, or something follows it.
     #[error("not an X.509 certificate in DER")]
     NotX509,
-    /// An extension this system decides on is broken or there twice.
+    /// An extension that this system depends on is broken or repeated.
     #[error("a broken or repeated {0} extension")]
     Extension(&'static str),
 }
@@ -228,35 +228,34 @@ impl Certificate {
         pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF))
     }
 
-    /// The digest by which state, plan and report know the certificate.
+    /// The digest that identifies the certificate in state, plan and report.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// The first moment it is valid.
+    /// The start of its validity.
     pub fn not_before(&self) -> Timestamp {
         self.not_before
     }
 
-    /// The last moment it is valid. RFC 5280's "no expiry" of the year 9999 is
-    /// [`Timestamp::MAX`], a day earlier.
+    /// The end of its validity. RFC 5280's "no expiry" of the year 9999 becomes [`Timestamp::MAX`],
+    /// a day earlier.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// The subject, for people; it may be empty.
+    /// The subject, for display; it may be empty.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The issuer, for people.
+    /// The issuer, for display.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The DNS names among the subject alternative names, in lower case. The common name does not
-    /// count: CloudFront Developer Guide, "Requirements for using SSL/TLS certificates with
-    /// CloudFront".
+    /// The DNS names among the subject alternative names, in lower case. CloudFront ignores the
+    /// common name: Developer Guide, "Requirements for using SSL/TLS certificates with CloudFront".
     pub fn dns_names(&self) -> &[String] {
         &self.dns_names
     }
@@ -271,22 +270,22 @@ impl Certificate {
         self.is_ca
     }
 
-    /// Whether it names itself as its issuer, as a root does.
+    /// Whether it names itself as its issuer, like a root.
     pub(crate) fn is_self_signed(&self) -> bool {
         self.is_issued_by(self)
     }
 
-    /// Whether it is version 3, the only one that has extensions.
+    /// Whether it is version 3, the only version with extensions.
     pub(crate) fn is_version_3(&self) -> bool {
         self.is_version_3
     }
 
-    /// Whether that alias is among its names; see [`covers`].
+    /// Whether its names cover this alias; see [`covers`].
     pub fn covers(&self, alias: &str) -> bool {
         covers(&self.dns_names, alias)
     }
 
-    /// The subject, or its first name, or its fingerprint: what to call it in a message.
+    /// Its name in messages: the subject, or else the first DNS name, or else the fingerprint.
     pub(crate) fn name(&self) -> String {
         match (self.subject.as_str(), self.dns_names.first()) {
             ("", Some(name)) => name.clone(),
@@ -295,9 +294,9 @@ impl Certificate {
         }
     }
 
-    /// Whether the names and, if both have one, the key identifiers say that `other` issued this
-    /// one. Authorities issue several certificates of one name, so the name alone will not do; the
-    /// signature is judged later, by [`crate::certificate`].
+    /// Whether `other` may have issued this certificate, by name and, if both have them, key
+    /// identifiers. An authority may have several certificates of one name, so the name alone is
+    /// not enough; the signature is verified later, by [`crate::certificate`].
     pub(crate) fn is_issued_by(&self, other: &Self) -> bool {
         let same_key = match (&self.authority_key_id, &other.subject_key_id) {
             (Some(wanted), Some(id)) => wanted == id,
@@ -311,7 +310,7 @@ impl Certificate {
         &self.public_key_der
     }
 
-    /// The kind of key that signed it, if RSA or elliptic curve.
+    /// The family of the key that signed it, if RSA or elliptic curve.
     pub(crate) fn signed_with(&self) -> Option<KeyFamily> {
         if self.signature_algorithm.starts_with("1.2.840.113549.1.1.") {
             Some(KeyFamily::Rsa)
@@ -322,7 +321,7 @@ impl Certificate {
         }
     }
 
-    /// The broken hash function of its signature, if it is one: MD2, MD5 or SHA-1.
+    /// The hash function of its signature, if that is broken: MD2, MD5 or SHA-1.
     pub(crate) fn broken_hash(&self) -> Option<&'static str> {
         match self.signature_algorithm.as_str() {
             "1.2.840.113549.1.1.2" => Some("MD2"),
@@ -351,11 +350,11 @@ fn timestamp(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether an alias is covered by these names of a certificate: by the same name, or by a wildcard
-/// for exactly its first label. An alias that is a wildcard itself needs that same wildcard.
+/// Whether these names of a certificate cover an alias: by the same name, or by a wildcard for
+/// exactly its first label. An alias that is a wildcard itself needs that same wildcard.
 ///
 /// `*.example.com` covers `www.example.com`, but neither `example.com` nor `a.b.example.com`. Case
-/// and a dot at the end do not matter. CloudFront Developer Guide, "Requirements for using SSL/TLS
+/// and a trailing dot are ignored. CloudFront Developer Guide, "Requirements for using SSL/TLS
 /// certificates with CloudFront" and "Requirements for using alternate domain names".
 pub fn covers(names: &[String], alias: &str) -> bool {
     let normal = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
@@ -376,7 +375,7 @@ mod tests {
     use rotation_test_pki::*;
 
     #[test]
-    fn the_fields_are_those_openssl_shows() {
+    fn fields_match_those_of_openssl() {
         let leaf = certificate(SHA1_LEAF);
         let fingerprint = "sha256:90d7d46c7a040d801d75c151230629b322934659a459515949f77039bf90768f";
         assert_eq!(leaf.fingerprint().to_string(), fingerprint);
@@ -435,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_without_subject_has_a_name_all_the_same() {
+    fn a_certificate_is_named_by_subject_dns_name_or_fingerprint() {
         let named = |names: &[&str]| {
             let mut params = leaf_params(names);
             params.distinguished_name = rcgen::DistinguishedName::new();
@@ -453,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn the_far_future_is_a_time() {
+    fn the_year_9999_is_a_valid_expiry() {
         let mut params = leaf_params(&["a.example"]);
         params.not_after = rcgen::date_time_ymd(9999, 12, 31);
         let leaf = certificate(&Authority::root("Root").sign(&params, &p256()));
@@ -475,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn invalid_certificates_are_refused() {
         use CertificateError::{Extension, NotPem, NotX509};
         let der = certificate(SHA1_LEAF).der().to_vec();
         let check = |der: &[u8], error| {
@@ -485,8 +484,8 @@ mod tests {
         check(&der[..der.len() - 1], NotX509);
         check(&[&der[..], &[0]].concat(), NotX509);
         check(b"\x30\x03\x02\x01\x05", NotX509);
-        // Behind the extension's identifier stand an OCTET STRING's tag and length, and then the
-        // list of names, whose tag becomes another.
+        // The extension's identifier is followed by the tag and length of an OCTET STRING, and then
+        // by the list of names. The tag of that list is changed.
         let id = [0x06, 0x03, 0x55, 0x1d, 0x11];
         let at = der.windows(id.len()).position(|window| window == id).expect("extension");
         let mut broken = der.clone();

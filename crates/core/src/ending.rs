@@ -1,8 +1,9 @@
 //! How a rotation ends.
 //!
-//! After each Map [`rollback`] says what follows from where the targets are: it is complete, they are moved back, or
-//! they stay where they are. Then [`deletion`] says whether the old certificate may go, and in the end [`conclude`]
-//! makes the contract's output of it all, or the name and the cause that the execution fails with.
+//! After each Map [`rollback`] decides, from the states of the targets, whether the rotation is
+//! complete, the targets are moved back, or they are left. Then [`deletion`] decides whether the
+//! old certificate may be deleted. At the end [`conclude`] turns everything into the output of the
+//! contract, or into the name and the cause that the execution fails with.
 
 mod conclude;
 pub mod deletion;

@@ -1,32 +1,33 @@
-//! What goes wrong, by name: what steps fail with, how rotations end, and what both say.
+//! Failures by name: the errors of steps, the endings of rotations, and their messages.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The names a failed rotation may end with. They are part of the contract: callers match on them.
+/// The names that a failed rotation may end with. They are part of the contract: callers match
+/// them.
 ///
 /// The order is the order of precedence: when a plan has findings of several kinds, the execution
 /// ends with the first kind here, and its cause lists all findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Ending {
-    /// The input is not one this system takes.
+    /// The input is invalid.
     RequestInvalid,
     /// The new certificate could not be read from its source.
     SourceUnreadable,
     /// The old certificate is in neither store.
     CertificateNotFound,
-    /// The new certificate was read and will not do.
+    /// The new certificate was read, but is not usable.
     CertificateInvalid,
     /// An alias of a target is not among the new certificate's names.
     AliasNotCovered,
     /// CloudFront would refuse, or later undo, the change of a target.
     TargetNotRotatable,
-    /// There is no room for one more certificate and none was granted.
+    /// There is no room for one more certificate, and no increase was granted.
     QuotaDenied,
     /// Another execution is moving the same old certificate.
     AlreadyRunning,
-    /// A target failed and all that had been moved serve the old certificate again.
+    /// A target failed, and all targets that had been moved serve the old certificate again.
     RolledBack,
     /// Some targets serve the old certificate and some the new one.
     RotationIncomplete,
@@ -63,41 +64,41 @@ impl Ending {
         }
     }
 
-    /// The ending of that name, if it is one.
+    /// The ending with that name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|ending| ending.name() == name)
     }
 }
 
-/// The names by which steps fail. They are the interface between code and state machine: `Retry` and `Catch` match on
-/// exactly these strings, and a test compares the two lists.
+/// The names that steps fail with. They are the interface between code and state machine: `Retry`
+/// and `Catch` match exactly these strings, and a test compares the two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepErrorName {
     /// AWS throttled the call.
     Throttled,
-    /// AWS did not answer, or not sensibly.
+    /// AWS sent no response, or an unusable one.
     Unavailable,
     /// A permission is missing.
     AccessDenied,
-    /// AWS's final no.
+    /// AWS refused the call finally.
     Refused,
     /// The target was edited between read and write.
     TargetChanged,
-    /// CloudFront makes another change of the viewer certificate.
+    /// Another change of the viewer certificate is in progress.
     CertificateChangeInProgress,
-    /// CloudFront does not take the certificate, or does not see it yet.
+    /// CloudFront rejects the certificate, or does not see it yet.
     CertificateNotAccepted,
-    /// The old certificate is in use, or its store still says so.
+    /// The old certificate is in use, or its store still reports it as in use.
     CertificateInUse,
     /// A target is not `Deployed` within the deadline.
     DeploymentStalled,
-    /// An edge served another certificate than the target was given.
+    /// An edge served another certificate than the one configured.
     WrongCertificateServed,
-    /// No handshake could be made with an edge.
+    /// No handshake with an edge succeeded.
     EdgeUnreachable,
-    /// There is more to read than one attempt could; the next one resumes.
+    /// The read did not finish in one attempt; the next one resumes.
     Unfinished,
-    /// The state machine and this code do not fit together.
+    /// The state machine and this code do not match.
     Internal,
 }
 
@@ -119,7 +120,8 @@ impl StepErrorName {
         Self::Internal,
     ];
 
-    /// What the state machine matches on, written out so that renaming a variant changes nothing.
+    /// The name that the state machine matches, written out so that renaming a variant cannot
+    /// change it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Throttled => "Throttled",
@@ -138,29 +140,31 @@ impl StepErrorName {
         }
     }
 
-    /// The one of that name, if there is one.
+    /// The error with that name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|error| error.name() == name)
     }
 }
 
-/// What a step, a state or an execution failed with.
+/// The error of a step, a state or an execution.
 ///
-/// The same in a record of ours and in the state, where a Catch of the state machine writes `Error` and `Cause`.
+/// The same type in records and in the state, where a Catch of the state machine writes `Error` and
+/// `Cause`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The error's name.
     #[serde(alias = "Error")]
     pub error: String,
-    /// Its message; of a function's error, as the state machine has it, the JSON that Lambda makes of it.
+    /// Its message. For an error of a function the state machine has Lambda's JSON here.
     #[serde(default, alias = "Cause")]
     pub cause: String,
 }
 
 impl Failure {
-    /// What it means, in a sentence or more: what its cause says, or else what its name does. Step Functions gives no
-    /// cause when a state's or an execution's time is over, nor when an execution is stopped without one (recorded:
-    /// `{"Error": "States.Timeout", "Cause": ""}`, and neither in `DescribeExecution` of `TIMED_OUT`).
+    /// The message: from the cause or, without one, from the name. Step Functions gives no cause
+    /// when a state or an execution times out, nor when an execution is stopped without one
+    /// (recorded: `{"Error": "States.Timeout", "Cause": ""}`, and neither field in
+    /// `DescribeExecution` of `TIMED_OUT`).
     pub fn message(&self) -> String {
         let parsed: Option<serde_json::Value> = serde_json::from_str(&self.cause).ok();
         let message = parsed.as_ref().and_then(|json| json.get("errorMessage")?.as_str());
@@ -177,7 +181,7 @@ impl Failure {
         .to_owned()
     }
 
-    /// The same with its message for a cause: as it is recorded.
+    /// The form that is recorded: the cause is the plain message.
     pub fn plain(self) -> Self {
         Self { cause: self.message(), error: self.error }
     }
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_without_a_cause_is_told_by_its_name() {
+    fn a_failure_without_a_cause_is_explained_by_its_name() {
         const TIMEOUT: &str = "The execution exceeded the timeout of its state machine.";
         const ABORTED: &str = "The execution was stopped, and no cause was given.";
         const TASK: &str = "It exceeded its timeout in the state machine.";

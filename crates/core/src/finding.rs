@@ -1,4 +1,4 @@
-//! What a check found wrong: each finding names the thing and the cure.
+//! Findings of checks: each names the subject, the problem and the cure.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Ending;
 
-/// One reason not to begin a rotation.
+/// One reason not to start a rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The name under which an execution with only this finding ends.
+    /// The name that an execution with only this finding ends with.
     pub ending: Ending,
-    /// What it is about: `distribution E123`, `certificate block 2`, `field targets[3]`.
+    /// The subject: `distribution E123`, `certificate block 2`, `field targets[3]`.
     pub subject: String,
     /// What is wrong, in one sentence without a full stop.
     pub problem: String,
@@ -27,7 +27,7 @@ impl Finding {
         problem: impl Into<String>,
         cure: impl Into<String>,
     ) -> Self {
-        // Problems may end with words of AWS's, which end with a full stop or not.
+        // Problems may end with a message of AWS, with or without a full stop.
         let problem = problem.into().trim_end_matches('.').to_owned();
         Self { ending, subject: subject.into(), problem, cure: cure.into() }
     }
@@ -52,9 +52,9 @@ pub fn listed<T: fmt::Display>(items: &[T]) -> String {
 }
 
 /// Turns findings into the name and the cause of a failed execution: the first kind by precedence,
-/// and all findings, one a line. None for no findings.
+/// and all findings, one per line. `None` for no findings.
 ///
-/// Step Functions takes at most 32,768 characters as a cause; what does not fit is counted.
+/// Step Functions accepts at most 32,768 characters as a cause; findings beyond that are counted.
 pub fn conclude(findings: &[Finding]) -> Option<(Ending, String)> {
     const ROOM: usize = 24_000;
     let mut sorted: Vec<&Finding> = findings.iter().collect();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_kind_names_the_ending_and_all_findings_are_told() {
+    fn the_first_kind_names_the_ending_and_all_findings_are_listed() {
         let findings = [
             finding(Ending::TargetNotRotatable, "distribution E1"),
             finding(Ending::AliasNotCovered, "distribution E2"),

@@ -1,4 +1,5 @@
-//! What OpenSSL made for the tests of this crate, because `rcgen` cannot; see tests/fixtures/README.md.
+//! Test keys and certificates that OpenSSL made because `rcgen` cannot; see
+//! tests/fixtures/README.md.
 
 use rcgen::KeyPair;
 

@@ -1,10 +1,10 @@
-//! The names by which AWS knows certificates and targets, parsed once at the edge.
+//! The identifiers of certificates and targets in AWS.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where CloudFront can take a viewer certificate from.
+/// The stores that CloudFront can read a viewer certificate from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Store {
@@ -23,16 +23,16 @@ impl fmt::Display for Store {
     }
 }
 
-/// A certificate that lies in a store, with everything CloudFront and the store want to call it by.
+/// A certificate in a store, with its names in CloudFront and in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "store", rename_all = "lowercase")]
 pub enum CertificateId {
-    /// ACM: the ARN is the only name.
+    /// ACM: the ARN is the only identifier.
     Acm {
         /// `arn:aws:acm:us-east-1:ACCOUNT:certificate/UUID`
         arn: String,
     },
-    /// IAM: CloudFront wants the id, the IAM API the name, people the ARN.
+    /// IAM: CloudFront uses the id, the IAM API the name, people the ARN.
     Iam {
         /// `ServerCertificateId`, `ASCA…`: the `IAMCertificateId` of a viewer certificate.
         id: String,
@@ -42,7 +42,7 @@ pub enum CertificateId {
 }
 
 impl CertificateId {
-    /// The store it lies in.
+    /// Its store.
     pub fn store(&self) -> Store {
         match self {
             Self::Acm { .. } => Store::Acm,
@@ -50,7 +50,7 @@ impl CertificateId {
         }
     }
 
-    /// What a distribution's viewer certificate holds: the ACM ARN or the IAM certificate id.
+    /// The value in a distribution's viewer certificate: the ACM ARN or the IAM certificate id.
     pub fn id(&self) -> &str {
         match self {
             Self::Acm { arn } => arn,
@@ -72,22 +72,22 @@ impl fmt::Display for CertificateId {
     }
 }
 
-/// The last part of a certificate's id: unique in its account, and fit for a key in S3.
+/// The last part of a certificate's id: unique in its account, and valid in an S3 key.
 pub fn segment(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or_default()
 }
 
-/// What kind of thing serves a certificate.
+/// The kind of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetKind {
-    /// A distribution, standard, staging or the template of a multi-tenant one.
+    /// A distribution: standard, staging, or the template of a multi-tenant one.
     Distribution,
-    /// A distribution tenant with a certificate of its own.
+    /// A distribution tenant with its own certificate.
     Tenant,
 }
 
-/// One thing that serves the old certificate, or already the new one.
+/// A target: it serves the old certificate, or already the new one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TargetId {
     /// A distribution or a tenant.
@@ -105,7 +105,7 @@ impl fmt::Display for TargetId {
     }
 }
 
-/// Which of the two certificates something serves.
+/// Which of the two certificates a target serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Serves {
@@ -113,7 +113,7 @@ pub enum Serves {
     Old,
     /// The new certificate.
     New,
-    /// A third one, or CloudFront's own.
+    /// A third one, or CloudFront's default certificate.
     Other,
 }
 
@@ -129,7 +129,7 @@ impl TargetId {
     }
 }
 
-/// The ARN of the execution of this name, of the state machine with this ARN.
+/// The ARN of an execution, from the ARN of its state machine and its name.
 pub fn execution_arn(state_machine_arn: &str, name: &str) -> String {
     format!("{}:{name}", state_machine_arn.replacen(":stateMachine:", ":execution:", 1))
 }

@@ -1,7 +1,7 @@
 //! The decisions of a certificate rotation, as pure functions of plain values.
 //!
-//! Nothing here can reach AWS, read a clock or an environment variable: what the crate may depend on
-//! is in its `Cargo.toml`, and `make check` refuses `aws-*`, `tokio` and `lambda_runtime` there.
+//! Nothing here reads AWS, a clock or an environment variable. The dependencies in `Cargo.toml` are
+//! limited: `make check` refuses `aws-*`, `tokio` and `lambda_runtime`.
 
 pub mod automation;
 pub mod certificate;

@@ -1,5 +1,5 @@
-//! Metrics as log lines, without a call: CloudWatch Logs reads them off (CloudWatch User Guide, "Embedded
-//! metric format specification").
+//! Metrics as log lines, without an API call: CloudWatch extracts them from the log (CloudWatch
+//! User Guide, "Embedded metric format specification").
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -10,13 +10,13 @@ pub const NAMESPACE: &str = "CloudFrontCertificateRotation";
 /// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things, days included: CloudWatch has no unit for them.
+    /// A number of things, including days, for which CloudWatch has no unit.
     Count,
     /// Seconds.
     Seconds,
 }
 
-/// One line: these metrics, under this one dimension.
+/// One log line with these metrics, under one dimension.
 pub fn line(now: Timestamp, dimension: (&str, &str), metrics: &[(&str, Unit, f64)]) -> String {
     let definitions: Vec<Value> = metrics
         .iter()
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_what_cloudwatch_reads() {
+    fn a_line_has_the_embedded_metric_format() {
         let now = "2026-11-24T06:00:00Z".parse().expect("time");
         let text = line(
             now,

@@ -1,4 +1,4 @@
-//! Which targets a rotation has, and whether each of them can be rotated.
+//! Selects the targets of a rotation, and checks whether each of them can be rotated.
 
 pub mod claim;
 pub mod estimate;
@@ -20,7 +20,7 @@ use crate::finding::{Finding, listed};
 use crate::ids::{Serves, Store, TargetId, TargetKind};
 use crate::plan::rights::Association;
 
-/// A distribution or tenant as it was found in CloudFront.
+/// A distribution or tenant as read from CloudFront.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
@@ -30,38 +30,40 @@ pub struct Member {
     pub serves: Serves,
     /// Is it `Deployed`?
     pub deployed: bool,
-    /// The names under which viewers reach it: a distribution's aliases, a tenant's domains, and for
-    /// the template of a multi-tenant distribution the domains of tenants without a certificate of
-    /// their own.
+    /// The names that viewers use: a distribution's aliases, a tenant's domains, and for the
+    /// template of a multi-tenant distribution the domains of tenants without their own
+    /// certificate.
     pub names: Vec<String>,
-    /// The option "Supported HTTP versions", lower case: `http1.1`, `http2`, `http2and3`, `http3`.
+    /// The option "Supported HTTP versions" in lower case: `http1.1`, `http2`, `http2and3`,
+    /// `http3`.
     pub http_version: String,
     /// Is it a staging distribution?
     pub staging: bool,
-    /// Is it a tenant, or the template of tenants? Those take certificates from ACM only.
+    /// Is it a tenant, or the template of tenants? They accept certificates from ACM only.
     pub multi_tenant: bool,
-    /// The continuous-deployment policy it is part of, as primary or as staging distribution.
+    /// The continuous-deployment policy that it belongs to, as primary or as staging distribution.
     pub continuous_deployment_policy: Option<String>,
-    /// Does it serve on dedicated IP addresses (`vip`)?
+    /// Does it use dedicated IP addresses (`vip`)?
     pub dedicated_ip: bool,
-    /// What CloudFront may ask for further rights on when the target is updated.
+    /// Associations for which CloudFront may require further permissions when the target is
+    /// updated.
     pub associations: Vec<Association>,
 }
 
-/// The targets of a rotation and what speaks against rotating them.
+/// The targets of a rotation, and the findings against rotating them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Targets {
-    /// What is to be moved, or was moved earlier; in order of kind and id.
+    /// The targets to be moved, and those that were moved earlier; ordered by kind and id.
     pub planned: Vec<Member>,
-    /// Why not, target by target.
+    /// The findings, target by target.
     pub findings: Vec<Finding>,
 }
 
-/// Picks the targets out of `members` and looks for everything that would make CloudFront refuse a
+/// Selects the targets from `members` and checks for everything that would make CloudFront refuse a
 /// change, or break a viewer.
 ///
-/// `named` are the ids that the request limits the rotation to. `names` are the DNS names of the new
-/// certificate and `store` is where it is going to lie.
+/// `named` are the ids that the request limits the rotation to. `names` are the DNS names of the
+/// new certificate, and `store` is its store.
 pub fn targets(
     members: &[Member],
     named: Option<&[String]>,
@@ -97,20 +99,21 @@ pub fn targets(
     Targets { planned, findings }
 }
 
-/// What is left for a rotation to do.
+/// What a rotation has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// Go on.
+    /// Rotate.
     Rotate,
-    /// A dry run: this is all.
+    /// A dry run ends here.
     Planned,
-    /// No target serves the old certificate and nothing else is left.
+    /// No target serves the old certificate and nothing else is left to do.
     NothingToDo,
 }
 
-/// What a plan comes to. `begun` says that the new certificate lies in its store already, from an
-/// earlier rotation or by hand: then waiting for deployments and deleting the old one may be left.
+/// Decides the outcome of a plan. `begun` is true if the new certificate is in its store already,
+/// from an earlier rotation or by hand: then deployments or the deletion of the old one may be
+/// left.
 pub fn outcome(
     members: &[Member],
     planned: &[Member],
@@ -134,7 +137,8 @@ fn not_rotatable(member: &Member, problem: String, cure: &str) -> Finding {
     Finding::new(Ending::TargetNotRotatable, member.target.to_string(), problem, cure)
 }
 
-/// Ids of the request that are no targets. One that already serves the new certificate is fine.
+/// Findings for ids in the request that are no targets. A target that already serves the new
+/// certificate is fine.
 fn misnamed(members: &[Member], ids: &[String]) -> Vec<Finding> {
     ids.iter()
         .filter_map(|id| {
@@ -155,8 +159,8 @@ fn misnamed(members: &[Member], ids: &[String]) -> Vec<Finding> {
         .collect()
 }
 
-/// CloudFront Developer Guide, "Requirements for using alternate domain names": every one of them
-/// must be covered by the certificate, or the update is refused as InvalidViewerCertificate.
+/// CloudFront Developer Guide, "Requirements for using alternate domain names": the certificate
+/// must cover every name, or the update is refused as InvalidViewerCertificate.
 fn uncovered(member: &Member, names: &[String]) -> Option<Finding> {
     let missing: Vec<&str> =
         member.names.iter().map(String::as_str).filter(|name| !covers(names, name)).collect();
@@ -207,8 +211,8 @@ fn store_not_taken(member: &Member, store: Store) -> Option<Finding> {
     })
 }
 
-/// API reference, UpdateDistributionWithStagingConfig: promoting overwrites the primary's
-/// configuration with the staging one's, certificate included.
+/// API reference, UpdateDistributionWithStagingConfig: promotion overwrites the primary's
+/// configuration with that of the staging distribution, including the certificate.
 fn staging_left_out(member: &Member) -> Finding {
     not_rotatable(
         member,
@@ -218,7 +222,8 @@ fn staging_left_out(member: &Member) -> Finding {
 }
 
 /// CloudFront Developer Guide, "Supported HTTP versions" in the requirements for certificates: all
-/// distributions of one certificate must have the same option. The most common one is taken as meant.
+/// distributions of one certificate must have the same option. The most common one is assumed to be
+/// intended.
 fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<Finding> {
     let mut groups: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
     for member in sharing {

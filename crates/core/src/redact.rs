@@ -1,31 +1,32 @@
-//! What of a text from outside may be shown: in a message, a log or a report.
+//! Decides which parts of a text from outside may appear in a message, a log or a report.
 //!
-//! Anything may be in a wrong place, a private key too. So nothing is quoted but names, and of those only what
-//! looks like one.
+//! Any value may be in the wrong field, even a private key. So only names are quoted, and only if
+//! they look like names.
 
 use serde_json::Value;
 
-/// A name of X.509 as a message may have it: an authority may put anything into one, a line break too, and
-/// any amount of it.
+/// An X.509 name, safe for a message: an authority may put any text into a name, including line
+/// breaks, of any length.
 pub(crate) fn name(name: &str) -> String {
     let plain = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
     plain.take(200).collect()
 }
 
-/// The name of an unknown field, if it looks like one. What does not may be a piece of a key, and so may two
-/// hyphens, which PEM begins with.
+/// The name of an unknown field, if it looks like a name. Anything else may be part of a key, and
+/// so may two hyphens, which PEM starts with.
 pub(crate) fn field(name: &str) -> Option<&str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let is_name = (1..=32).contains(&name.len()) && name.chars().all(is_plain);
     (is_name && !name.contains("--")).then_some(name)
 }
 
-/// Does a text hold a PEM block, of a certificate or of a key?
+/// Does the text contain a PEM block, of a certificate or a key?
 pub(crate) fn holds_pem(text: &str) -> bool {
     text.contains("-----BEGIN")
 }
 
-/// An input as a report may have it: one with a certificate or a key in it was refused, and is not passed on.
+/// The input for the report. An input that contains a certificate or a key was refused, and is not
+/// shown.
 pub(crate) fn request(request: &Value) -> Value {
     if holds_pem(&request.to_string()) {
         "It contained a certificate or a key, and is not shown.".into()
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_with_a_key_in_it_is_not_passed_on() {
+    fn an_input_with_a_key_is_not_shown() {
         let input = serde_json::json!({"newCertificate": "-----BEGIN PRIVATE KEY-----"});
         assert!(!request(&input).to_string().contains("BEGIN"));
         assert_eq!(request(&Value::Null), Value::Null);

@@ -1,5 +1,5 @@
-//! The report of a rotation, for somebody who was not there: what was asked, what was planned, what became
-//! of each target and when, what was deleted on what evidence, and what viewers may have noticed.
+//! The report of a rotation, for readers who did not watch it: the input, the plan, the moves of
+//! each target with their times, the deletion and its evidence, and what viewers may have noticed.
 
 mod page;
 mod risk;
@@ -26,15 +26,15 @@ use crate::target::record::{DeploymentStatus, Record, UpdateStatus};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Did it reach its goal?
+    /// Did the rotation succeed?
     pub succeeded: bool,
-    /// The output of the execution, if it did.
+    /// The output of the execution, if it succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,
-    /// One of the contract's names, and what went wrong and what to do, if it did not.
+    /// The name of the ending and its cause, if it failed.
     #[serde(flatten)]
     pub failure: Option<Failure>,
-    /// Which execution.
+    /// The execution.
     pub rotation: Rotation,
     /// The input of the execution.
     pub request: Value,
@@ -46,7 +46,7 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
     /// How often steps outside the targets were retried, by state.
     pub retries: BTreeMap<String, u64>,
-    /// The outcome of the deletion of the old certificate, if it came to that.
+    /// The outcome of the deletion of the old certificate, if it was attempted.
     #[serde(serialize_with = "with_nulls")]
     pub deletion: Option<Deletion>,
     /// What viewers may have noticed.
@@ -63,7 +63,7 @@ pub struct Rotation {
     pub id: String,
     /// When it was started.
     pub started_at: Timestamp,
-    /// When this was written.
+    /// When the report was written.
     pub ended_at: Timestamp,
     /// How often it had been redriven.
     pub redrives: u64,
@@ -73,9 +73,9 @@ pub struct Rotation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificates {
-    /// The one that was to be replaced.
+    /// The old certificate.
     pub old: CertificateSummary,
-    /// The one that was to replace it.
+    /// The new certificate.
     pub new: CertificateSummary,
 }
 
@@ -89,13 +89,13 @@ pub struct Planned {
     pub to_move: usize,
     /// How many at once.
     pub concurrency: u64,
-    /// Were viewers' handshakes to be made?
+    /// Were handshakes to be made?
     pub verify_viewers: bool,
-    /// What was to happen after a failure: put back, or stop.
+    /// After a failure: restore the targets (true), or stop.
     pub roll_back: bool,
-    /// What was worth knowing beforehand.
+    /// Notes for the operator.
     pub notes: Vec<String>,
-    /// Where all of it lies, `s3://bucket/key`.
+    /// Where the whole plan is stored, `s3://bucket/key`.
     pub location: String,
 }
 
@@ -105,39 +105,39 @@ pub struct Planned {
 pub struct TargetReport {
     /// Which one.
     pub target: TargetId,
-    /// The names that viewers know it by.
+    /// The names that viewers use.
     pub names: Vec<String>,
     /// What it served when the plan was made.
     pub planned: Serves,
-    /// What it served at the last look; none when it was gone, or nobody looked.
+    /// What it served when last read; `None` when it no longer existed, or was not read.
     pub serves: Option<Serves>,
-    /// What became of it on its way to the new certificate.
+    /// The record of its move to the new certificate.
     pub forward: Option<Record>,
-    /// What became of it on its way back.
+    /// The record of its move back.
     pub back: Option<Record>,
 }
 
-/// What became of a target, all in all.
+/// The outcome for one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum TargetOutcome {
     /// It serves the new certificate.
     Moved,
-    /// Its move failed, and it was not put back.
+    /// Its move failed, and it was not restored.
     Failed,
     /// It serves the old certificate again.
     PutBack,
-    /// Putting it back failed.
+    /// Restoring it failed.
     NotPutBack,
-    /// Somebody else had given it a third certificate.
+    /// Another user had given it a third certificate.
     Drifted,
-    /// Somebody else had deleted it.
+    /// Another user had deleted it.
     Gone,
     /// It was left as it was.
     NotBegun,
 }
 
 impl TargetOutcome {
-    /// For people.
+    /// The outcome in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Moved => "moved",
@@ -150,7 +150,7 @@ impl TargetOutcome {
         }
     }
 
-    /// The same as a sign, for those who do not see colours.
+    /// The outcome as a sign, for readers who do not see colours.
     fn sign(self) -> &'static str {
         match self {
             Self::Moved => "✓",
@@ -163,7 +163,7 @@ impl TargetOutcome {
 }
 
 impl TargetReport {
-    /// What became of it.
+    /// The outcome of the target.
     pub fn outcome(&self) -> TargetOutcome {
         if let Some(back) = &self.back {
             return if back.failure.is_some() {
@@ -243,7 +243,7 @@ impl Report {
     }
 }
 
-/// A report says null where the state of the rotation leaves out what there is not.
+/// The report has null where the state omits missing fields.
 fn with_nulls<S: Serializer>(deletion: &Option<Deletion>, to: S) -> Result<S::Ok, S::Error> {
     let Some(Deletion { deleted, reason, evidence }) = deletion else { return to.serialize_none() };
     let mut fields = to.serialize_struct("Deletion", 3)?;

@@ -1,7 +1,7 @@
-//! What the input of a rotation asks for, or everything that is wrong with it.
+//! Parses the input of a rotation, or reports everything that is wrong with it.
 //!
-//! The input is checked field by field and all faults are reported at once. A value is quoted in a
-//! message only where it cannot be a private key that somebody put into the wrong field.
+//! The input is checked field by field and all problems are reported at once. A message quotes a
+//! value only where it cannot be a private key in the wrong field.
 
 mod fields;
 pub mod managed;
@@ -19,12 +19,12 @@ use crate::redact;
 
 use fields::{Fields, invalid, kind};
 
-/// Where CloudFront reads certificates of ACM, whatever the region of anything else
+/// The region that CloudFront reads ACM certificates from, whatever the region of anything else
 /// (CloudFront Developer Guide, "Requirements for using SSL/TLS certificates with CloudFront").
 pub const CLOUDFRONT_REGION: &str = "us-east-1";
 
-/// The longest `retainOldDays`: an execution of Step Functions lasts a year at most, and waiting for
-/// a quota or for deployments needs some of it.
+/// The longest `retainOldDays`: an execution of Step Functions lasts a year at most, and waits for
+/// a quota or for deployments need part of it.
 const MAX_RETAIN_DAYS: u64 = 300;
 
 /// The largest `concurrency`. CloudFront throttles updates long before.
@@ -40,14 +40,14 @@ pub enum OnFailure {
     Stop,
 }
 
-/// An input that was understood, with its defaults filled in.
+/// A parsed input, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// `newCertificate` as given: the value of the tag `cert-rotation:source`.
     pub source: String,
     /// `newCertificate`, parsed.
     pub source_ref: SourceRef,
-    /// `oldCertificate`; without it the certificate tagged with `source` is looked for.
+    /// `oldCertificate`; without it, the certificate tagged with `source` is used.
     pub old: Option<OldRef>,
     /// `store`; without it the store of the old certificate.
     pub store: Option<Store>,
@@ -80,7 +80,8 @@ const FIELDS: [&str; 10] = [
     "dryRun",
 ];
 
-/// Understands an input, or says everything that is wrong with it; every finding ends `RequestInvalid`.
+/// Parses an input, or returns everything that is wrong with it; every finding ends
+/// `RequestInvalid`.
 pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
     let Value::Object(object) = input else {
         return Err(vec![invalid(

@@ -1,4 +1,4 @@
-//! One target on its way from one certificate to another.
+//! The move of one target from one certificate to another.
 
 pub mod polling;
 pub mod record;
@@ -9,11 +9,12 @@ use crate::ids::Serves;
 /// What to do with a target that was just read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// It serves the certificate it is to be moved from.
+    /// It serves the certificate to move from.
     Switch,
-    /// It serves the other one already: by an earlier attempt, an earlier rotation or by hand.
+    /// It serves the certificate to move to: after an earlier attempt, an earlier rotation or a
+    /// manual change.
     AlreadyThere,
-    /// It serves a third certificate: somebody else has taken it over.
+    /// It serves a third certificate: another user has changed it.
     Drifted,
 }
 
@@ -31,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_certificate_it_is_moved_from_is_switched() {
+    fn a_target_is_moved_only_from_the_expected_certificate() {
         assert_eq!(decide(Serves::Old), Move::Switch);
         assert_eq!(decide(Serves::New), Move::AlreadyThere);
         assert_eq!(decide(Serves::Other), Move::Drifted);

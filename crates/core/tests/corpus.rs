@@ -1,4 +1,4 @@
-//! Every input that the fuzzer has kept, through the same checks, without a fuzzer.
+//! Runs every input that the fuzzer has kept through the same checks, without a fuzzer.
 
 #[path = "fuzzed/bundle.rs"]
 mod bundle;

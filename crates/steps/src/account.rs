@@ -1,4 +1,4 @@
-//! What several steps do in the account: read it, claim a certificate, notify.
+//! Work on the account that several steps share: reading it, claiming a certificate, notifying.
 
 pub mod claim;
 pub(crate) mod examination;
@@ -12,10 +12,10 @@ use rotation_core::plan::state::Plan;
 
 use crate::lambda::error::StepError;
 
-/// The old certificate of a plan that has something to do.
+/// The old certificate of a plan with work to do.
 ///
 /// # Errors
-/// `Internal`: only a plan without work has none.
+/// `Internal` when the plan has none; only a plan without work may have none.
 pub fn old_certificate(plan: &Plan) -> Result<&CertificateId, StepError> {
     let old = plan.old_certificate.id.as_ref();
     old.ok_or_else(|| StepError::Internal("a plan with work to do has no old certificate".into()))

@@ -1,4 +1,5 @@
-//! Is there room for one more certificate? Asks for an increase where there is none, once.
+//! Checks that the quotas leave room for one more certificate, and requests an increase, once,
+//! where they do not.
 
 use std::collections::BTreeSet;
 
@@ -21,19 +22,21 @@ use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::{Execution, Plan};
 
-/// The state after the plan, and each time the state machine comes back from waiting.
+/// The state after the plan, and after each wait.
 #[derive(Debug, Deserialize)]
 pub struct Input {
-    /// Whose start the deadline counts from.
+    /// The quota deadline counts from the start of this execution.
     pub execution: Execution,
     /// The plan.
     pub plan: Plan,
-    /// What the look before has left: its output after waiting, or what it failed with after all its retries.
+    /// The result of the previous poll: its output after a wait, or the error that was caught after
+    /// all retries.
     #[serde(default)]
     pub quota: Before,
 }
 
-/// Of the look before whether it failed, as the state machine's Catch says it.
+/// The part of the previous result that matters: whether it is an error caught by the state
+/// machine.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Before {
@@ -41,18 +44,18 @@ pub struct Before {
     pub error: Option<String>,
 }
 
-/// What the state machine branches on.
+/// The result that the state machine branches on.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// `sufficient` or `pending`.
     pub status: Status,
-    /// A sentence per quota that was looked at.
+    /// One line per checked quota.
     pub quotas: Vec<String>,
-    /// When to come back.
+    /// Seconds until the next poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u32>,
-    /// For the output of the rotation: what this was decided without.
+    /// A note for the output of the rotation, if Service Quotas was unavailable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -61,32 +64,33 @@ pub struct Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// Go on.
+    /// There is room: continue.
     Sufficient,
-    /// An increase is under way; come back.
+    /// An increase is in progress: poll again.
     Pending,
 }
 
-/// A quota, what is used of it and what it is.
+/// A quota, its usage and its limit.
 #[derive(Clone, Debug)]
 pub struct Use {
-    /// Which one.
+    /// The quota.
     pub quota: Quota,
-    /// How much of it is used.
+    /// The usage.
     pub used: u64,
-    /// How much there is.
+    /// The limit.
     pub limit: f64,
-    /// Who says so.
+    /// Where the limit comes from.
     pub origin: Origin,
 }
 
-/// Service Quotas, as far as it answers. Whether there is room is advice, and the store itself refuses what does not
-/// fit: so a rotation does without the advice when there is none for longer than the state machine retries.
+/// Client of Service Quotas that tolerates an outage. The quota check is advisory, because the
+/// store itself refuses an import over the quota. So when Service Quotas is unavailable for longer
+/// than the state machine retries, the rotation continues without it.
 struct Desk<'a> {
     context: &'a Context,
-    /// Does no answer count as none, and not as a failure?
+    /// True: an outage counts as "no response" and not as an error.
     is_lenient: bool,
-    /// What it said instead of an answer; then it is not asked again.
+    /// The error of an outage. Once it is set, no further call is made.
     silence: Option<String>,
 }
 
@@ -95,7 +99,8 @@ impl<'a> Desk<'a> {
         Self { context, is_lenient, silence: None }
     }
 
-    /// An answer, or none. A missing permission is no silence: it would not pass.
+    /// The response, or `None` in an outage. A missing permission is not an outage: it would not
+    /// pass.
     async fn ask<T>(
         &mut self,
         question: impl Future<Output = Result<T, AwsError>>,
@@ -117,11 +122,11 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Looks at every quota that this import will count against.
+/// Checks every quota that this import counts against.
 ///
 /// # Errors
-/// `QuotaDenied` when an increase was refused or took too long, and what AWS answers; of Service Quotas itself
-/// `Throttled` and `Unavailable` only the first time.
+/// `QuotaDenied` when an increase was refused or took too long, and errors of AWS calls.
+/// `Throttled` and `Unavailable` of Service Quotas itself are returned only the first time.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let Input { execution, plan, quota: before } = input;
     let mut desk = Desk::new(context, before.error.is_some());
@@ -168,7 +173,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     })
 }
 
-/// Asks for an increase unless that was done, and says how it stands.
+/// Requests an increase unless one was requested already; returns its status.
 async fn increased(
     desk: &mut Desk<'_>,
     execution: &Execution,
@@ -199,7 +204,7 @@ async fn increased(
                     Ok(format!("requested an increase to {desired} (request {id})"))
                 }
                 RequestOutcome::AlreadyOpen => Ok("an increase was already requested".into()),
-                // Two open requests a region is all that Service Quotas takes: wait for a place.
+                // Service Quotas allows two open requests per region: wait until one is closed.
                 RequestOutcome::TooManyOpen => {
                     Ok("waiting until another request of this account is decided".into())
                 }
@@ -218,11 +223,11 @@ async fn increased(
     })
 }
 
-/// The quotas that count for this plan. A certificate that lies in its store already takes no more
-/// room there; on dedicated IP addresses it does, unless one of them serves it.
+/// The quotas that this plan counts against. A certificate that is in its store already takes no
+/// more room there; but it takes a place on dedicated IP addresses, unless one of them serves it.
 ///
 /// # Errors
-/// What AWS answers.
+/// Errors of AWS calls.
 pub async fn uses(context: &Context, plan: &Plan) -> Result<Vec<Use>, StepError> {
     read_uses(&mut Desk::new(context, false), plan).await
 }

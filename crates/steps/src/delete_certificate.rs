@@ -1,4 +1,4 @@
-//! Deletes the old certificate if, just then, nothing uses it.
+//! Deletes the old certificate if nothing uses it at that moment.
 
 use jiff::SignedDuration;
 use rotation_aws::s3;
@@ -24,20 +24,20 @@ pub struct Input {
     pub new_certificate: Imported,
 }
 
-/// How old the review's snapshot may be; to list 10,000 distributions takes half a minute of that.
+/// Maximum age of the review's snapshot. Listing 10,000 distributions takes half a minute of it.
 const FRESH: SignedDuration = SignedDuration::from_mins(2);
 
-/// Reads everything that may use it, then deletes it or says why not.
+/// Reads every possible use of the old certificate, then deletes it or says why not.
 ///
 /// # Errors
-/// `CertificateInUse` for a use that is expected to pass, and what AWS answers.
+/// `CertificateInUse` for a use that is expected to end, and errors of AWS calls.
 pub async fn step(context: &Context, input: Input) -> Result<Deletion, StepError> {
     let plan = &input.plan;
     let old = old_certificate(plan)?;
     let (s3, bucket) = (context.aws.s3(), &plan.folder.bucket);
     let kept = plan.folder.key("deletion.json");
     let Some(stored) = store::describe(&context.aws, old).await? else {
-        // By an earlier attempt, whose evidence is in the folder, or by somebody else.
+        // Deleted by an earlier attempt, whose evidence is in the folder, or by another user.
         let evidence = s3::find_json::<Evidence>(s3, bucket, &kept).await?;
         let evidence = evidence.map(|(evidence, _)| evidence);
         return Ok(Deletion { deleted: true, reason: None, evidence });
@@ -49,7 +49,8 @@ pub async fn step(context: &Context, input: Input) -> Result<Deletion, StepError
         }
         Decision::TryLater(reason) => return Err(StepError::CertificateInUse(reason)),
         Decision::Delete => {
-            // First, so that it is on record even if the answer to the deletion is lost.
+            // Written first, so that the evidence exists even if the response to the deletion is
+            // lost.
             s3::put_json(s3, bucket, &kept, &evidence).await?;
             Deletion { evidence: Some(evidence), ..delete(context, old).await? }
         }
@@ -58,8 +59,9 @@ pub async fn step(context: &Context, input: Input) -> Result<Deletion, StepError
     Ok(deletion)
 }
 
-/// What follows from the uses that are seen, and on what evidence. The review has just listed everything; what that
-/// does not settle, or settled too long ago, is read again.
+/// Decides on the uses, and returns the evidence. The review has just listed everything, so its
+/// snapshot is enough for a deletion; in all other cases, or if it is too old, everything is listed
+/// again.
 async fn decided(
     context: &Context,
     input: &Input,
@@ -95,7 +97,8 @@ async fn delete(context: &Context, old: &CertificateId) -> Result<Deletion, Step
         Answer::Deleted | Answer::AlreadyGone => {
             Ok(Deletion { deleted: true, reason: None, evidence: None })
         }
-        // IAM has no list of uses; its refusal names a load balancer by ARN, and that does not pass.
+        // IAM has no list of uses. Its error names a load balancer by ARN, and that use does not
+        // end by itself.
         Answer::InUse(message) if message.contains(":elasticloadbalancing:") => {
             Ok(Deletion { deleted: false, reason: Some(message), evidence: None })
         }

@@ -1,6 +1,7 @@
-//! Puts the new certificate into its store, once, whatever is retried.
+//! Imports the new certificate into its store, once, however often the step is retried.
 //!
-//! ACM's import has no idempotency token, so each attempt first looks for what an earlier one left.
+//! ImportCertificate of ACM has no idempotency token, so each attempt first searches for the import
+//! of an earlier one.
 
 use rotation_aws::store::{self, ImportError, acm, iam};
 use rotation_core::certificate::bundle::Bundle;
@@ -17,18 +18,19 @@ use crate::account::source::{self, Content};
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::{Imported, Plan};
 
-/// The state after the quota was found sufficient.
+/// The state after the quota check.
 #[derive(Debug, Deserialize)]
 pub struct Input {
     /// The plan.
     pub plan: Plan,
 }
 
-/// Imports or uploads, or finds that it is there.
+/// Imports the certificate into ACM or uploads it to IAM, or finds the existing one.
 ///
 /// # Errors
-/// `SourceUnreadable` and `CertificateInvalid` when the source no longer holds what was planned or the
-/// store does not take it, `QuotaDenied` when the store is full after all, and what AWS answers.
+/// `SourceUnreadable` and `CertificateInvalid` when the source no longer holds the planned
+/// certificate or the store rejects it, `QuotaDenied` when the store is full after all, and errors
+/// of AWS calls.
 pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError> {
     let Input { plan } = input;
     if let Some(id) = plan.new_certificate.id {
@@ -52,7 +54,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
     Ok(Imported { id, imported: true })
 }
 
-/// Reads the source again: it must still hold what the plan was made for.
+/// Reads the source again; it must still hold the planned certificate.
 async fn planned_bundle(context: &Context, plan: &Plan) -> Result<Bundle, StepError> {
     let source_ref = source_ref(&plan.source)
         .map_err(|(problem, _)| StepError::Internal(format!("the plan's source {problem}")))?;
@@ -89,7 +91,8 @@ async fn upload(
 ) -> Result<CertificateId, StepError> {
     let name = server_certificate_name(bundle);
     match iam::upload(context.aws.iam(), &name, bundle, tags).await {
-        // The name carries the fingerprint: an earlier attempt got through, and no list shows it yet.
+        // The name contains the fingerprint: an earlier attempt uploaded it, and the list does not
+        // show it yet.
         Err(ImportError::AlreadyExists) => iam::find_by_name(context.aws.iam(), &name)
             .await?
             .filter(|found| found.certificate == bundle.leaf)
@@ -99,8 +102,8 @@ async fn upload(
     }
 }
 
-/// A name that says what it is and is always the same for the same certificate: IAM wants names that
-/// are unique in the account, at most 128 of `[\w+=,.@-]`.
+/// A readable name that is always the same for the same certificate. IAM requires a unique name in
+/// the account, at most 128 characters of `[\w+=,.@-]`.
 fn server_certificate_name(bundle: &Bundle) -> String {
     let leaf = &bundle.leaf;
     let name = leaf.dns_names().first().map_or("certificate", String::as_str);

@@ -1,4 +1,4 @@
-//! Steps as Lambda functions: their settings, their errors, their logs, one attempt.
+//! Runs steps as Lambda functions: settings, errors, logs, one attempt.
 
 mod context;
 pub mod error;
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use error::StepError;
 
-/// What the state machine gives every step.
+/// The event that the state machine passes to every step.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -29,29 +29,29 @@ struct Event {
     /// How often the state was retried before this attempt.
     #[serde(default)]
     retries: u64,
-    /// The execution as Step Functions has it; the first step and the last one are told.
+    /// The execution as Step Functions reports it; only the first and the last step receive it.
     execution: Option<ContextExecution>,
 }
 
-/// `$$.Execution`, as far as it matters: the input is not in the state, which would carry it through
-/// everything.
+/// The needed fields of `$$.Execution`. The input comes from here because the state does not carry
+/// it through every step.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ContextExecution {
-    /// What it was started with.
+    /// The input of the execution.
     input: Value,
-    /// How often it was redriven; interpreters that cannot redrive may leave it out.
+    /// How often it was redriven. Optional, because interpreters without redrive may omit it.
     #[serde(default)]
     redrive_count: u64,
 }
 
-/// One attempt of a step, with JSON for input and output as the state machine has it.
+/// Runs one attempt of a step, with JSON input and output.
 ///
-/// The number of retries becomes part of the output, on top of what the step itself reports: the state
-/// machine knows it during the attempt only, and the rotation's report has every retry.
+/// Adds the number of retries to the output: the state machine has this number only during the
+/// attempt, and the report lists every retry.
 ///
 /// # Errors
-/// What the step fails with.
+/// The error of the step.
 pub async fn attempt<I, O>(
     context: &Context,
     step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
@@ -83,9 +83,10 @@ where
     Ok(output)
 }
 
-/// Serves a step of the state machine as a Lambda function until its environment ends. `clients` makes those that
-/// it calls, before the first event: Lambda gives a function a whole processor until then, and afterwards the share
-/// that belongs to its memory ("Understanding the Lambda execution environment lifecycle").
+/// Serves a step of the state machine as a Lambda function until its environment ends. `clients`
+/// creates the clients of the step before the first event: until then Lambda gives a function a
+/// whole processor, afterwards the share that its memory size buys (page "Understanding the Lambda
+/// execution environment lifecycle").
 pub async fn run<I, O>(
     step: impl AsyncFn(&Context, I) -> Result<O, StepError>,
     clients: impl Fn(&Aws),
@@ -127,13 +128,14 @@ pub async fn serve<O: Serialize>(
     .await
 }
 
-/// What a step comes to; of a panic `Internal`.
+/// Runs the step and turns a panic into `Internal`.
 ///
-/// The runtime would fail with the name of a Rust type, which no Retry and no Catch of the state machine knows, and
-/// with the panic's words, which may be a piece of what was read. The log has where it was.
+/// The runtime would report a panic under the name of a Rust type, which no Retry or Catch of the
+/// state machine matches, with the panic message, which may contain part of the data that was read.
+/// The location of the panic is in the log.
 ///
 /// # Errors
-/// What the step fails with.
+/// The error of the step.
 pub async fn unpanicked<O>(
     work: impl Future<Output = Result<O, StepError>>,
 ) -> Result<O, StepError> {

@@ -1,5 +1,5 @@
-//! One module and one binary per step of a rotation. Each reads, decides, acts; the decisions are in
-//! `rotation-core`, the reading and acting in `rotation-aws`, order and retries in
+//! One module and one binary per step of a rotation. Each step reads, decides, acts: the decisions
+//! are in `rotation-core`, the reading and acting in `rotation-aws`, order and retries in
 //! `statemachine/rotation.asl.json`.
 
 pub mod account;

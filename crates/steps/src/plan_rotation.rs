@@ -1,7 +1,7 @@
-//! Reads everything and changes nothing: what is to be done, and whether it may be begun.
+//! Reads everything and changes nothing. Decides what has to be done and whether the rotation may
+//! begin.
 //!
-//! Every finding is collected before the rotation is refused, so that one look tells all there is to
-//! mend.
+//! All findings are collected before the rotation is refused, so that one run shows every problem.
 
 mod old_certificate;
 
@@ -31,16 +31,16 @@ use crate::lambda::error::StepError;
 
 use old_certificate::{Old, find_old};
 
-/// How many lanes are written side by side.
+/// How many lanes are written in parallel.
 const SIDE_BY_SIDE: usize = 8;
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
-/// The input of the execution, unread, and the execution.
+/// The unparsed input of the execution, and the execution.
 #[derive(Debug, Deserialize)]
 pub struct Input {
-    /// Whatever the execution was started with.
+    /// The input of the execution.
     pub request: Value,
-    /// Its name and start.
+    /// Name and start of the execution.
     pub execution: Execution,
 }
 
@@ -48,7 +48,8 @@ pub struct Input {
 ///
 /// # Errors
 /// `RequestInvalid`, `SourceUnreadable`, `CertificateNotFound`, `CertificateInvalid`,
-/// `AliasNotCovered`, `TargetNotRotatable` with all findings, `AlreadyRunning`, and what AWS answers.
+/// `AliasNotCovered`, `TargetNotRotatable` with all findings, `AlreadyRunning`, and errors of AWS
+/// calls.
 pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     let dry_run = input.request["dryRun"] == true;
     let result = plan(context, input).await;
@@ -58,23 +59,23 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
     result
 }
 
-/// A plan and what it was made of.
+/// A plan and the facts it is based on.
 pub struct Assessment {
-    /// What the state machine would be given.
+    /// The plan that the state machine would receive.
     pub plan: Plan,
-    /// What is to be moved, or was moved already.
+    /// The targets to be moved, and those that were moved already.
     pub targets: Vec<Member>,
     /// The DNS names of the new certificate.
     pub names: Vec<String>,
-    /// Everything that speaks against it.
+    /// Every problem that was found.
     pub findings: Vec<Finding>,
 }
 
-/// The plan of a rotation, with nothing claimed and nothing written: for a person who wants to see it.
+/// Makes the plan of a rotation for display; claims and writes nothing.
 ///
 /// # Errors
-/// Those of [`step`], but for `AlreadyRunning`, and for findings about the new certificate and the targets,
-/// which are in the [`Assessment`].
+/// Those of [`step`], except `AlreadyRunning`, and except findings about the new certificate and
+/// the targets, which are in the [`Assessment`].
 pub async fn rehearse(context: &Context, input: &Input) -> Result<Assessment, StepError> {
     let folder = Folder::of(&context.settings.bucket, &input.execution);
     assess(&Reading::new(context), input, folder, false).await
@@ -95,7 +96,7 @@ async fn assess_and_record(
     let context = reading.context();
     let Assessment { plan, targets, findings, .. } = assess(reading, input, folder, true).await?;
     reading.on_time()?;
-    // An earlier rotation that has done everything leaves nothing to take in turn.
+    // Without an old certificate an earlier rotation has finished, and there are no lanes to write.
     if plan.old_certificate.id.is_some() {
         write(context, &plan, &waves(&targets, plan.concurrency)).await?;
     }
@@ -124,7 +125,7 @@ async fn assess(
         }
         Old::Missing(finding) => return Err(StepError::found(&[finding])),
     };
-    // A dry run changes nothing that another rotation could mind.
+    // A dry run changes nothing, so it needs no claim.
     if claims && !request.dry_run {
         claim(context, &input.execution, &old.id).await?;
     }
@@ -134,7 +135,7 @@ async fn assess(
     Ok(Assessment { plan, targets, names, findings })
 }
 
-/// The new certificate in its source, and the old one as it was found; or why the source cannot be used.
+/// The new certificate from its source, and the old one; or why the source cannot be used.
 async fn both_certificates(
     reading: &Reading<'_>,
     request: &Request,
@@ -190,7 +191,7 @@ fn planned(
     }
 }
 
-/// The plan when an earlier rotation has done everything.
+/// The plan when an earlier rotation has finished everything.
 fn nothing_left(
     context: &Context,
     folder: Folder,
@@ -208,7 +209,7 @@ fn nothing_left(
     }
 }
 
-/// What is the same in every plan of this request; it has no targets, and nothing to do.
+/// The part that all plans of this request share. It has no targets and no work.
 fn plan_of(
     context: &Context,
     folder: Folder,
@@ -251,7 +252,7 @@ fn plan_of(
     }
 }
 
-/// What does not stand in the way, and is better known beforehand.
+/// Facts that do not prevent the rotation, but that an operator should see beforehand.
 fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<String> {
     let mut notes = Vec::new();
     if request.concurrency > MAX_LANES {
@@ -280,7 +281,7 @@ fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<Str
     notes
 }
 
-/// The targets, all of them and lane by lane, for the steps and the Map.
+/// Writes the list of all targets for the steps, and the lanes for the Map.
 async fn write(
     context: &Context,
     plan: &Plan,
@@ -301,7 +302,7 @@ async fn write(
     Ok(written?)
 }
 
-/// The whole plan, for people.
+/// Writes the whole plan, for operators.
 async fn record(
     context: &Context,
     request: &Value,

@@ -1,4 +1,4 @@
-//! How far one target's update has come.
+//! Polls the deployment of one target.
 
 use jiff::SignedDuration;
 use rotation_aws::cloudfront::{self, Reach};
@@ -12,42 +12,43 @@ use crate::account::fleet::serves;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::PlannedTarget;
 
-/// A target after `update-distribution`, and after the look before this one.
+/// A target after `update-distribution`, or after the previous poll.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
-    /// Which target.
+    /// The target.
     pub target: PlannedTarget,
     /// The certificate it was moved from.
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
-    /// The interval of looks.
+    /// The poll interval in seconds.
     pub poll_seconds: u64,
-    /// What `update-distribution` returned.
+    /// The output of `update-distribution`.
     pub update: Update,
-    /// What this step returned before.
+    /// The output of the previous poll.
     pub deployment: Option<Deployment>,
 }
 
-/// What was seen, and what follows.
+/// The status of the target, and the time until the next poll.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// For the record.
     #[serde(flatten)]
     pub deployment: Deployment,
-    /// How long to wait before the next look, in seconds.
+    /// Seconds until the next poll.
     pub wait_seconds: u64,
-    /// Of what is `Deployed`: how viewers reach it, so that `verify-viewers` need not ask again.
+    /// Only when `Deployed`: how viewers reach the target, so that `verify-viewers` need not read
+    /// it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
 }
 
-/// Looks once.
+/// Polls once.
 ///
 /// # Errors
-/// `DeploymentStalled` past the deadline, and what AWS answers.
+/// `DeploymentStalled` after the deadline, and errors of AWS calls.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let Input {
         target: PlannedTarget { id: target, .. },

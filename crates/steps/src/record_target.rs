@@ -1,5 +1,5 @@
-//! Writes down what one target came to. A failure on the way forward is also a note that stops the others:
-//! `update-distribution` begins no target while there is one.
+//! Writes the record of one target. A failure on the way to the new certificate also writes a halt
+//! note: while there is one, `update-distribution` starts no further target.
 
 use rotation_aws::s3;
 use rotation_core::failure::Failure;
@@ -11,40 +11,40 @@ use serde::{Deserialize, Serialize};
 use crate::Context;
 use crate::lambda::error::StepError;
 
-/// A target at the end of its way, with what its steps returned.
+/// A target after its last step, with the outputs of its steps.
 #[derive(Debug, Deserialize)]
 pub struct Input {
-    /// Which target.
+    /// The target.
     pub target: PlannedTarget,
     /// The certificate it was moved from.
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
-    /// Forward, or back.
+    /// Forward, or back in a rollback.
     #[serde(rename = "way")]
     pub direction: Direction,
-    /// Of a rollback.
+    /// The round of a rollback.
     pub round: u64,
-    /// Where the record goes.
+    /// The folder of the record.
     pub folder: Folder,
-    /// Of `update-distribution`.
+    /// The output of `update-distribution`.
     pub update: Option<Update>,
-    /// Of `poll-deployment`.
+    /// The output of `poll-deployment`.
     pub deployment: Option<Deployment>,
-    /// Of `verify-viewers`.
+    /// The output of `verify-viewers`.
     pub verification: Option<Verification>,
-    /// What the state machine caught.
+    /// The error that the state machine caught.
     pub failure: Option<Failure>,
 }
 
-/// Nothing: the record is in the folder, and 10,000 results stay small.
+/// Empty: the record is in the folder, and the results of 10,000 targets stay small.
 #[derive(Debug, Serialize)]
 pub struct Output {}
 
-/// Writes the note, if it failed, and the record; the same ones however often it runs.
+/// Writes the record, and the halt note after a failure. Idempotent.
 ///
 /// # Errors
-/// What S3 answers.
+/// Errors of S3 calls.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let Input {
         target: PlannedTarget { id: target, .. }, from, to, direction, round, folder, ..

@@ -1,4 +1,5 @@
-//! Turns what happened into the contract's output or the closing error, and into the report.
+//! Turns the state of a rotation into the output of the contract or the final error, and writes the
+//! report.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +17,11 @@ use serde_json::Value;
 use crate::Context;
 use crate::lambda::error::StepError;
 
-/// What the state machine ends with, unless it fails.
+/// The result of the state machine, unless it fails.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// Has the execution been redriven since its plan was made? Then it begins anew.
+    /// True if the execution was redriven after its plan was made: it then starts over.
     pub again: bool,
     /// How often it has been redriven.
     pub redrive_count: u64,
@@ -29,17 +30,18 @@ pub struct Output {
     pub output: Option<Rotation>,
 }
 
-/// Concludes the rotation and leaves the report in its folder.
+/// Concludes the rotation and writes the report to its folder.
 ///
-/// A rotation that failed fails here, with its ending, and not in a Fail state: a redrive of the
-/// execution goes on from the state that failed, and from here it can begin anew with a fresh plan (Step
-/// Functions Developer Guide, "Redriving executions"; a Fail state would only fail again).
+/// A failed rotation fails here, with its ending, and not in a Fail state: a redrive resumes at the
+/// state that failed, and from here it can start over with a fresh plan (Step Functions Developer
+/// Guide, "Redriving executions"; a Fail state would only fail again).
 ///
-/// When the report could not be written, this runs once more and asks nobody: then it fails with an ending whatever
-/// the state is, so that executions end under the names of the contract as long as Lambda runs this.
+/// If the report cannot be written, this step runs once more without any AWS call. It then fails
+/// with an ending whatever the state is, so that every execution ends under a name of the contract
+/// as long as Lambda runs this step.
 ///
 /// # Errors
-/// Each ending, `Internal` when the state fits none, and what S3 answers.
+/// Each ending, `Internal` when the state is inconsistent, and errors of S3 calls.
 pub async fn step(context: &Context, state: Value) -> Result<Output, StepError> {
     let is_last = !state["reportFailure"].is_null();
     match Box::pin(report_and_conclude(context, state)).await {
@@ -57,7 +59,7 @@ async fn report_and_conclude(context: &Context, state: Value) -> Result<Output, 
     let (redrive_count, planned_at) = (count(&state), count(&state["execution"]));
     let is_redriven = redrive_count > planned_at;
     let concluded = concluded(state);
-    // One that was stopped and went on to its goal has nothing to begin anew.
+    // An execution that was stopped, redriven and then succeeded does not start over.
     if is_redriven && !matches!(concluded, Ok((End::Succeeded(_), _))) {
         return Ok(Output { again: true, redrive_count, output: None });
     }
@@ -85,7 +87,7 @@ fn concluded(state: Value) -> Result<(End, RotationState), StepError> {
     Ok((end, state))
 }
 
-/// Puts out what a rotation came to; a dry run is none.
+/// Emits the metrics of a finished rotation; none for a dry run.
 fn measure(context: &Context, state: &RotationState, end: &End) {
     if state.request["dryRun"] == true {
         return;
@@ -106,7 +108,7 @@ fn measure(context: &Context, state: &RotationState, end: &End) {
     ]);
 }
 
-/// Collects what the steps left in the folder, and leaves the report there.
+/// Collects the objects of the steps from the folder, and writes the report there.
 async fn write(
     context: &Context,
     state: &RotationState,
@@ -124,7 +126,7 @@ async fn write(
     Ok(())
 }
 
-/// Each target of the plan, with what was recorded of it.
+/// Each target of the plan, with its records.
 async fn targets(context: &Context, folder: &Folder) -> Result<Vec<TargetReport>, StepError> {
     let (s3, bucket) = (context.aws.s3(), &folder.bucket);
     let files: Vec<PlanFile> = s3::list_json(s3, bucket, &folder.key("plan.json")).await?;
@@ -152,7 +154,7 @@ async fn targets(context: &Context, folder: &Folder) -> Result<Vec<TargetReport>
         .collect())
 }
 
-/// How often the steps around the targets were retried: what `attempt` has put into their results.
+/// How often the steps around the targets were retried; `attempt` has added it to their outputs.
 fn retries(state: &Value) -> BTreeMap<String, u64> {
     let results = [
         ("PlanRotation", "plan"),

@@ -1,4 +1,4 @@
-//! Reads every target afresh: who serves what now, and what follows from that?
+//! Takes a fresh snapshot of all targets, and decides what follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::account::old_certificate;
 use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
 
-/// How many targets are asked side by side.
+/// How many targets are read in parallel.
 const SIDE_BY_SIDE: usize = 8;
 
 /// The state after the Map.
@@ -29,17 +29,17 @@ pub struct Input {
     pub plan: Plan,
     /// The new certificate in its store.
     pub new_certificate: Imported,
-    /// What the Map did.
+    /// The run of the Map that is reviewed.
     #[serde(rename = "move")]
     pub leg: Leg,
-    /// What the Map itself failed with, if it did.
+    /// The error of the Map itself, if it failed.
     pub failure: Option<Failure>,
 }
 
-/// Reads, counts and leaves what was seen as `review.json`.
+/// Reads and counts the targets, and writes the snapshot as `review.json`.
 ///
 /// # Errors
-/// `Internal` when the plan has no old certificate, and what AWS answers.
+/// `Internal` when the plan has no old certificate, and errors of AWS calls.
 pub async fn step(context: &Context, input: Input) -> Result<Review, StepError> {
     let name = format!("review-{}", input.leg.round);
     let reading = Reading::resume(context, &input.plan.folder, &name).await?;
@@ -70,8 +70,8 @@ async fn review(reading: &Reading<'_>, input: &Input) -> Result<Review, StepErro
     Ok(Review { next: verdict.next, counts: verdict.counts, waves, cause: verdict.cause })
 }
 
-/// Lists may lag behind, and do not show tenants with a third certificate: asks each target that the
-/// list does not show where it should be.
+/// Lists may be stale, and omit tenants with a third certificate. So each target that the list does
+/// not show with the expected certificate is read individually.
 async fn refresh(
     reading: &Reading<'_>,
     input: &Input,
@@ -83,7 +83,7 @@ async fn refresh(
     let fleet = list_fleet(reading, &[old, new]).await?;
     let mut states = fleet.states(old, Some(new));
     let (s3, bucket, folder) = (context.aws.s3(), &input.plan.folder.bucket, &input.plan.folder);
-    // After a failure most targets may not have been begun, and a list is good enough for those.
+    // After a failure most targets may not have been started; for those the list is enough.
     let begun: Option<BTreeSet<TargetId>> = if halts.is_empty() || input.failure.is_some() {
         None
     } else {
@@ -130,8 +130,8 @@ async fn round(
     Ok((round, records))
 }
 
-/// Leaves the lanes of a round of the rollback in the folder; returns their keys, as one wave, if there is anything to
-/// move back.
+/// Writes the lanes of the next round of the rollback to the folder. Returns their keys as one
+/// wave; no wave if there is nothing to move back.
 async fn write_lanes(
     context: &Context,
     plan: &Plan,

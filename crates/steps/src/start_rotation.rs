@@ -1,7 +1,8 @@
-//! Turns a schedule's tick, an event or an alarm into executions, or into notices.
+//! Turns a scheduled run, an event or an alarm into executions or notices.
 //!
-//! Everything here may happen twice, late or not at all: an execution's name is made of the two certificates,
-//! a notice is sent under a name once, and the daily look finds what an event that was lost would have told.
+//! Triggers may arrive twice, late or not at all. So the name of an execution is derived from the
+//! two certificates, a notice is sent once per name, and the daily evaluation finds what a lost
+//! event would have reported.
 
 use jiff::Timestamp;
 use rotation_aws::step_functions;
@@ -31,52 +32,52 @@ use crate::account::reading::Reading;
 use crate::account::source::{self, Content};
 use crate::lambda::error::StepError;
 
-/// What came of an event.
+/// The result of an event.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// Why nothing was looked at, if nothing was.
+    /// Why nothing was evaluated, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignored: Option<&'static str>,
-    /// What was decided, certificate by certificate.
+    /// The decisions, certificate by certificate.
     pub certificates: Vec<Evaluated>,
     /// The names of the notices that were sent.
     pub notices: Vec<String>,
 }
 
-/// What was decided about one certificate.
+/// The decision on one certificate.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluated {
     /// ACM ARN or IAM id.
     pub id: String,
-    /// The names in it.
+    /// The DNS names of the certificate.
     pub names: Vec<String>,
     /// The end of its validity.
     pub not_after: Timestamp,
-    /// Whole days until then; negative after it.
+    /// Whole days until then; negative afterwards.
     pub days_left: i64,
-    /// From when on it is time to replace it.
+    /// When its replacement is due.
     pub time_of: Timestamp,
     /// How many distributions and tenants serve it.
     pub targets: usize,
     /// Its tag `cert-rotation:source`; null when it has none.
     pub source: Option<String>,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
-    /// What speaks against its tags, or against what lies in its source.
+    /// Problems of its tags, or of the content of its source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
-    /// The execution that was started, or would be.
+    /// The execution that was started, or that would be in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
 }
 
-/// Does what an event asks for.
+/// Handles one event.
 ///
 /// # Errors
-/// `RequestInvalid` for an event that is none, and what AWS answers. One certificate that could not be looked
-/// at does not keep the others from it; the event comes again then, and finds what is left.
+/// `RequestInvalid` for an invalid event, and errors of AWS calls. If one certificate cannot be
+/// evaluated, the others still are; the event is then retried, and handles the rest.
 pub async fn handle(context: &Context, event: Value) -> Result<Output, StepError> {
     let trigger = trigger::parse(&event).map_err(|finding| StepError::found(&[finding]))?;
     tracing::info!(?trigger, "start-rotation");
@@ -87,7 +88,7 @@ pub async fn handle(context: &Context, event: Value) -> Result<Output, StepError
     }
 }
 
-/// Tells that an execution has failed, in the words of its cause.
+/// Sends a notice about a failed execution, with its cause.
 async fn tell(context: &Context, arn: &str, stopped: &str) -> Result<Output, StepError> {
     let execution = match step_functions::find(context.aws.states(), arn).await? {
         Some(execution) if !execution.running => execution,
@@ -227,7 +228,7 @@ async fn evaluate(
 }
 
 impl Evaluated {
-    /// What there is to say of a certificate before anything is decided.
+    /// The evaluation before any decision.
     fn of(context: &Context, one: &Stored, targets: usize) -> Self {
         let certificate = &one.certificate;
         Self {
@@ -249,15 +250,15 @@ impl Evaluated {
     }
 }
 
-/// Starts an execution under a name that was free a moment ago. Whoever was faster since then, since an event came
-/// twice, has started this very execution, and Step Functions says the same to both; it says no if theirs has another
-/// input, because the tags were changed in between, or has ended.
+/// Starts an execution under a name that was free a moment ago. If a duplicate event has started it
+/// since, StartExecution returns the same execution to both. It returns an error if that execution
+/// has ended, or has another input because the tags were changed in between: false.
 async fn start(context: &Context, name: &str, input: &Value) -> Result<bool, StepError> {
     let machine = &context.settings.state_machine_arn;
     Ok(step_functions::start(context.aws.states(), machine, name, input).await?)
 }
 
-/// What lies in a source.
+/// The content of a source.
 struct Found {
     replacement: Replacement,
     bundle: Option<Box<Bundle>>,
@@ -270,7 +271,8 @@ impl Found {
     }
 }
 
-/// Reads the source, and if something else lies there that lives longer, examines it as the plan does.
+/// Reads the source. If it holds another certificate that expires later, examines it as the plan
+/// does.
 async fn read_replacement(
     reading: &Reading<'_>,
     request: &Request,
@@ -288,7 +290,7 @@ async fn read_replacement(
     let (replacement, findings) = if bundle.leaf.not_after() <= one.certificate.not_after() {
         (Replacement::None, Vec::new())
     } else if !is_served {
-        // If there is anything left to do, the plan looks.
+        // Not served: the plan decides whether anything is left to do.
         (Replacement::Fit, Vec::new())
     } else {
         let findings = examine(reading, request, one, &bundle).await?.findings;
@@ -298,15 +300,15 @@ async fn read_replacement(
     Ok(Found { replacement, bundle: Some(bundle), findings })
 }
 
-/// The next attempt to replace a certificate by one other.
+/// The next attempt to replace one certificate with another.
 struct Attempt {
     /// The name of its execution.
     name: String,
-    /// The attempts before.
+    /// The outcome of earlier attempts.
     past: Past,
 }
 
-/// The first attempt whose name is free, and the outcome of those before.
+/// The first attempt whose name is free, and the outcome of the earlier ones.
 async fn next_attempt(
     context: &Context,
     one: &Stored,
@@ -330,7 +332,8 @@ async fn next_attempt(
             return Ok(Attempt { name, past });
         };
         match execution.stopped {
-            // Names are free again after 90 days, so a lower number may be the later one.
+            // Names are free again after 90 days, so a lower number may belong to a later
+            // execution.
             Some(ended) if !execution.running => {
                 last = last.max(Some((ended, execution.succeeded)));
             }
@@ -340,13 +343,14 @@ async fn next_attempt(
     }
 }
 
-/// Is an execution at work that moves this certificate, or one that moves targets to it?
+/// Is a running execution moving targets from this certificate, or to it?
 async fn is_claimed(context: &Context, one: &Stored, fleet: &Fleet) -> Result<bool, StepError> {
     if is_held(context, one.id.id()).await? {
         return Ok(true);
     }
     let Some(replaced) = tags::replaced(&one.tags) else { return Ok(false) };
-    // Such an execution may go on for long after its last target has arrived: it keeps the old certificate.
+    // Such an execution may run long after its last target is deployed, because it retains the old
+    // certificate.
     let arriving = fleet.states(&one.id, None).into_values();
     let all_arrived =
         arriving.filter(|state| state.serves == Serves::Old).all(|state| state.deployed);
@@ -354,7 +358,7 @@ async fn is_claimed(context: &Context, one: &Stored, fleet: &Fleet) -> Result<bo
         && is_held(context, replaced.id()).await?)
 }
 
-/// Puts out days to expiry for each certificate, and that the look was made.
+/// Emits days to expiry for each certificate, and that the evaluation was completed.
 fn measure(context: &Context, stored: &[Stored], output: &Output, completed: bool) {
     let now = (context.now)();
     for one in stored {

@@ -1,4 +1,4 @@
-//! Moves one target from one certificate to the other. Begins nothing once a target has failed.
+//! Moves one target from one certificate to the other. Starts no update once a target has failed.
 
 use rotation_aws::cloudfront::{WriteError, read_config, write_config};
 use rotation_aws::s3;
@@ -17,36 +17,37 @@ use rotation_core::plan::state::{Folder, PlannedTarget};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
-    /// Which target.
+    /// The target.
     pub target: PlannedTarget,
-    /// The certificate it is moved from.
+    /// The certificate to move from.
     pub from: CertificateId,
-    /// The certificate it is moved to.
+    /// The certificate to move to.
     pub to: CertificateId,
-    /// Forward, or back.
+    /// Forward, or back in a rollback.
     #[serde(rename = "way")]
     pub direction: Direction,
-    /// Where the notes of failed targets lie.
+    /// The folder with the halt notes of failed targets.
     pub folder: Folder,
-    /// The interval of looks at its deployment.
+    /// The interval for polling its deployment, in seconds.
     pub poll_seconds: u64,
 }
 
-/// What became of it, and how long to wait before the first look at its deployment.
+/// The result of the update, and the time until the first poll of its deployment.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// For the record.
     #[serde(flatten)]
     pub update: Update,
-    /// In seconds.
+    /// Seconds until the first poll.
     pub wait_seconds: u64,
 }
 
-/// Moves the target, if it serves the certificate it is to be moved from.
+/// Moves the target, if it still serves the certificate to move from.
 ///
 /// # Errors
-/// `TargetChanged`, `CertificateChangeInProgress`, `CertificateNotAccepted`, and what AWS answers.
+/// `TargetChanged`, `CertificateChangeInProgress`, `CertificateNotAccepted`, and errors of AWS
+/// calls.
 pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
     let status = move_target(context, &input).await?;
     let target = &input.target.id;
@@ -59,7 +60,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
 
 async fn move_target(context: &Context, input: &Input) -> Result<Status, StepError> {
     let Input { target: PlannedTarget { id: target, .. }, from, to, direction, folder, .. } = input;
-    // A rollback goes on whatever fails: each target that is back is one less to worry about.
+    // A rollback continues after failures, to restore as many targets as possible.
     if *direction == Direction::Forward
         && s3::any_under(context.aws.s3(), &folder.bucket, &folder.halts()).await?
     {

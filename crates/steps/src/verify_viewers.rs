@@ -1,5 +1,5 @@
-//! Shakes hands with the edges of one target as its viewers do: each name is served the certificate that
-//! the target was given, and a viewer trusts it.
+//! Opens TLS connections to the edges of one target, as its viewers do: every name must be served
+//! the configured certificate, and a viewer must trust it.
 
 use futures_util::{StreamExt, stream};
 use rotation_aws::cloudfront::{Entrance, Reach, entrances};
@@ -17,43 +17,43 @@ use crate::account::fleet::read_target;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::PlannedTarget;
 
-/// How many handshakes are made side by side.
+/// How many handshakes run in parallel.
 const SIDE_BY_SIDE: usize = 16;
-/// After so many faults nobody needs more of them.
+/// No further handshakes after this many faults.
 const ENOUGH: usize = 10;
 
 /// A target that is `Deployed`.
 #[derive(Debug, Deserialize)]
 pub struct Input {
-    /// Which target.
+    /// The target.
     pub target: PlannedTarget,
     /// The certificate it was moved from.
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
-    /// Of the leaf it was moved to.
+    /// Fingerprint of the leaf it was moved to.
     pub fingerprint: String,
-    /// What `poll-deployment` returned.
+    /// The output of `poll-deployment`.
     pub deployment: Deployment,
 }
 
-/// Of what `poll-deployment` returned.
+/// The part of `poll-deployment`'s output that is needed.
 #[derive(Debug, Deserialize)]
 pub struct Deployment {
-    /// How viewers reach it.
+    /// How viewers reach the target.
     pub reach: Reach,
 }
 
-/// A handshake that did not end as it should.
+/// A failed check: a wrong certificate, or no handshake.
 enum Trouble {
     Wrong(String, Fault),
     Unreachable(String, ViewerError),
 }
 
-/// Makes every handshake and judges what was served.
+/// Makes every handshake and evaluates what was served.
 ///
 /// # Errors
-/// `WrongCertificateServed`, `EdgeUnreachable`, and what AWS answers.
+/// `WrongCertificateServed`, `EdgeUnreachable`, and errors of AWS calls.
 pub async fn step(context: &Context, input: Input) -> Result<Verification, StepError> {
     let Input { target: PlannedTarget { id: target, .. }, from, to, fingerprint, deployment } =
         input;
@@ -92,7 +92,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         let (status, names) = (VerificationStatus::Verified, names as u64);
         return Ok(Verification { status, at, names, handshakes, notes, retries: 0 });
     }
-    // Is it still what it was?
+    // Does the target still serve the new certificate?
     match read_target(&context.aws, &target, &from, &to).await? {
         None => Ok(skipped("It no longer exists.")),
         Some(state) if state.serves != Serves::New => {
@@ -102,10 +102,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     }
 }
 
-/// What was met at edges.
+/// Results of the handshakes.
 #[derive(Default)]
 struct Met {
-    /// How many handshakes came to their end.
+    /// How many handshakes were completed.
     handshakes: u64,
     trouble: Vec<Trouble>,
     /// What was not tried, and why.
@@ -120,7 +120,7 @@ impl Met {
     }
 }
 
-/// All handshakes at one edge name, until there were `room` things wrong.
+/// Makes all handshakes at one edge name, until `room` faults were found.
 async fn visit(
     context: &Context,
     entrance: &Entrance,
@@ -154,7 +154,7 @@ async fn visit(
                 let wrong = |fault| Trouble::Wrong(format!("{name} at {address} of {host}"), fault);
                 met.trouble.extend(verdict.err().map(wrong));
             }
-            // Functions have no way to IPv6 unless they are given one.
+            // Lambda functions have no IPv6 connection unless it is configured.
             Err(ViewerError::Connect { .. }) if address.is_ipv6() && has_ipv4 => {
                 met.notes
                     .push("IPv6 was not tried: this function has no connection to it.".to_owned());

@@ -1,6 +1,6 @@
-//! Throwaway authorities and the certificates they issue: the one factory for the tests and benchmarks of all crates.
+//! Throwaway authorities and their certificates, for the tests and benchmarks of all crates.
 //!
-//! Everything leaves it as PEM. It must not depend on `rotation-core`, whose own unit tests use it.
+//! All results are PEM. This crate must not depend on `rotation-core`, whose own unit tests use it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 
-/// A certificate authority. Its key stays inside.
+/// A certificate authority. Its key is private.
 #[derive(Debug)]
 pub struct Authority {
     params: CertificateParams,
@@ -19,7 +19,7 @@ pub struct Authority {
     pub pem: String,
 }
 
-/// A server's certificate with its private key and the issuer's certificate, each as PEM.
+/// A server certificate with its private key and the issuer's certificate, each as PEM.
 #[derive(Clone, Debug)]
 pub struct Issued {
     /// The certificate.
@@ -31,7 +31,7 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// All three in one text, as a certificate source holds them.
+    /// All three in one text, in the format of a source.
     pub fn source(&self) -> String {
         format!("{}{}{}", self.pem, self.chain, self.key)
     }
@@ -78,7 +78,7 @@ impl Authority {
         params.signed_by(key, &self.issuer).expect("a certificate").pem()
     }
 
-    /// A server's certificate for these names, with a new P-256 key.
+    /// A server certificate for these names, with a new P-256 key.
     pub fn issue(&self, names: &[&str], not_before: Timestamp, not_after: Timestamp) -> Issued {
         let mut params = leaf_params(names);
         let epoch = date_time_ymd(1970, 1, 1);
@@ -106,7 +106,7 @@ pub fn authority_params(name: &str) -> CertificateParams {
     params
 }
 
-/// Parameters of a server's certificate for these names, valid from January to July 2026.
+/// Parameters of a server certificate for these names, valid from January to July 2026.
 pub fn leaf_params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names");

@@ -1,7 +1,9 @@
-//! Shakes hands with an edge as a viewer does, and returns the certificates that it served.
+//! Makes a TLS handshake with an edge, as a viewer does, and returns the certificates that were
+//! served.
 //!
-//! Whether these are the right ones is not decided here: `rotation_core::target::verification` judges them. So the
-//! handshake goes on whatever the certificates are, as long as the edge proves that it has the key.
+//! It does not decide whether these are the right ones: `rotation_core::target::verification` does.
+//! So the handshake continues whatever the certificates are, as long as the edge proves that it has
+//! the private key.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,22 +19,22 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// How long a connection may take; edges are near.
+/// Timeout of a connection; edges are near.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long the handshake after it may take.
+/// Timeout of the handshake that follows.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Where edges listen for HTTPS.
+/// The HTTPS port of the edges.
 const PORT: u16 = 443;
 
-/// Where the edges are.
+/// The network that edges are reached through.
 #[derive(Clone)]
 pub struct Edges(Network);
 
 #[derive(Clone)]
 enum Network {
-    /// The internet, or one host and port that answers for all edges.
+    /// The internet, or one host and port that stands in for all edges.
     System { everywhere: Option<String> },
-    /// Edges in the memory of a test: what answers at an address.
+    /// Edges in the memory of a test; `answer` accepts the connections.
     Memory { addresses: Vec<SocketAddr>, answer: Answer },
 }
 
@@ -42,36 +44,37 @@ pub type Answer = Arc<dyn Fn(&str, SocketAddr) -> io::Result<DuplexStream> + Sen
 /// Why an edge served nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewerError {
-    /// The name has no address, or it could not be asked for.
+    /// The name has no address, or its lookup failed.
     #[error("{host} could not be resolved: {source}")]
     Resolve {
-        /// Which name.
+        /// The name.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// No connection, not even a refused handshake.
+    /// No TCP connection.
     #[error("connecting to {address} failed: {source}")]
     Connect {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
-        /// What the network said.
+        /// The error of the network.
         source: io::Error,
     },
-    /// A connection, and no certificate.
+    /// The connection was closed before a certificate was served.
     #[error("{address} ended the handshake before it served a certificate: {source}")]
     Handshake {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
-        /// What became of it.
+        /// The error.
         source: io::Error,
     },
-    /// The edge does not prove that it has the key of what it served, or breaks the protocol after.
+    /// The edge does not prove that it has the private key of the certificate, or breaks the
+    /// protocol afterwards.
     #[error("{address} served a certificate and then broke the handshake: {source}")]
     Broken {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
-        /// What became of it.
+        /// The error.
         source: io::Error,
     },
 }
@@ -80,25 +83,25 @@ pub enum ViewerError {
 pub type Served = Vec<Vec<u8>>;
 
 impl Edges {
-    /// The edges of the internet; or `everywhere`, a `host:port` where every edge answers
+    /// The edges of the internet; or `everywhere`, a `host:port` that is used for every edge
     /// (`VIEWER_EDGE`).
     pub fn system(everywhere: Option<String>) -> Self {
         Self(Network::System { everywhere })
     }
 
-    /// Edges in memory, for tests without sockets: `answer` is given the host that was asked for and
-    /// one of `addresses`.
+    /// Edges in memory, for tests without sockets. `answer` receives the requested host and one of
+    /// `addresses`.
     pub fn in_memory(addresses: Vec<SocketAddr>, answer: Answer) -> Self {
         Self(Network::Memory { addresses, answer })
     }
 
-    /// Does one place answer for all edges? Then neither the name of an edge nor its address says who is
-    /// asked for, and only the name that is sent does.
+    /// Does one endpoint stand in for all edges? Then neither the name of an edge nor its address
+    /// identifies the target; only the SNI does.
     pub fn are_one(&self) -> bool {
         matches!(self.0, Network::System { everywhere: Some(_) })
     }
 
-    /// The addresses of an edge's name, of either family.
+    /// Resolves the IPv4 and IPv6 addresses of an edge's name.
     ///
     /// # Errors
     /// `Resolve`.
@@ -120,8 +123,8 @@ impl Edges {
         .map_err(|source| ViewerError::Resolve { host: host.to_owned(), source })
     }
 
-    /// One handshake at an address of the edge `host`: with this name as SNI, or without SNI as very old
-    /// viewers do, whom only distributions with dedicated IP addresses (`vip`) serve.
+    /// Makes one handshake at an address of the edge `host`: with this name as SNI, or without SNI,
+    /// as very old viewers do. Only distributions with dedicated IP addresses (`vip`) serve those.
     ///
     /// # Errors
     /// `Connect`, `Handshake`, `Broken`.
@@ -180,7 +183,8 @@ async fn handshake(
     match shaken {
         Ok(_) => Ok(served),
         Err(source) if served.is_empty() => Err(broken_off(source)),
-        // A distribution that wants certificates of its viewers has shown its own before it asks.
+        // A distribution that requires client certificates has served its own before it requests
+        // one.
         Err(source) if wants_a_certificate(&source) => Ok(served),
         Err(source) => Err(ViewerError::Broken { address, source }),
     }
@@ -191,7 +195,7 @@ fn wants_a_certificate(error: &io::Error) -> bool {
     matches!(error, Some(Error::AlertReceived(AlertDescription::CertificateRequired)))
 }
 
-/// Keeps the certificates, whatever they are, and checks that the edge has the leaf's key.
+/// Accepts and keeps any certificates, and checks that the edge has the leaf's private key.
 #[derive(Debug)]
 struct Witness {
     provider: CryptoProvider,

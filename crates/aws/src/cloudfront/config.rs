@@ -1,4 +1,4 @@
-//! Reads a target's configuration as it came over the wire, and writes it back with another certificate.
+//! Reads a target's configuration as raw XML, and writes it back with another certificate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,27 +20,27 @@ use crate::error::{AwsError, SdkResultExt};
 /// Why a configuration was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// It is not the one that was read: 412, or an `If-Match` that is no longer valid.
+    /// It has changed since it was read: status 412, or an `If-Match` that is no longer valid.
     #[error("the configuration has changed since it was read")]
     Changed,
-    /// Another change of the certificate is on its way.
+    /// Another change of the certificate is in progress.
     #[error("another certificate change is in progress")]
     CertificateChangeInProgress,
-    /// `InvalidViewerCertificate`, or another code with words about the certificate.
+    /// `InvalidViewerCertificate`, or another code with a message about the certificate.
     #[error("the certificate is not accepted: {message}")]
     CertificateNotAccepted {
-        /// CloudFront's words.
+        /// CloudFront's message.
         message: String,
     },
     /// The target no longer exists.
     #[error("it no longer exists")]
     Gone,
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Aws(AwsError),
 }
 
-/// A target's configuration as it came over the wire; none if the target is gone.
+/// Reads a target's configuration as raw XML; `None` if the target no longer exists.
 pub async fn read_config(
     client: &Client,
     target: &TargetId,
@@ -77,7 +77,8 @@ pub async fn read_config(
     document(&etag, &xml).map(Some).map_err(|error| AwsError::malformed(operation, id, error))
 }
 
-/// Writes a configuration back with another certificate, if it is still the one that was read.
+/// Writes a configuration back with another certificate, on the condition that it has not changed
+/// since it was read.
 pub async fn write_config(
     client: &Client,
     target: &TargetId,
@@ -112,7 +113,8 @@ pub async fn write_config(
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
-    // Of a tenant the same code says that something it names does not exist: then the tenant itself is there.
+    // For a tenant the same code may mean that something it refers to does not exist; then the
+    // tenant itself exists.
     if *kind == TargetKind::Tenant && error.is("EntityNotFound") {
         match get_tenant(client, id).await {
             Ok(None) => return Err(WriteError::Gone),
@@ -123,12 +125,13 @@ pub async fn write_config(
     Err(refused(error))
 }
 
-/// What CloudFront means by not writing.
+/// Interprets an error of the write.
 ///
-/// Its codes alone do not say it: the model of `UpdateDistributionTenant` has no `InvalidViewerCertificate` and no
-/// `IllegalUpdate`, so a certificate that is not visible yet, or a change that is under way, must come under
-/// another one of that operation's codes. What names the certificate is believed to be about it; it is tried again
-/// for some minutes and then is final all the same.
+/// The error code alone is not enough: the model of `UpdateDistributionTenant` has neither
+/// `InvalidViewerCertificate` nor `IllegalUpdate`, so a certificate that is not visible yet, or a
+/// change in progress, must use another code of that operation. A message that mentions the
+/// certificate is taken to be about it; the write is then retried for some minutes, after which the
+/// error is final anyway.
 fn refused(error: AwsError) -> WriteError {
     let words = error.message.to_ascii_lowercase();
     let is_about_the_certificate = words.contains("certificate");
@@ -152,7 +155,7 @@ fn refused(error: AwsError) -> WriteError {
     }
 }
 
-/// Keeps the body of an answer as it came, since the SDK's types lose what they do not know.
+/// Keeps the raw body of a response, because the SDK's types drop elements that they do not know.
 #[derive(Clone, Debug, Default)]
 struct KeepBody(Arc<Mutex<Vec<u8>>>);
 
@@ -180,7 +183,7 @@ impl Intercept for KeepBody {
     }
 }
 
-/// Puts a document into a request, before it is signed and before the first of its attempts.
+/// Replaces the body of a request, before it is signed and before its first attempt.
 #[derive(Clone, Debug)]
 struct ReplaceBody(String);
 

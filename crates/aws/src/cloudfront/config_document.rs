@@ -1,8 +1,8 @@
-//! A target's configuration as the XML that CloudFront sent, with nothing lost.
+//! A target's configuration as the XML that CloudFront sent, without loss.
 //!
-//! `UpdateDistribution` replaces the whole configuration, and the SDK's types drop elements that they
-//! do not know. So the document is never parsed into types: the elements that name the certificate
-//! are cut out and put in by their position, and every other byte stays what it was.
+//! `UpdateDistribution` replaces the whole configuration, and the SDK's types drop elements that
+//! they do not know. So the document is never parsed into types: the elements that name the
+//! certificate are cut out and inserted by position, and every other byte is unchanged.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use quick_xml::events::Event;
 use rotation_core::ids::CertificateId;
 use serde::{Deserialize, Serialize};
 
-/// The certificate that a distribution or tenant serves, as CloudFront names it.
+/// The viewer certificate of a distribution or tenant, as in its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ViewerCertificateRef {
     /// An ACM ARN.
@@ -39,17 +39,17 @@ impl ViewerCertificateRef {
     }
 }
 
-/// A configuration with the ETag it was read under.
+/// A configuration, with the ETag of the read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigDocument {
-    /// Goes into `If-Match` of the write.
+    /// The `If-Match` of the write.
     pub etag: String,
     /// The document.
     pub xml: String,
     certificate: Option<ViewerCertificateRef>,
-    /// What names the certificate now, to be cut out.
+    /// The elements that name the certificate now, to be cut out.
     cuts: Vec<Range<usize>>,
-    /// Where the new name goes, and with which elements around it.
+    /// Where the new name is inserted, and which elements surround it.
     slot: Slot,
 }
 
@@ -57,18 +57,18 @@ pub struct ConfigDocument {
 enum Slot {
     /// In `ViewerCertificate`, at this position.
     Distribution(usize),
-    /// Instead of `Customizations/Certificate/Arn`, whose cut is the only one.
+    /// In place of `Customizations/Certificate/Arn`, the only cut.
     Tenant(usize),
 }
 
-/// The document is not what CloudFront sends.
+/// The document is not in CloudFront's format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotUnderstood(String);
 
 /// The members of `ViewerCertificate` that name the certificate. `Certificate` and
-/// `CertificateSource` are deprecated: reads have them, and writes fail when they contradict the rest
-/// (API reference, ViewerCertificate).
+/// `CertificateSource` are deprecated: reads return them, and writes fail when they contradict the
+/// others (API reference, ViewerCertificate).
 const NAMES: [&str; 5] = [
     "ACMCertificateArn",
     "IAMCertificateId",
@@ -77,17 +77,18 @@ const NAMES: [&str; 5] = [
     "CloudFrontDefaultCertificate",
 ];
 
-/// What the answer of GetDistributionTenant has and an UpdateDistributionTenant request has not.
+/// Elements in the response of GetDistributionTenant that the request of UpdateDistributionTenant
+/// does not have.
 const READ_ONLY: [&str; 7] =
     ["Id", "Name", "Arn", "Tags", "CreatedTime", "LastModifiedTime", "Status"];
 
 const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 
 impl ConfigDocument {
-    /// A `DistributionConfig`, the body of GetDistributionConfig.
+    /// Parses a `DistributionConfig`, the body of GetDistributionConfig.
     ///
     /// # Errors
-    /// When it is not well-formed, or has no `ViewerCertificate` of its own.
+    /// When it is not well-formed, or has no `ViewerCertificate`.
     pub fn of_distribution(etag: &str, xml: &str) -> Result<Self, NotUnderstood> {
         let elements = elements(xml)?;
         let Some(viewer) = find(&elements, "DistributionConfig/ViewerCertificate") else {
@@ -119,11 +120,11 @@ impl ConfigDocument {
         Ok(Self { etag: etag.into(), xml: xml.into(), certificate, cuts, slot })
     }
 
-    /// The request that would leave a tenant as it is, from the body of GetDistributionTenant. What
-    /// only the answer has is left out; what nobody knows is kept.
+    /// Builds the request that leaves a tenant unchanged, from the body of GetDistributionTenant.
+    /// Read-only elements are dropped; unknown elements are kept.
     ///
     /// # Errors
-    /// When it is not well-formed, or the tenant brings no certificate.
+    /// When it is not well-formed, or the tenant has no certificate of its own.
     pub fn of_tenant(etag: &str, xml: &str) -> Result<Self, NotUnderstood> {
         let root = "DistributionTenant";
         let answer = elements(xml)?;
@@ -161,12 +162,12 @@ impl ConfigDocument {
         })
     }
 
-    /// The certificate that it names; none is CloudFront's own.
+    /// The certificate in the document; `None` for CloudFront's default certificate.
     pub fn certificate(&self) -> Option<&ViewerCertificateRef> {
         self.certificate.as_ref()
     }
 
-    /// The same document naming another certificate.
+    /// The same document with another certificate.
     pub fn with_certificate(&self, id: &CertificateId) -> String {
         let (at, element) = match (&self.slot, id) {
             (Slot::Tenant(at), id) => (*at, format!("<Arn>{}</Arn>", escape(id.id()))),
@@ -185,7 +186,7 @@ impl ConfigDocument {
     }
 }
 
-/// A part of a text less some ranges of it, which are in order and do not overlap.
+/// A part of a text without some ranges, which are in order and do not overlap.
 fn without(text: &str, part: Range<usize>, cuts: &[Range<usize>]) -> String {
     let mut kept = String::with_capacity(part.len());
     let mut at = part.start;
@@ -197,12 +198,12 @@ fn without(text: &str, part: Range<usize>, cuts: &[Range<usize>]) -> String {
     kept
 }
 
-/// An element by its path from the root, local names only.
+/// An element, with its path from the root; local names only.
 struct Element {
     path: String,
     /// From its start tag to its end tag.
     outer: Range<usize>,
-    /// Between its tags; none for an empty-element tag.
+    /// Between its tags; `None` for an empty-element tag.
     inner: Option<Range<usize>>,
     /// Its own text.
     text: String,
@@ -219,7 +220,7 @@ fn elements(xml: &str) -> Result<Vec<Element>, NotUnderstood> {
     let mut open: Vec<Element> = Vec::new();
     let mut done = Vec::new();
     loop {
-        // A document is far smaller than usize.
+        // Lossless: a document is far smaller than usize.
         let start = reader.buffer_position() as usize;
         let event = reader.read_event().map_err(|error| broken(&error))?;
         let end = reader.buffer_position() as usize;

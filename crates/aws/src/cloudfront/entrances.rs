@@ -1,4 +1,4 @@
-//! Where viewers come in, and which names they ask for there.
+//! The endpoints where viewers reach a target, and the names that they send there.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::cloudfront::{all_pages, tenants_of};
 use crate::error::{AwsError, SdkResultExt};
 
-/// How viewers reach a target, as far as one read says it.
+/// How viewers reach a target, as far as one read shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
-    /// A disabled one serves nobody.
+    /// A disabled target serves no viewers.
     pub enabled: bool,
-    /// Where they come in.
+    /// Where viewers connect.
     pub at: ReachedAt,
 }
 
@@ -24,32 +24,32 @@ pub struct Reach {
 pub enum ReachedAt {
     /// A distribution's own edge name.
     Edge(Entrance),
-    /// A template: wherever its tenants are reached.
+    /// A template: the endpoints of its tenants.
     Tenants,
-    /// A tenant: at the endpoint of its connection group.
+    /// A tenant: the endpoint of its connection group.
     #[serde(rename_all = "camelCase")]
     ConnectionGroup {
-        /// Its id; none is the default one.
+        /// The id of the connection group; `None` for the default one.
         group: Option<String>,
-        /// The tenant's domains in use.
+        /// The tenant's active domains.
         names: Vec<String>,
     },
 }
 
-/// Where viewers come in, and which names they ask for there.
+/// An endpoint, and the names that viewers send there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entrance {
-    /// The edge name: `d….cloudfront.net`, of a tenant that of its connection group.
+    /// The edge name: `d….cloudfront.net`, for a tenant that of its connection group.
     pub host: String,
-    /// Aliases or domains, in use.
+    /// The active aliases or domains.
     pub names: Vec<String>,
     /// Does it serve viewers that send no name (`vip`)?
     pub without_sni: bool,
 }
 
-/// Where viewers reach a target. For the template of tenants these are the tenants without a certificate of
-/// their own. The endpoints of tenants are asked for only `with_hosts`.
+/// The endpoints of a target. For the template of tenants these are the endpoints of the tenants
+/// without their own certificate. The endpoints of tenants are read only if `with_hosts` is set.
 pub async fn entrances(
     client: &Client,
     target: &TargetId,
@@ -71,8 +71,8 @@ pub async fn entrances(
     tenant_entrances(client, target, tenants, with_hosts).await
 }
 
-/// The domains of tenants by the endpoint of their connection group; the default group's for those that
-/// name none (CloudFront Developer Guide, "Connection groups").
+/// The domains of tenants by the endpoint of their connection group. Tenants without one use the
+/// default group (CloudFront Developer Guide, "Connection groups").
 async fn tenant_entrances(
     client: &Client,
     target: &TargetId,

@@ -1,4 +1,4 @@
-//! What lists say of distributions, tenants and policies, page by page.
+//! Lists of distributions, tenants and policies, page by page.
 
 use aws_sdk_cloudfront::Client;
 use aws_sdk_cloudfront::types::{
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cloudfront::{Status, ViewerCertificateRef, certificate_ref, served};
 use crate::error::{AwsError, SdkResultExt};
 
-/// What a list says of a distribution.
+/// A distribution in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DistributionFacts {
     /// `E…`
@@ -20,11 +20,11 @@ pub struct DistributionFacts {
     pub arn: String,
     /// `d….cloudfront.net`
     pub domain_name: String,
-    /// Deployed?
+    /// `InProgress` or `Deployed`.
     pub status: Status,
     /// Its alternate domain names.
     pub aliases: Vec<String>,
-    /// Its certificate; none is CloudFront's own.
+    /// Its certificate; `None` for CloudFront's default certificate.
     pub certificate: Option<ViewerCertificateRef>,
     /// `sni-only`, `vip` or `static-ip`.
     pub ssl_support_method: Option<String>,
@@ -34,41 +34,41 @@ pub struct DistributionFacts {
     pub staging: bool,
     /// Is it the template of tenants?
     pub tenant_only: bool,
-    /// What it is associated with, as far as a list shows it: access logs are not in it.
+    /// Its associations, as far as the list shows them: access logs are missing there.
     #[serde(default)]
     pub associations: Vec<Association>,
 }
 
-/// What a list says of a distribution tenant.
+/// A distribution tenant in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantFacts {
     /// `dt_…`
     pub id: String,
-    /// Of its template.
+    /// The id of its template.
     pub distribution_id: String,
     /// Its domains.
     pub domains: Vec<String>,
-    /// Those of them that are served: CloudFront routes none whose validation is outstanding.
+    /// The active domains: CloudFront does not route domains whose validation is pending.
     pub served: Vec<String>,
-    /// The connection group it names; none is the default one.
+    /// Its connection group; `None` for the default one.
     pub connection_group: Option<String>,
     /// Is it enabled?
     pub enabled: bool,
-    /// The certificate it brings itself; without one its template's is served.
+    /// Its own certificate; without one, that of its template is served.
     pub certificate_arn: Option<String>,
-    /// Deployed?
+    /// `InProgress` or `Deployed`.
     pub status: Status,
-    /// What it is associated with itself.
+    /// Its own associations.
     #[serde(default)]
     pub associations: Vec<Association>,
 }
 
-/// One page of a list, and what to ask for the next one with.
+/// One page of a list, and the marker of the next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// The marker of the next page, unless this is the last one.
+    /// The marker of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl<T> Page<T> {
     }
 }
 
-/// What is on all pages of a list, one page after the other.
+/// Reads all pages of a list in sequence.
 pub async fn all_pages<T, E>(
     page: impl AsyncFn(Option<String>) -> Result<Page<T>, E>,
 ) -> Result<Vec<T>, E> {
@@ -100,7 +100,7 @@ pub async fn all_pages<T, E>(
     }
 }
 
-/// A page of all distributions of the account.
+/// One page of all distributions of the account.
 pub async fn distributions(
     client: &Client,
     marker: Option<String>,
@@ -114,7 +114,7 @@ pub async fn distributions(
     Ok(Page::of(list.items, list.next_marker))
 }
 
-/// A page of the ids of all continuous-deployment policies.
+/// One page of the ids of all continuous-deployment policies.
 pub async fn continuous_deployment_policies(
     client: &Client,
     marker: Option<String>,
@@ -130,7 +130,8 @@ pub async fn continuous_deployment_policies(
     Ok(Page::of(Some(ids.collect::<Vec<_>>()), list.next_marker))
 }
 
-/// The continuous-deployment policy attached to a distribution, if it is there and has one.
+/// The continuous-deployment policy attached to a distribution, if the distribution exists and has
+/// one.
 pub async fn continuous_deployment_policy_of(
     client: &Client,
     id: &str,
@@ -146,7 +147,7 @@ pub async fn continuous_deployment_policy_of(
         .filter(|policy| !policy.is_empty()))
 }
 
-/// A page of the tenants that bring this ACM certificate themselves.
+/// One page of the tenants that use this ACM certificate as their own.
 pub async fn tenants_by_certificate(
     client: &Client,
     arn: &str,
@@ -155,14 +156,15 @@ pub async fn tenants_by_certificate(
     let request = client.list_distribution_tenants_by_customization().certificate_arn(arn);
     let answer = request.set_marker(marker).send().await;
     let list = match answer.operation("ListDistributionTenantsByCustomization", arn) {
-        // CloudFront knows of no use of a certificate that was deleted, or imported a moment ago.
+        // CloudFront returns this for a certificate that was deleted, or that was imported a moment
+        // ago.
         Err(error) if error.is("EntityNotFound") => return Ok(Page::empty()),
         answer => answer?,
     };
     Ok(Page::of(list.distribution_tenant_list, list.next_marker))
 }
 
-/// A page of the tenants of a template.
+/// One page of the tenants of a template.
 pub async fn tenants_of(
     client: &Client,
     distribution_id: &str,

@@ -15,20 +15,20 @@ use rotation_core::request::tags::{self, Tag};
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
 use crate::store::{Deletion, ImportError, Stored};
 
-/// What counts against ACM's quotas.
+/// Usage of ACM's quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AcmUsage {
     /// All certificates of the region.
     pub certificates: u64,
-    /// Of these, the imported ones.
+    /// The imported ones among them.
     pub imported: u64,
-    /// Of all that still exist, those created or imported in the last 365 days.
+    /// Existing certificates that were created or imported in the last 365 days.
     pub created_last_year: u64,
-    /// Of the imported ones that still exist, those imported in the last 365 days.
+    /// Existing certificates that were imported in the last 365 days.
     pub imported_last_year: u64,
 }
 
-/// A certificate with its tags and uses; none if there is no such ARN.
+/// A certificate with its tags and uses; `None` if the ARN does not exist.
 pub async fn describe(client: &Client, arn: &str) -> Result<Option<Stored>, AwsError> {
     match leaf_and_uses(client, arn).await? {
         Some(found) => Ok(Some(certificate(arn, found, tags(client, arn).await?))),
@@ -60,14 +60,15 @@ fn certificate(
     Stored { id: CertificateId::Acm { arn: arn.to_owned() }, certificate, in_use_by, tags }
 }
 
-/// The imported certificates with this very leaf, with their tags.
+/// The imported certificates with this leaf, with their tags.
 pub async fn find_by_fingerprint(
     client: &Client,
     wanted: &Certificate,
 ) -> Result<Vec<(CertificateId, Vec<Tag>)>, AwsError> {
     let mut found = Vec::new();
     for summary in list(client).await? {
-        // Fetching every certificate would take hours at ACM's rates; the expiry narrows it down.
+        // Reading every certificate would take hours at ACM's rates, so only those with the same
+        // expiry are read.
         let same_expiry = summary
             .not_after
             .as_ref()
@@ -96,7 +97,7 @@ pub async fn list_imported(client: &Client) -> Result<Vec<Stored>, AwsError> {
     Ok(found)
 }
 
-/// Puts tags on a certificate, over those of the same keys.
+/// Adds tags to a certificate, replacing those with the same keys.
 pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsError> {
     const OPERATION: &str = "AddTagsToCertificate";
     let request = client.add_tags_to_certificate().certificate_arn(arn);
@@ -104,7 +105,7 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     request.send().await.operation(OPERATION, arn).map(drop)
 }
 
-/// The imported certificates that carry a tag of this key with a value that is wanted.
+/// The imported certificates that have a tag with this key and a wanted value.
 pub async fn list_tagged(
     client: &Client,
     key: &str,
@@ -121,8 +122,8 @@ pub async fn list_tagged(
     Ok(found)
 }
 
-/// Imports a certificate and returns its ARN. It is sent once: ACM has no idempotency token, and a
-/// second attempt after a lost answer would make a second certificate.
+/// Imports a certificate and returns its ARN. The request is sent once: ACM has no idempotency
+/// token, and a second attempt after a lost response would create a second certificate.
 pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<String, ImportError> {
     const OPERATION: &str = "ImportCertificate";
     let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
@@ -155,7 +156,7 @@ pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<St
     })
 }
 
-/// Deletes a certificate that nothing uses.
+/// Deletes a certificate that is not in use.
 pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
     let answer = client.delete_certificate().certificate_arn(arn).send().await;
     match answer.operation("DeleteCertificate", arn) {
@@ -166,7 +167,7 @@ pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
     }
 }
 
-/// Counts what is there.
+/// Counts the certificates.
 pub async fn usage(client: &Client, now: Timestamp) -> Result<AcmUsage, AwsError> {
     let year_ago = (now - SignedDuration::from_hours(365 * 24)).as_second();
     let recent = |time: &Option<DateTime>| time.as_ref().is_some_and(|t| t.secs() >= year_ago);
@@ -182,7 +183,7 @@ pub async fn usage(client: &Client, now: Timestamp) -> Result<AcmUsage, AwsError
     Ok(usage)
 }
 
-/// Tags as the SDK has them.
+/// Converts tags to the SDK's type.
 fn sdk_tags(tags: &[Tag], operation: &'static str) -> Result<Vec<AcmTag>, AwsError> {
     let tags = tags.iter().map(|tag| AcmTag::builder().key(&tag.key).value(&tag.value).build());
     tags.map(|tag| tag.map_err(|error| AwsError::malformed(operation, "a tag", error))).collect()
@@ -195,7 +196,7 @@ async fn imported(client: &Client) -> Result<Vec<String>, AwsError> {
     Ok(imported.filter_map(|summary| summary.certificate_arn).collect())
 }
 
-/// All certificates. Without a filter ListCertificates shows RSA 1024 and 2048 only.
+/// All certificates. Without a filter ListCertificates returns only RSA 1024 and 2048.
 async fn list(client: &Client) -> Result<Vec<CertificateSummary>, AwsError> {
     let every_key = Filters::builder()
         .set_key_types(Some(vec![
@@ -222,7 +223,7 @@ async fn list(client: &Client) -> Result<Vec<CertificateSummary>, AwsError> {
     Ok(all)
 }
 
-/// The leaf; none if the certificate is gone.
+/// The leaf; `None` if the certificate no longer exists.
 async fn leaf(client: &Client, arn: &str) -> Result<Option<Certificate>, AwsError> {
     const OPERATION: &str = "GetCertificate";
     let answer = client.get_certificate().certificate_arn(arn).send().await;

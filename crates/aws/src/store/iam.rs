@@ -11,26 +11,26 @@ use rotation_core::request::tags::{self, Tag};
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
 use crate::store::{Deletion, ImportError, Stored};
 
-/// Where CloudFront looks: the path of a server certificate must begin with this.
+/// The path that CloudFront requires as the prefix of a server certificate's path.
 const PATH: &str = "/cloudfront/";
 
-/// What counts against IAM's quota.
+/// Usage of IAM's quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IamUsage {
     /// Server certificates in the account.
     pub used: u64,
-    /// How many there may be.
+    /// The quota.
     pub quota: u64,
 }
 
-/// The server certificate of this ARN.
+/// The server certificate with this ARN.
 pub async fn find_by_arn(client: &Client, arn: &str) -> Result<Option<Stored>, AwsError> {
     let found = find_by_name(client, name_of(arn)).await?;
-    // Names are unique in the account, whatever the path; the ARN has both.
+    // Names are unique in the account, whatever the path; the ARN contains both.
     Ok(found.filter(|found| found.id.arn() == arn))
 }
 
-/// The server certificate of this id, `ASCA…`. Only lists know ids.
+/// The server certificate with this id, `ASCA…`. Only the list contains ids.
 pub async fn find_by_id(client: &Client, id: &str) -> Result<Option<Stored>, AwsError> {
     let all = list(client).await?;
     match all.into_iter().find(|metadata| metadata.server_certificate_id == id) {
@@ -39,7 +39,7 @@ pub async fn find_by_id(client: &Client, id: &str) -> Result<Option<Stored>, Aws
     }
 }
 
-/// The server certificate of this name.
+/// The server certificate with this name.
 pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<Stored>, AwsError> {
     const OPERATION: &str = "GetServerCertificate";
     let answer = client.get_server_certificate().server_certificate_name(name).send().await;
@@ -63,7 +63,7 @@ pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<Stored>,
     Ok(Some(Stored { id: id_of(metadata), certificate, tags, in_use_by: Vec::new() }))
 }
 
-/// The server certificates of CloudFront with this very leaf, with their tags.
+/// The server certificates of CloudFront with this leaf, with their tags.
 pub async fn find_by_fingerprint(
     client: &Client,
     wanted: &Certificate,
@@ -83,7 +83,7 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
-/// The server certificates that carry a tag of this key with a value that is wanted.
+/// The server certificates that have a tag with this key and a wanted value.
 pub async fn list_tagged(
     client: &Client,
     key: &str,
@@ -108,7 +108,7 @@ pub async fn list_all(client: &Client) -> Result<Vec<Stored>, AwsError> {
     Ok(found)
 }
 
-/// Puts tags on a server certificate, over those of the same keys.
+/// Adds tags to a server certificate, replacing those with the same keys.
 pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsError> {
     const OPERATION: &str = "TagServerCertificate";
     let request = client.tag_server_certificate().server_certificate_name(name_of(arn));
@@ -116,7 +116,8 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     request.send().await.operation(OPERATION, arn).map(drop)
 }
 
-/// Uploads a certificate. It is sent once: the next attempt of the step looks for it first.
+/// Uploads a certificate. The request is sent once: the next attempt of the step first searches for
+/// the certificate.
 pub async fn upload(
     client: &Client,
     name: &str,
@@ -150,7 +151,7 @@ pub async fn upload(
     })
 }
 
-/// Deletes the server certificate of this ARN, if nothing uses it.
+/// Deletes the server certificate with this ARN, if it is not in use.
 pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
     let request = client.delete_server_certificate().server_certificate_name(name_of(arn));
     match request.send().await.operation("DeleteServerCertificate", arn) {
@@ -161,7 +162,7 @@ pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
     }
 }
 
-/// What is used of the account's quota, and the quota, both from GetAccountSummary.
+/// The usage and the quota of the account, both from GetAccountSummary.
 pub async fn usage(client: &Client) -> Result<IamUsage, AwsError> {
     const OPERATION: &str = "GetAccountSummary";
     let answer = client.get_account_summary().send().await.operation(OPERATION, "IAM")?;
@@ -186,7 +187,7 @@ async fn list(client: &Client) -> Result<Vec<ServerCertificateMetadata>, AwsErro
     Ok(all)
 }
 
-/// Tags as the SDK has them.
+/// Converts tags to the SDK's type.
 fn sdk_tags(tags: &[Tag], operation: &'static str) -> Result<Vec<IamTag>, AwsError> {
     let tags = tags.iter().map(|tag| IamTag::builder().key(&tag.key).value(&tag.value).build());
     tags.map(|tag| tag.map_err(|error| AwsError::malformed(operation, "a tag", error))).collect()

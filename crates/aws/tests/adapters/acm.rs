@@ -54,7 +54,7 @@ fn summary(arn: &str) -> aws_sdk_acm::types::builders::CertificateSummaryBuilder
 fn list(summaries: fn() -> Vec<CertificateSummary>) -> Rule {
     mock!(Client::list_certificates)
         .match_requests(|request| {
-            // All seven: the default leaves out everything but RSA 1024 and 2048.
+            // All seven key types: the default lists only RSA 1024 and 2048.
             request.includes().is_some_and(|filters| filters.key_types().len() == 7)
         })
         .then_output(move || {
@@ -65,7 +65,7 @@ fn list(summaries: fn() -> Vec<CertificateSummary>) -> Rule {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_certificate_with_tags_and_uses() {
+async fn a_certificate_is_returned_with_tags_and_uses() {
     let described = mock!(Client::describe_certificate).then_output(|| {
         let detail = CertificateDetail::builder().certificate_arn(ARN).in_use_by("arn:x").build();
         DescribeCertificateOutput::builder().certificate(detail).build()
@@ -79,14 +79,14 @@ async fn a_certificate_with_tags_and_uses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_certificate_of_that_arn() {
+async fn an_unknown_arn_gives_none() {
     let gone = mock!(Client::describe_certificate)
         .then_http_response(|| json_error(400, "ResourceNotFoundException"));
     assert!(describe(&client(&[&gone]), ARN).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_any_call_may_meet() {
+async fn common_errors_are_classified() {
     for (status, code, kind) in COMMON {
         let rule = mock!(Client::describe_certificate)
             .then_http_response(move || json_error(status, code));
@@ -95,14 +95,14 @@ async fn errors_that_any_call_may_meet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_no_answer() {
+async fn an_unusable_response_is_unavailable() {
     let rule = mock!(Client::describe_certificate)
         .then_http_response(|| crate::material::answer(200, "<html>a proxy's page</html>"));
     assert_kind(describe(&client(&[&rule]), ARN).await, ErrorKind::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_an_imported_certificate_with_the_same_leaf_is_the_same() {
+async fn only_imported_certificates_with_the_same_leaf_are_copies() {
     let listed = list(|| {
         vec![
             summary("arn:same").build(),
@@ -161,7 +161,7 @@ async fn an_import_carries_certificate_key_and_tags() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_import_that_is_refused() {
+async fn refused_imports() {
     for code in ["InvalidParameterException", "ValidationException", "TooManyTagsException"] {
         let rule =
             mock!(Client::import_certificate).then_http_response(move || json_error(400, code));
@@ -176,7 +176,7 @@ async fn an_import_that_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_import_is_sent_once_whatever_the_answer() {
+async fn an_import_is_sent_once_whatever_the_response() {
     for (status, code, kind) in COMMON {
         let rule =
             mock!(Client::import_certificate).then_http_response(move || json_error(status, code));

@@ -46,7 +46,7 @@ fn tenant_config() -> ConfigDocument {
     ConfigDocument::of_tenant("E-TAG", &xml).unwrap()
 }
 
-/// One item of ListDistributions with what this crate reads of it.
+/// One item of ListDistributions, with the fields that this crate reads.
 fn summary(id: &str, certificate: &str, extra: &str) -> String {
     format!(
         "<DistributionSummary><Id>{id}</Id><ARN>arn:{id}</ARN><Status>Deployed</Status>\
@@ -95,7 +95,7 @@ async fn every_page_of_distributions() {
     assert!(all[1].staging && !all[1].tenant_only);
 }
 
-/// What a list shows of a distribution that CloudFront may ask for further rights on.
+/// The associations for which CloudFront may require further permissions, as a list shows them.
 #[tokio::test(start_paused = true)]
 async fn associations_of_distributions_and_tenants() {
     use Association::{EdgeFunction, VpcOrigin, WebAcl};
@@ -105,7 +105,7 @@ async fn associations_of_distributions_and_tenants() {
     const FUNCTIONS: &str = "<LambdaFunctionAssociations><Quantity>1</Quantity><Items><LambdaFunctionAssociation><LambdaFunctionARN>arn:aws:lambda:us-east-1:111122223333:function:f:2</LambdaFunctionARN><EventType>origin-request</EventType></LambdaFunctionAssociation></Items></LambdaFunctionAssociations>";
     const NO_FUNCTIONS: &str =
         "<LambdaFunctionAssociations><Quantity>0</Quantity></LambdaFunctionAssociations>";
-    // Runs at the edge, and no right on it is documented for an update.
+    // It runs at the edge, but no permission on it is documented for an update.
     const EDGE_JS: &str = "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation><FunctionARN>arn:aws:cloudfront::111122223333:function/f</FunctionARN><EventType>viewer-request</EventType></FunctionAssociation></Items></FunctionAssociations>";
     let behavior = |name: &str, inner: &str| {
         format!(
@@ -170,7 +170,7 @@ async fn associations_of_distributions_and_tenants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_any_call_may_meet() {
+async fn common_errors_are_classified() {
     for (status_code, code, kind) in COMMON {
         let rule = mock!(Client::list_distributions)
             .then_http_response(move || xml_error(status_code, code, "told so"));
@@ -185,7 +185,7 @@ async fn errors_that_any_call_may_meet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn policies_and_which_distribution_has_one() {
+async fn continuous_deployment_policies_and_their_distributions() {
     let policies = mock!(Client::list_continuous_deployment_policies).then_http_response(|| {
         answer(
             200,
@@ -270,7 +270,7 @@ async fn the_status_of_a_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_is_gone() {
+async fn a_target_that_no_longer_exists() {
     let get = mock!(Client::get_distribution)
         .then_http_response(|| xml_error(404, "NoSuchDistribution", "gone"));
     let get_config = mock!(Client::get_distribution_config)
@@ -286,7 +286,7 @@ async fn a_target_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_that_is_not_what_cloudfront_sends() {
+async fn a_malformed_configuration_is_an_error() {
     for body in ["<DistributionConfig><Aliases/></DistributionConfig>", "<Other/>"] {
         let rule = mock!(Client::get_distribution_config).then_http_response(move || {
             let mut answer = answer(200, body);
@@ -297,17 +297,17 @@ async fn a_configuration_that_is_not_what_cloudfront_sends() {
     }
 }
 
-/// What an answer to a write means. The codes are those of the API reference; for a tenant, which of them says
-/// that its certificate is not visible yet, no source tells, and its sentences here are assumed.
+/// The meaning of errors of a write. The codes are those of the API reference. No source documents
+/// which code a tenant gets when its certificate is not visible yet; those messages are assumed.
 #[tokio::test(start_paused = true)]
-async fn why_a_write_is_refused() {
+async fn errors_of_writes_are_interpreted() {
     const STALE: &str = "The request failed because it didn't meet the preconditions.";
     const IN_PROGRESS: &str = "Only one viewer certificate change may be in progress at a time.";
     const POLICY: &str = "One or more fields updated are not supported for continuous deployment.";
     const NOT_THERE: &str = "The specified SSL certificate doesn't exist, isn't in us-east-1 region, isn't valid, or doesn't include a valid certificate chain.";
     const OWNER: &str = "The provided Domain Name is not valid. Could not verify Domain Name ownership. It may not be pointing to a valid CloudFront resource.";
     const NO_ENTITY: &str = "The specified connection group does not exist.";
-    // Status, code, words; what it means for a distribution, and for a tenant that is still there.
+    // Status, code, message; the meaning for a distribution, and for a tenant that still exists.
     for (status_code, code, message, of_distribution, of_tenant) in [
         (412, "PreconditionFailed", STALE, "changed", "changed"),
         (400, "InvalidIfMatchVersion", STALE, "changed", "changed"),
@@ -371,9 +371,10 @@ async fn why_a_write_is_refused() {
     }
 }
 
-/// `EntityNotFound` says of a tenant that it is gone, or that something it names is: it is looked for once more.
+/// For a tenant, `EntityNotFound` means that it no longer exists, or that something it refers to
+/// does not exist. So the tenant is read once more.
 #[tokio::test(start_paused = true)]
-async fn a_tenant_is_gone_only_if_it_cannot_be_read_any_more() {
+async fn a_tenant_is_gone_only_if_a_read_does_not_find_it() {
     let update = mock!(Client::update_distribution_tenant)
         .then_http_response(|| xml_error(404, "EntityNotFound", "no such entity"));
     for (status_code, code, expected) in
@@ -390,10 +391,10 @@ async fn a_tenant_is_gone_only_if_it_cannot_be_read_any_more() {
     }
 }
 
-/// CloudFront may not know a certificate that was imported a moment ago, or deleted, and a template may be deleted
-/// while its tenants are listed.
+/// CloudFront may not know a certificate that was just imported, or deleted, and a template may be
+/// deleted while its tenants are listed.
 #[tokio::test(start_paused = true)]
-async fn of_what_is_not_known_there_are_no_tenants() {
+async fn unknown_certificates_and_templates_have_no_tenants() {
     let gone = || xml_error(404, "EntityNotFound", "The entity was not found.");
     let by_certificate =
         mock!(Client::list_distribution_tenants_by_customization).then_http_response(gone);
@@ -404,7 +405,7 @@ async fn of_what_is_not_known_there_are_no_tenants() {
     assert_eq!(tenants_of(&client, "E1", None).await.unwrap(), none);
 }
 
-/// A distribution as GetDistribution answers it.
+/// A distribution in the format of GetDistribution.
 fn described(aliases: &str, method: &str, extra: &str) -> String {
     format!(
         "<Distribution><Id>E1</Id><ARN>arn:E1</ARN><Status>Deployed</Status><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime>\
@@ -415,7 +416,7 @@ fn described(aliases: &str, method: &str, extra: &str) -> String {
     )
 }
 
-/// A tenant as a list has it.
+/// A tenant in the format of the list.
 fn listed(id: &str, domain: &str, status: &str, rest: &str) -> String {
     format!(
         "<DistributionTenantSummary><Id>{id}</Id><DistributionId>E1</DistributionId><Name>{id}</Name><Arn>arn:{id}</Arn>\
@@ -425,7 +426,7 @@ fn listed(id: &str, domain: &str, status: &str, rest: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_viewers_come_in() {
+async fn endpoints_and_names_of_each_kind_of_target() {
     let entrance = |host: &str, names: &[&str], without_sni| Entrance {
         host: host.into(),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -473,7 +474,7 @@ async fn where_viewers_come_in() {
         let found = status(&client, &target).await.unwrap().unwrap();
         assert_eq!(found.certificate, Some(ViewerCertificateRef::Acm(NEW.into())));
         assert!(found.reach.enabled);
-        // It travels in the state of the state machine.
+        // It is part of the state of the state machine, as JSON.
         let reach = serde_json::from_value(serde_json::to_value(found.reach).unwrap()).unwrap();
         assert_eq!(entrances(&client, &target, &reach, with_hosts).await.unwrap(), expected);
     };

@@ -79,14 +79,14 @@ async fn a_certificate_by_arn_and_by_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_certificate_of_that_name() {
+async fn an_unknown_name_gives_none() {
     let rule = mock!(Client::get_server_certificate)
         .then_http_response(|| xml_error(404, "NoSuchEntity", "no such certificate"));
     assert!(find_by_arn(&client(&[&rule]), ARN).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_any_call_may_meet() {
+async fn common_errors_are_classified() {
     for (status, code, kind) in COMMON {
         let rule = mock!(Client::get_server_certificate)
             .then_http_response(move || xml_error(status, code, "told so"));
@@ -95,7 +95,7 @@ async fn errors_that_any_call_may_meet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_certificate_of_cloudfront_with_the_same_leaf_is_the_same() {
+async fn only_cloudfront_certificates_with_the_same_leaf_are_copies() {
     let listed = list(&[("same", "/cloudfront/"), ("other", "/cloudfront/"), ("elsewhere", "/")]);
     let client = client(&[&listed, &get("same", &material().pem), &get("other", &other().pem)]);
     let found = find_by_fingerprint(&client, &material().certificate).await.unwrap();
@@ -112,7 +112,7 @@ async fn certificates_are_found_by_tag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_goes_where_cloudfront_looks() {
+async fn an_upload_uses_the_path_that_cloudfront_requires() {
     let rule = mock!(Client::upload_server_certificate)
         .match_requests(|request| {
             request.path() == Some("/cloudfront/")
@@ -132,7 +132,7 @@ async fn an_upload_goes_where_cloudfront_looks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_is_refused() {
+async fn refused_uploads() {
     for (code, expected) in [
         ("LimitExceeded", "quota"),
         ("EntityAlreadyExists", "exists"),
@@ -155,7 +155,7 @@ async fn an_upload_that_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_is_sent_once_whatever_the_answer() {
+async fn an_upload_is_sent_once_whatever_the_response() {
     for (status, code, kind) in COMMON {
         let rule = mock!(Client::upload_server_certificate)
             .then_http_response(move || xml_error(status, code, "told so"));
@@ -190,7 +190,7 @@ async fn deletions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn use_and_quota_come_from_the_account_summary() {
+async fn usage_and_quota_come_from_the_account_summary() {
     let rule = mock!(Client::get_account_summary).then_output(|| {
         GetAccountSummaryOutput::builder()
             .summary_map(SummaryKeyType::ServerCertificates, 19)

@@ -1,4 +1,4 @@
-//! Each adapter against mocked answers of AWS, one test per outcome, through the real SDK client.
+//! Each adapter against mocked responses of AWS, one test per outcome, through the real SDK client.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -43,17 +43,17 @@ fn made(name: &str) -> Material {
     }
 }
 
-/// An answer as it stands on the wire.
+/// A raw HTTP response.
 pub(crate) fn answer(status: u16, body: &str) -> HttpResponse {
     HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
-/// An error of a service that speaks JSON.
+/// An error of a service with JSON responses.
 pub(crate) fn json_error(status: u16, code: &str) -> HttpResponse {
     answer(status, &format!(r#"{{"__type":"{code}","message":"told so"}}"#))
 }
 
-/// An error of a service that speaks XML: CloudFront and IAM have the same envelope.
+/// An error of a service with XML responses: CloudFront and IAM have the same format.
 pub(crate) fn xml_error(status: u16, code: &str, message: &str) -> HttpResponse {
     answer(
         status,
@@ -70,7 +70,7 @@ pub(crate) fn assert_kind<T: std::fmt::Debug>(result: Result<T, AwsError>, kind:
     }
 }
 
-/// What every operation makes of the errors that any service may answer with: status, code, kind.
+/// The errors that any service may return, and their kinds for every operation: status, code, kind.
 pub(crate) const COMMON: [(u16, &str, ErrorKind); 7] = [
     (400, "ThrottlingException", ErrorKind::Throttled),
     (400, "Throttling", ErrorKind::Throttled),

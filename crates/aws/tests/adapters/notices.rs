@@ -19,7 +19,7 @@ async fn a_text_is_published_with_its_subject() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_was_not_taken_is_an_error() {
+async fn a_failed_event_entry_is_an_error() {
     let put = async |body: &'static str| {
         let rule = mock!(aws_sdk_eventbridge::Client::put_events)
             .match_requests(|request| {

@@ -65,7 +65,7 @@ async fn the_accounts_value_else_the_default_else_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_any_call_may_meet() {
+async fn common_errors_are_classified() {
     for (status, code, kind) in COMMON {
         let rule =
             mock!(Client::get_service_quota).then_http_response(move || json_error(status, code));
@@ -83,7 +83,7 @@ fn change(id: &str, status: RequestStatus, second: i64) -> RequestedServiceQuota
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_latest_request_and_how_it_stands() {
+async fn the_latest_request_and_its_status() {
     for (status, expected) in [
         (RequestStatus::Pending, Answer::Open),
         (RequestStatus::CaseOpened, Answer::Open),
@@ -117,7 +117,7 @@ async fn the_latest_request_and_how_it_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn asking_for_more() {
+async fn outcomes_of_increase_requests() {
     let asked = mock!(Client::request_service_quota_increase)
         .match_requests(|request| request.desired_value() == Some(23.0))
         .then_output(|| {
@@ -149,7 +149,7 @@ async fn asking_for_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_sent_once_whatever_the_answer() {
+async fn an_increase_request_is_sent_once_whatever_the_response() {
     for (status, code, kind) in COMMON {
         let rule = mock!(Client::request_service_quota_increase)
             .then_http_response(move || json_error(status, code));

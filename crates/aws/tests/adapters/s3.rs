@@ -83,9 +83,9 @@ async fn errors() {
     }
 }
 
-/// A conditional write that loses is no error: another execution was faster.
+/// A conditional write that fails is not an error: another execution was faster.
 #[tokio::test(start_paused = true)]
-async fn a_write_over_what_was_read() {
+async fn a_conditional_write_reports_a_lost_race() {
     let check = async |status: u16,
                        code: &'static str,
                        etag: Option<&str>,
@@ -120,7 +120,7 @@ async fn a_write_over_what_was_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_may_not_be_there() {
+async fn a_missing_object_gives_none() {
     let missing = mock!(Client::get_object).then_http_response(|| {
         answer(404, "<Error><Code>NoSuchKey</Code><Message>no</Message></Error>")
     });

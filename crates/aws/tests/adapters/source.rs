@@ -1,4 +1,4 @@
-//! Sources make their clients per region, so they are answered on the wire.
+//! Sources create their clients per region, so the responses are faked at the HTTP level.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use rotation_aws::source::{Put, SourceError, put, read};
 use rotation_core::certificate::bundle::MAX_SOURCE_BYTES;
 use rotation_core::request::SourceRef;
 
-/// What AWS answers to any request for a source, and the source.
+/// Reads the source, with this response to every request.
 async fn ask(source: &SourceRef, status: u16, body: String) -> Result<Vec<u8>, SourceError> {
     let http = infallible_client_fn(move |_| {
         http::Response::builder().status(status).body(SdkBody::from(body.as_str())).unwrap()
@@ -53,7 +53,7 @@ async fn each_kind_of_source_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_a_source_is_not_read() {
+async fn errors_of_sources_are_classified() {
     let json = |code: &str| format!(r#"{{"__type": "{code}", "message": "told so"}}"#);
     let xml = |code: &str| format!("<Error><Code>{code}</Code><Message>told so</Message></Error>");
     let large = "x".repeat(MAX_SOURCE_BYTES + 1);
@@ -85,7 +85,8 @@ async fn why_a_source_is_not_read() {
     }
 }
 
-/// Puts, with these answers in turn; what was called, by the last word of its target or path.
+/// Writes the source, with these responses in turn. Returns the calls, by the last word of their
+/// target or path.
 async fn put_with(
     source: &SourceRef,
     answers: &'static [(u16, &'static str)],
@@ -108,7 +109,7 @@ async fn put_with(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_gets_a_new_version_or_is_made() {
+async fn a_source_is_updated_or_created() {
     use rotation_aws::error::ErrorKind;
     const MISSING: (u16, &str) = (400, r#"{"__type": "ResourceNotFoundException"}"#);
     const UPDATED: &[(u16, &str)] = &[(200, "{}")];
@@ -126,7 +127,7 @@ async fn a_source_gets_a_new_version_or_is_made() {
             vec!["PutSecretValue", "CreateSecret"],
         ),
         (secret(), &[DENIED], Err(ErrorKind::AccessDenied), vec!["PutSecretValue"]),
-        // A secret that is gone is not made under another ARN.
+        // A missing secret is not created under another ARN.
         (arn, &[MISSING], Err(ErrorKind::NotFound), vec!["PutSecretValue"]),
         (parameter(), &[(200, r#"{"Version": 1}"#)], Ok(Put::Created), vec!["PutParameter"]),
         (parameter(), &[(200, r#"{"Version": 7}"#)], Ok(Put::Updated), vec!["PutParameter"]),

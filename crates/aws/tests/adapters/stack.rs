@@ -6,7 +6,7 @@ use rotation_aws::Aws;
 use rotation_aws::error::ErrorKind;
 use rotation_aws::stack::find;
 
-/// Two stacks, one of which is this system's.
+/// Two stacks, one of them of this system.
 const STACKS: &str = "<DescribeStacksResponse><DescribeStacksResult><Stacks>\
 <member><StackName>shop</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-24T06:00:00Z</CreationTime></member>\
 <member><StackName>rotation</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-24T06:00:00Z</CreationTime>\
@@ -22,7 +22,7 @@ async fn aws(status: u16, body: &'static str) -> Aws {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stack_is_known_by_its_outputs() {
+async fn a_stack_is_recognised_by_its_outputs() {
     let [stack] = &find(&aws(200, STACKS).await, None).await.unwrap()[..] else {
         panic!("one stack")
     };
@@ -32,7 +32,7 @@ async fn a_stack_is_known_by_its_outputs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_does_not_exist_is_no_stack_and_other_errors_are_errors() {
+async fn an_unknown_stack_gives_an_empty_list_and_other_errors_are_returned() {
     let missing = "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id other does not exist</Message></Error></ErrorResponse>";
     assert_eq!(find(&aws(400, missing).await, Some("other")).await.unwrap(), []);
     let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::material::{answer, assert_kind};
 
 #[tokio::test(start_paused = true)]
-async fn does_it_still_run() {
+async fn liveness_of_each_status() {
     let check = async |status: u16, body: &'static str, expected: Result<Liveness, ErrorKind>| {
         let rule = mock!(Client::describe_execution)
             .match_requests(|request| request.execution_arn() == Some("arn:execution"))
@@ -44,7 +44,7 @@ async fn does_it_still_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_became_of_an_execution() {
+async fn an_ended_execution_has_error_cause_and_times() {
     let found = async |body: &'static str| {
         let rule = mock!(Client::describe_execution).then_http_response(move || answer(200, body));
         let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
@@ -75,7 +75,7 @@ async fn what_became_of_an_execution() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_is_started_once_under_a_name() {
+async fn an_execution_is_started_once_per_name() {
     let check = async |status: u16, body: &'static str, expected: Result<bool, ErrorKind>| {
         let rule = mock!(Client::start_execution)
             .match_requests(|request| {
@@ -93,7 +93,7 @@ async fn an_execution_is_started_once_under_a_name() {
         }
     };
     check(200, r#"{"executionArn": "arn:1", "startDate": 1}"#, Ok(true)).await;
-    // The same name and input, and it runs: the same answer again, with the date when it was started.
+    // The same name and input while it is running: the same response, with the original start date.
     check(200, r#"{"executionArn": "arn:1", "startDate": 0.5}"#, Ok(true)).await;
     let taken =
         r#"{"__type": "ExecutionAlreadyExists", "message": "Execution Already Exists: 'arn:1'"}"#;
@@ -131,7 +131,7 @@ async fn the_latest_execution_is_the_first_of_the_list() {
 
 #[tokio::test(start_paused = true)]
 async fn the_current_state_is_the_one_entered_last() {
-    // Pages in the order in which they are asked for; a page that is asked for and is not there fails.
+    // Pages in the order of the requests; a request for a missing page fails.
     let check = async |pages: &[&[&str]], expected: Option<&str>| {
         let rules: Vec<Rule> = (0..pages.len())
             .map(|number| {
@@ -153,7 +153,7 @@ async fn the_current_state_is_the_one_entered_last() {
             .collect();
         let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, &rules);
         assert_eq!(current_state(&client, "arn:execution").await.unwrap().as_deref(), expected);
-        // What is older than the state that was found is not read.
+        // Events older than the state that was found are not read.
         let read = rules.iter().filter(|rule| rule.num_calls() > 0).count();
         let needed = pages.iter().position(|page| page.concat().contains("Entered"));
         assert_eq!(read, needed.map_or(pages.len(), |page| page + 1));

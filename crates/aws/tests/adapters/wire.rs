@@ -1,4 +1,4 @@
-//! What goes over the wire when a configuration is changed: the same bytes but for the certificate.
+//! The requests that change a configuration: the same bytes, except the certificate.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,8 @@ const OLD: &str = "arn:aws:acm:us-east-1:111122223333:certificate/old";
 const NEW: &str = "arn:aws:acm:us-east-1:111122223333:certificate/new";
 
 /// A configuration with everything that could go wrong: a declaration, namespaces, a comment that
-/// looks like a certificate, elements of the certificate elsewhere, and settings that no SDK has.
+/// looks like a certificate, elements with the certificate's names elsewhere, and settings that no
+/// SDK has.
 const CONFIG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>r</CallerReference>
   <Comment>&lt;ViewerCertificate&gt;&lt;ACMCertificateArn&gt;x&lt;/ACMCertificateArn&gt; &amp; ü</Comment><!-- <ViewerCertificate/> -->
@@ -23,7 +24,7 @@ const CONFIG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </DistributionConfig>
 "#;
 
-/// The same with the new certificate and without what contradicts it.
+/// The same with the new certificate, and without the elements that contradict it.
 fn expected(element: &str) -> String {
     CONFIG
         .replace("<CloudFrontDefaultCertificate>false</CloudFrontDefaultCertificate>", element)
@@ -48,8 +49,8 @@ struct Sent {
     signed: bool,
 }
 
-/// A CloudFront that answers reads with `config` and writes with `statuses` in turn, the last one for
-/// ever, and remembers what it was sent.
+/// A CloudFront that answers reads with `config` and writes with `statuses` in turn, repeating the
+/// last one, and records the requests.
 async fn cloudfront(
     config: &'static str,
     statuses: &'static [u16],
@@ -119,7 +120,7 @@ async fn nothing_but_the_certificate_changes_known_to_the_sdk_or_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_keeps_everything_that_a_request_may_hold() {
+async fn a_tenant_request_keeps_every_writable_element() {
     let (aws, log) = cloudfront(TENANT, &[200]).await;
     let id = CertificateId::Acm { arn: NEW.into() };
     rotate(&aws, &target(TargetKind::Tenant, "dt_1"), &id).await.unwrap();
@@ -144,7 +145,7 @@ async fn every_attempt_carries_the_whole_configuration() {
 }
 
 #[test]
-fn a_document_that_is_not_understood_is_not_written() {
+fn a_malformed_document_is_not_written() {
     for xml in [
         "",
         "no XML",

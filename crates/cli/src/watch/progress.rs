@@ -1,4 +1,4 @@
-//! How a rotation stands, read from its folder and from CloudFront.
+//! Progress of a rotation, read from its folder and from CloudFront.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,28 +19,28 @@ use crate::account;
 use crate::execution::{self, find};
 use crate::failure::Failure;
 
-/// How a rotation stands. `--output json` prints one a line, whenever something is different.
+/// The progress of a rotation. `--output json` prints one per line, whenever something has changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Now {
     pub(super) rotation: String,
-    /// As Step Functions has it.
+    /// The status in Step Functions.
     pub(super) status: String,
-    /// The state of the state machine.
+    /// The current state of the state machine.
     pub(super) state: Option<String>,
-    /// How many targets there are; none before the plan.
+    /// The number of targets; `None` before the plan.
     pub(super) total: Option<usize>,
-    /// How many of them came to an end on their way forward.
+    /// How many targets have finished their move to the new certificate.
     pub(super) done: usize,
-    /// How many were put back.
+    /// How many were restored.
     pub(super) back: usize,
-    /// Those of them that failed.
+    /// The finished ones that failed.
     pub(super) failed: Vec<Failed>,
-    /// How often steps of targets that are done were retried.
+    /// How often the steps of finished targets were retried.
     pub(super) retries: u64,
-    /// Under way.
+    /// Targets in progress.
     pub(super) in_flight: Vec<Flight>,
-    /// When it will end, by what has been seen so far.
+    /// Seconds until the end, extrapolated.
     #[serde(skip)]
     pub(super) seconds_left: Option<i64>,
 }
@@ -52,14 +52,14 @@ pub(super) struct Failed {
     pub(super) error: String,
 }
 
-/// A target under way.
+/// A target in progress.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Flight {
     pub(super) target: TargetId,
     #[serde(rename = "way")]
     pub(super) direction: Direction,
     pub(super) step: Step,
-    /// When it was its turn.
+    /// When it started.
     pub(super) since: Timestamp,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for Flight {
     }
 }
 
-/// What happens to a target just now.
+/// The current step of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Step {
@@ -93,7 +93,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// `plan.json`, as far as it matters here.
+/// The needed fields of `plan.json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PlanFile {
@@ -101,13 +101,13 @@ struct PlanFile {
     plan: Plan,
 }
 
-/// What does not change any more once it was read.
+/// Objects that do not change once they were read.
 #[derive(Default)]
 pub(super) struct Known {
     plan: Option<PlanFile>,
-    /// Of the rollback; 0 on the way forward.
+    /// The round of the rollback; 0 before one.
     round: u64,
-    /// Of this round, wave by wave, lane by lane.
+    /// The lanes of this round, wave by wave, lane by lane.
     waves: Vec<Vec<Vec<PlannedTarget>>>,
     forward: BTreeMap<String, Record>,
     back: BTreeMap<String, Record>,
@@ -150,7 +150,7 @@ impl Known {
         Ok((execution, now))
     }
 
-    /// Reads what has been written since: each object once.
+    /// Reads new objects, each once.
     async fn read(&mut self, context: &Context, folder: &Folder) -> Result<(), Failure> {
         let (s3, bucket) = (context.aws.s3(), &folder.bucket);
         if self.plan.is_none() {
@@ -166,7 +166,7 @@ impl Known {
                     Entry::Vacant(place) => {
                         place.insert(s3::get_json(s3, bucket, &key).await?);
                     }
-                    // A later round writes over what the one before has written.
+                    // A later round overwrites the records of earlier ones.
                     Entry::Occupied(mut known)
                         if direction == Direction::Back && known.get().round < round =>
                     {
@@ -191,7 +191,7 @@ impl Known {
         Ok(())
     }
 
-    /// The number of the last round and the keys of its lanes, wave by wave.
+    /// The number of the last round and its lanes, wave by wave.
     async fn lanes(
         &self,
         context: &Context,
@@ -208,7 +208,7 @@ impl Known {
         Ok((0, forward.unwrap_or_default()))
     }
 
-    /// After a failure no further target is begun on the way forward.
+    /// After a failure no further target is started, except to restore it.
     fn halted(&self) -> bool {
         self.forward.values().any(|record| record.failure.is_some())
     }

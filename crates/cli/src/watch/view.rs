@@ -1,4 +1,4 @@
-//! What a person sees of a rotation, and a program reads.
+//! Displays the progress of a rotation: on a terminal, as text lines, or as JSON.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -16,12 +16,12 @@ use crate::failure::Failure;
 use crate::output::{self, BAD, GOOD, SOFT, STRONG, styled};
 use crate::watch::progress::Now;
 
-/// Where it is shown: in place on a terminal, else each change on a line.
+/// The display: updated in place on a terminal, otherwise one line per change.
 pub(super) struct View {
     output: Output,
     name: String,
     terminal: Option<Bars>,
-    /// What was printed last, line by line, where there is no terminal.
+    /// The lines printed last, for output without a terminal.
     printed: BTreeMap<String, String>,
     is_lost: bool,
 }
@@ -96,7 +96,7 @@ impl View {
         self.is_lost = true;
     }
 
-    /// How it ended, for people; programs were told by the last line.
+    /// Prints the result as text; in JSON the last line contains it already.
     pub(super) fn end(self, execution: &Execution, now: &Now) -> Result<(), Failure> {
         if let Some(bars) = self.terminal {
             bars.clear();
@@ -202,6 +202,6 @@ impl Bars {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // A template that indicatif does not take would be a defect, which its default shows.
+    // An invalid template would be a defect; the default style is used then.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

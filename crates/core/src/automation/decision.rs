@@ -1,7 +1,7 @@
-//! Is it time for a certificate, and what is to be done about it now?
+//! Decides whether a certificate is due for replacement, and what to do about it now.
 //!
-//! Time is counted in fractions of a certificate's own lifetime, so that one of 47 days and one of 398 are
-//! treated alike.
+//! Due dates are fractions of a certificate's own lifetime, so that lifetimes of 47 and of 398 days
+//! are treated alike.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -11,30 +11,30 @@ use crate::ids::CertificateId;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// After a rotation ended and left something to do, how long until the next one is started by itself: less
-/// than a day, so that tomorrow's look does it even if it is a little early.
+/// Pause after a rotation that ended and left work, before the next one starts automatically. Less
+/// than a day, so that the next daily evaluation starts it even if it runs a little early.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(20);
 
-/// When to act, and when to speak.
+/// When certificates are due, and when notices are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// It is time when this much of the lifetime remains, in percent.
+    /// A certificate is due when this much of its lifetime remains, in percent.
     pub percent: u8,
-    /// Notices are sent when this many days remain. Those that come before it is time are left out: a
+    /// Notices are sent when this many days remain. Notices before the due date are omitted: a
     /// certificate of 47 days is not late on its second day.
     pub notice_days: Vec<u16>,
 }
 
 impl Schedule {
-    /// From when on it is time for this certificate.
+    /// When this certificate becomes due.
     pub fn time_of(&self, certificate: &Certificate) -> Timestamp {
         let lifetime = certificate.not_after().duration_since(certificate.not_before()).as_secs();
         certificate.not_after()
             - SignedDuration::from_secs(lifetime.max(0) * i64::from(self.percent) / 100)
     }
 
-    /// The last of the notices' moments that has come, in days left: 0 once the certificate has expired, none
-    /// while there is time.
+    /// The latest notice day that has been reached, in days left: 0 once the certificate has
+    /// expired, `None` before the first one.
     pub fn moment(&self, certificate: &Certificate, now: Timestamp) -> Option<u16> {
         let left = certificate.not_after().duration_since(now).as_secs();
         if left < 0 {
@@ -47,87 +47,87 @@ impl Schedule {
     }
 }
 
-/// Whole days until a certificate expires; negative once it has.
+/// Whole days until a certificate expires; negative once it has expired.
 pub fn days_left(certificate: &Certificate, now: Timestamp) -> i64 {
     certificate.not_after().duration_since(now).as_secs().div_euclid(DAY)
 }
 
-/// What lies in a source, seen from the certificate that it is to replace.
+/// What a source holds, compared with the certificate that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement {
-    /// The certificate itself, or one that does not live longer.
+    /// The same certificate, or one that does not expire later.
     None,
-    /// Something that cannot take its place.
+    /// A certificate or content that cannot replace it.
     Unusable,
-    /// One that can.
+    /// A certificate that can replace it.
     Fit,
 }
 
-/// What became of the rotations of one certificate to one other that were started by themselves.
+/// The outcome of earlier automatic rotations between the same two certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
     /// There were none.
     None,
-    /// One runs.
+    /// One is running.
     Running,
-    /// The last one succeeded, then.
+    /// The last one succeeded, at this time.
     Succeeded(Timestamp),
-    /// The last one failed, then.
+    /// The last one failed, at this time.
     Failed(Timestamp),
 }
 
-/// All that a decision is made of.
+/// The facts that a decision is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Does any target serve the certificate?
     pub served: bool,
-    /// Is it time, see [`Schedule::time_of`]?
+    /// Is it due, see [`Schedule::time_of`]?
     pub is_time: bool,
-    /// Did somebody ask: is it an alarm, or has the source changed?
+    /// Was it requested: by an alarm, or by a change of the source?
     pub asked: bool,
-    /// What lies in the source.
+    /// The content of the source.
     pub replacement: Replacement,
-    /// Is another execution moving the certificate, or moving targets to it?
+    /// Is another execution moving targets from this certificate, or to it?
     pub claimed: bool,
-    /// Is only a dry run wanted?
+    /// Is only a dry run requested?
     pub dry_run: bool,
-    /// The rotations before.
+    /// Earlier rotations.
     pub past: Past,
 }
 
-/// What is to be done about a certificate now.
+/// What to do about a certificate now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Decision {
-    /// It has no tag `cert-rotation:source`: nothing.
+    /// It has no tag `cert-rotation:source`: nothing to do.
     NotManaged,
-    /// Its tags cannot be followed: somebody is to be told.
+    /// Its tags are invalid: notify.
     SettingsInvalid,
-    /// No target serves it: nothing.
+    /// No target serves it: nothing to do.
     NotServed,
-    /// There is no replacement, and there is time.
+    /// There is no replacement, and it is not due yet.
     InTime,
-    /// There is none, and it is time: somebody is to be told.
+    /// There is no replacement, and it is due: notify.
     ReplacementMissing,
-    /// There is one that cannot be used: somebody is to be told.
+    /// The replacement is unusable: notify.
     ReplacementUnusable,
-    /// There is a fit one, and it is not time yet.
+    /// The replacement is fit, and it is not due yet.
     NotYet,
-    /// A rotation is at work.
+    /// A rotation is in progress.
     UnderWay,
-    /// The dry run that was wanted has been made.
+    /// The requested dry run has been made.
     Rehearsed,
-    /// One has ended within the last day and left something to do: the next look goes on with it.
+    /// A rotation ended within the last day and left work: a later evaluation starts the next one.
     Later,
-    /// Start one.
+    /// Start a rotation.
     Start,
 }
 
-/// The name of the execution that replaces this certificate by that one, but for the number of the attempt: the
-/// same for the same two certificates, and different for different ones.
+/// The name of the execution that replaces one certificate with another, without the number of the
+/// attempt: the same for the same two certificates, different for different ones.
 ///
-/// At most 76 characters of the 80 that an execution's name may have (Step Functions API, `StartExecution`),
-/// and only those that CloudWatch Logs shows: letters, digits and hyphens.
+/// At most 76 of the 80 characters of an execution name (Step Functions API, `StartExecution`), and
+/// only characters that CloudWatch Logs shows: letters, digits and hyphens.
 pub fn execution_name(
     old: &CertificateId,
     old_certificate: &Certificate,
@@ -142,10 +142,11 @@ pub fn execution_name(
     format!("auto-{host}-{}-{}{dry_run}", old.short(), new.short())
 }
 
-/// Decides.
+/// Decides what to do now.
 pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     let failed = matches!(facts.past, Past::Failed(_));
-    // A rotation that failed may have left a certificate that nothing serves, to be deleted.
+    // A failed rotation may have left a certificate that no target serves and that is still to be
+    // deleted.
     if !facts.served && !failed {
         return Decision::NotServed;
     }
@@ -154,7 +155,7 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
         Replacement::None if facts.is_time => Decision::ReplacementMissing,
         Replacement::None => Decision::InTime,
         Replacement::Fit if facts.claimed => Decision::UnderWay,
-        // What was begun is finished, however early it was begun.
+        // A rotation that has begun is finished, even before the due date.
         Replacement::Fit if !facts.is_time && !facts.asked && !failed => Decision::NotYet,
         Replacement::Fit => match facts.past {
             Past::None => Decision::Start,
@@ -181,7 +182,7 @@ mod tests {
         text.parse().expect("time")
     }
 
-    /// A certificate of this many days, from 2026-01-01 on.
+    /// A certificate with a lifetime of this many days, from 2026-01-01.
     fn of_days(days: i64) -> Certificate {
         let mut params = CertificateParams::new(["www.example.com".to_owned()]).expect("name");
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_time_by_the_fraction_that_remains() {
+    fn a_certificate_is_due_by_the_remaining_fraction_of_its_lifetime() {
         let check = |lifetime: i64, left: i64, expected: bool| {
             let certificate = of_days(lifetime);
             let now = certificate.not_after() - SignedDuration::from_hours(left * 24);
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_have_their_moments_and_short_lives_fewer() {
+    fn notice_days_before_the_due_date_are_omitted() {
         let check = |lifetime: i64, hours_left: i64, expected: Option<u16>| {
             let certificate = of_days(lifetime);
             let now = certificate.not_after() - SignedDuration::from_hours(hours_left);
@@ -229,7 +230,7 @@ mod tests {
         check(398, 1, Some(1));
         check(398, 0, Some(1));
         check(398, -1, Some(0));
-        // 45 days are 96 % of its life, 14 are 30 %.
+        // 45 days are 96 % of its lifetime, 14 are 30 %.
         check(47, 45 * 24, None);
         check(47, 15 * 24, None);
         check(47, 14 * 24, Some(14));
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_executions_name_is_made_of_the_two_certificates() {
+    fn an_execution_name_is_derived_from_both_certificates() {
         let old = CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/a".into() };
         let other = CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/b".into() };
         let certificate = of_days(47);
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_done() {
+    fn decisions_by_facts() {
         let now = time("2026-11-24T06:00:00Z");
         let hours_ago = |hours| now - SignedDuration::from_hours(hours);
         let usual = Facts {
@@ -287,14 +288,15 @@ mod tests {
         check(unusable, Decision::ReplacementUnusable);
         check(Facts { is_time: false, ..unusable }, Decision::ReplacementUnusable);
 
-        // Once a day, and what was begun is finished: before it is time, and when nothing serves it.
+        // A failed rotation is retried once a day, even before the due date and when no target
+        // serves the certificate.
         let failed = |hours| Facts { past: Past::Failed(hours_ago(hours)), ..usual };
         check(failed(1), Decision::Later);
         check(Facts { asked: true, ..failed(19) }, Decision::Later);
         check(failed(20), Decision::Start);
         check(Facts { is_time: false, served: false, ..failed(20) }, Decision::Start);
 
-        // It serves again, or still: a distribution was made or put back meanwhile.
+        // A target serves it again, or still: a distribution was created or restored meanwhile.
         let succeeded = |hours| Facts { past: Past::Succeeded(hours_ago(hours)), ..usual };
         check(succeeded(1), Decision::Later);
         check(succeeded(24), Decision::Start);

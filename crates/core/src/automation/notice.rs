@@ -1,7 +1,7 @@
-//! Notices: what a person reads on a phone, and a machine in an event.
+//! Notices: a text for people, who may read it on a phone, and an event for machines.
 //!
-//! A notice has a name, and one of that name is sent once: the name says which certificate, what about it,
-//! and at which of its moments.
+//! A notice is sent once per name. The name contains the certificate, the kind of notice, and the
+//! notice day.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,21 +13,21 @@ use crate::failure::Failure;
 use crate::finding::{Finding, listed};
 use crate::ids::{CertificateId, TargetId, segment};
 
-/// What a notice is about.
+/// The kind of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Kind {
-    /// It is time for a certificate, and no other one is there yet.
+    /// A certificate is due, and there is no replacement yet.
     ReplacementMissing,
-    /// What lies in the source cannot take its place.
+    /// The content of the source cannot replace the certificate.
     ReplacementUnusable,
-    /// The tags of a certificate cannot be followed.
+    /// The tags of a certificate are invalid.
     SettingsInvalid,
     /// A rotation has failed.
     RotationFailed,
 }
 
 impl Kind {
-    /// Its name, written out so that renaming a variant cannot change it silently.
+    /// The public name, written out so that renaming a variant cannot change it silently.
     pub fn name(self) -> &'static str {
         match self {
             Self::ReplacementMissing => "ReplacementMissing",
@@ -38,41 +38,41 @@ impl Kind {
     }
 }
 
-/// A notice, ready to be sent.
+/// A notice to send.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
-    /// Under this name it is sent once; it can be part of a key in S3.
+    /// It is sent once under this name, which can be part of an S3 key.
     pub name: String,
-    /// One line: at most 100 characters, ASCII, as SNS wants it (`Publish`, parameter `Subject`).
+    /// One line of at most 100 ASCII characters, as SNS requires (`Publish`, parameter `Subject`).
     pub subject: String,
-    /// The text.
+    /// The text for people.
     pub text: String,
-    /// The same for machines.
+    /// The same content for machines.
     pub detail: Value,
 }
 
-/// The certificate that a notice is about, and what it serves.
+/// The certificate that a notice is about, and its targets.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
-    /// What CloudFront calls it.
+    /// Its id in CloudFront.
     pub id: &'a CertificateId,
     /// The leaf.
     pub certificate: &'a Certificate,
     /// Its tag `cert-rotation:source`.
     pub source: &'a str,
-    /// What serves it.
+    /// The targets that serve it.
     pub targets: &'a [TargetId],
-    /// Which of the moments has come: days left; none before the first.
+    /// The notice day that was reached, in days left; `None` before the first one.
     pub moment: Option<u16>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl About<'_> {
-    /// No replacement: what lies in the source is the certificate itself, or one valid until `found`, which is
-    /// no longer.
+    /// No replacement: the source holds the served certificate itself, or one that is valid until
+    /// `found`, which is no later.
     pub fn missing(&self, found: Option<Timestamp>) -> Notice {
         let found = match found {
             None => "The source contains the certificate that is served now.".to_owned(),
@@ -94,7 +94,7 @@ impl About<'_> {
         self.notice(Kind::ReplacementMissing, None, subject, text, &[])
     }
 
-    /// A replacement that these findings speak against.
+    /// A replacement with these findings.
     pub fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
         let text = format!(
             "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
@@ -106,7 +106,7 @@ impl About<'_> {
             self.serves()
         );
         let subject = format!("{}: its replacement is unusable", self.subject());
-        // What was found may be worded differently from day to day; about what it was, is not.
+        // The texts of findings may change from day to day; their names and subjects do not.
         let mut about: Vec<String> = findings
             .iter()
             .map(|finding| format!("{} {}", finding.ending.name(), finding.subject))
@@ -116,7 +116,7 @@ impl About<'_> {
         self.notice(Kind::ReplacementUnusable, Some(&about), subject, text, findings)
     }
 
-    /// Tags that cannot be followed.
+    /// Tags with these findings.
     pub fn settings(&self, findings: &[Finding]) -> Notice {
         let text = format!(
             "The tags of the certificate of {}, which {}, are invalid. Until they are corrected, the certificate is not rotated.\n\n{}\n{}",
@@ -194,7 +194,7 @@ impl About<'_> {
     }
 }
 
-/// A rotation that failed: its name, the error it ended with, and the cause.
+/// A failed rotation: its ARN, the error it ended with, and the cause.
 pub fn failed(execution: &str, stopped: &str, failure: &Failure, input: &Value) -> Notice {
     let (error, cause) = (&failure.error, failure.message());
     let rotation = execution.rsplit(':').next().unwrap_or(execution);
@@ -220,7 +220,7 @@ pub fn failed(execution: &str, stopped: &str, failure: &Failure, input: &Value) 
     Notice { kind: Kind::RotationFailed, name, subject, text, detail }
 }
 
-/// Events have room for 256 KB, and a certificate may have a thousand names.
+/// Events hold at most 256 KB, and a certificate may have a thousand names.
 fn first<T>(items: &[T]) -> &[T] {
     &items[..items.len().min(100)]
 }
@@ -243,7 +243,7 @@ fn name(certificate: &Certificate) -> &str {
     certificate.dns_names().first().map_or(certificate.subject(), String::as_str)
 }
 
-/// Names of certificates are written by whoever issued them.
+/// Replaces everything but printable ASCII: the issuer of a certificate chooses its names.
 fn line(text: &str) -> String {
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     let line: String = text.chars().map(printable).collect();
@@ -253,7 +253,7 @@ fn line(text: &str) -> String {
     }
 }
 
-/// Enough of a digest to tell notices apart.
+/// A short digest that tells notices apart.
 fn digest(text: &str) -> String {
     Fingerprint::of(text.as_bytes()).short()
 }

@@ -1,9 +1,10 @@
-//! What an event asks for: which certificates are to be looked at, and whether somebody is waiting.
+//! Parses an event: which certificates to evaluate, and whether the evaluation was requested.
 //!
-//! The forms are those of the EventBridge events reference ("Amazon ACM events", "CloudWatch events",
-//! "Step Functions events", "Systems Manager events", "Amazon S3 events", "AWS service events delivered via
-//! CloudTrail"), of the Secrets Manager User Guide ("Secret event notifications"), of an alarm that calls a function itself (CloudWatch User Guide, "Using Amazon CloudWatch
-//! alarms"), and one of our own for people and schedules: `{"look": "all"}`.
+//! The formats are those of the EventBridge events reference ("Amazon ACM events", "CloudWatch
+//! events", "Step Functions events", "Systems Manager events", "Amazon S3 events", "AWS service
+//! events delivered via CloudTrail"), of the Secrets Manager User Guide ("Secret event
+//! notifications"), of an alarm that invokes a function directly (CloudWatch User Guide, "Using
+//! Amazon CloudWatch alarms"), and this system's own for people and schedules: `{"look": "all"}`.
 
 use serde_json::Value;
 
@@ -11,53 +12,54 @@ use crate::failure::Ending;
 use crate::finding::Finding;
 use crate::request::{OldRef, SourceRef, old_ref, source_ref};
 
-/// The source of our own events.
+/// The source of this system's own events.
 pub const EVENT_SOURCE: &str = "cloudfront-certificate-rotation";
-/// The detail type of our notices.
+/// The detail type of notices.
 pub const NOTICE: &str = "Certificate Rotation Notice";
 
-/// What is to be done.
+/// What to do about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Evaluate certificates.
     Evaluate(Scope),
-    /// Tell that an execution has failed.
+    /// Notify that an execution has failed.
     Failed {
-        /// Its ARN.
+        /// The ARN of the execution.
         execution: String,
-        /// When it ended, as the event has it: a redriven one fails again.
+        /// When it ended, as given in the event. After a redrive it may fail again, at another
+        /// time.
         stopped: String,
     },
-    /// Nothing: an event that was let through and concerns nobody, and why.
+    /// Nothing: the event passed the rule but needs no action, for this reason.
     Nothing(&'static str),
 }
 
-/// Which certificates, and how.
+/// Which certificates to evaluate, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// Which certificates.
     pub at: At,
-    /// Does somebody wait for it? Then a fit replacement is taken even before it is time.
+    /// Was the evaluation requested? Then a fit replacement is used even before the due date.
     pub asked: bool,
-    /// Only say what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
 }
 
 /// Which certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
-    /// All managed ones.
+    /// All managed certificates.
     All,
     /// These, if they are managed.
     Certificates(Vec<OldRef>),
-    /// All whose replacement waits in this source.
+    /// All whose source this is.
     Source(SourceRef),
 }
 
-/// Understands an event.
+/// Parses an event.
 ///
 /// # Errors
-/// `RequestInvalid` for one that is none of those above.
+/// `RequestInvalid` for an event in none of the formats above.
 pub fn parse(event: &Value) -> Result<Trigger, Finding> {
     if event.get("look").is_some() {
         return look(event);
@@ -92,7 +94,8 @@ pub fn parse(event: &Value) -> Result<Trigger, Finding> {
     })
 }
 
-/// `{"look": "all"}`, or an ARN or id, or an array of those; and `"dryRun": true`.
+/// Parses `{"look": "all"}`, or an ARN or id, or an array of those; and optionally the field
+/// `dryRun`.
 fn look(event: &Value) -> Result<Trigger, Finding> {
     const CURE: &str = "give \"all\", the ARN or id of a certificate, or an array of those, and dryRun true or false";
     let unknown_field = event
@@ -133,7 +136,7 @@ fn all(asked: bool) -> Trigger {
 }
 
 fn certificates(names: Vec<&str>, asked: bool) -> Trigger {
-    // What is no certificate that CloudFront can serve is of another region, say.
+    // Skips certificates that CloudFront cannot serve, for example of another region.
     let certificates: Vec<OldRef> =
         names.into_iter().filter_map(|name| old_ref(name).ok()).collect();
     if certificates.is_empty() {
@@ -142,7 +145,8 @@ fn certificates(names: Vec<&str>, asked: bool) -> Trigger {
     Trigger::Evaluate(Scope { at: At::Certificates(certificates), asked, dry_run: false })
 }
 
-/// An alarm tells which certificates by the dimensions of its metrics. One on the lowest of all has none.
+/// An alarm names its certificates in the dimensions of its metrics. The alarm on the minimum over
+/// all certificates has none.
 fn alarm(data: &Value) -> Trigger {
     if data["state"]["value"] != "ALARM" {
         return Trigger::Nothing("the alarm is over, or has no data");
@@ -158,8 +162,8 @@ fn alarm(data: &Value) -> Trigger {
     if named.is_empty() { all(true) } else { certificates(named, true) }
 }
 
-/// A value that was put, or a stage that was moved to another version; a rotation function's success is an
-/// event of the service.
+/// A new value, or a staging label that moved to another version. The success of a rotation
+/// function is an event of the service.
 fn secret(detail: &Value) -> Trigger {
     if detail.get("errorCode").is_some_and(|code| !code.is_null()) {
         return Trigger::Nothing("the call to Secrets Manager failed");

@@ -1,7 +1,7 @@
-//! What a source holds, read into leaf, chain and key.
+//! Parses the content of a source into leaf, chain and private key.
 //!
-//! No error says anything about a content but where it is wrong, and none quotes what might be key
-//! material: a tag, a field name or a parser's message may be part of a key when armour is broken.
+//! Errors say only where the content is wrong, and quote nothing that might be key material: when a
+//! PEM header is broken, a tag, a field name or a parser's message may contain part of a key.
 
 mod blocks;
 mod error;
@@ -12,34 +12,35 @@ use crate::certificate::{Certificate, PrivateKey};
 
 use blocks::{BEGIN, Block, json_blocks, pem_blocks};
 
-/// The largest content that is read: 65,536 bytes, what a Secrets Manager secret can hold
-/// (`PutSecretValue`, `SecretString`). It also keeps every chain below the 2,097,152 bytes that ACM
-/// and IAM take.
+/// The largest content that is read: 65,536 bytes, the limit of a Secrets Manager secret
+/// (`PutSecretValue`, `SecretString`). It also keeps every chain below the limit of ACM and IAM,
+/// 2,097,152 bytes.
 pub const MAX_SOURCE_BYTES: usize = 65_536;
 
-/// A certificate as it is to be imported.
+/// A certificate ready for import.
 #[derive(Debug)]
 pub struct Bundle {
-    /// The certificate of the server.
+    /// The server certificate.
     pub leaf: Certificate,
-    /// The chain: the leaf's issuer first, each one issued by the next, without the root, which
-    /// CloudFront does not want (Developer Guide, "Requirements for using SSL/TLS certificates with
-    /// CloudFront", intermediate certificates).
+    /// The chain: the leaf's issuer first, each certificate issued by the next, without the root,
+    /// which CloudFront does not accept (Developer Guide, "Requirements for using SSL/TLS
+    /// certificates with CloudFront", intermediate certificates).
     pub intermediates: Vec<Certificate>,
-    /// The leaf's private key; whether it really is, [`crate::certificate::fitness::check`] says.
+    /// The private key. [`crate::certificate::fitness::check`] verifies that it belongs to the
+    /// leaf.
     pub key: PrivateKey,
 }
 
-/// Reads the content of a source: a JSON object with the strings `certificate`, `privateKey` and
-/// perhaps `certificateChain`, or one PEM text, its blocks in any order with anything between them.
+/// Parses the content of a source: a JSON object with the strings `certificate`, `privateKey` and
+/// optionally `certificateChain`, or one PEM text, with blocks in any order and any text between
+/// them.
 ///
-/// The chain is put in order; the root and repeated certificates are left out. Where an authority
-/// has several certificates of the same name and key (cross-signing), the one that lives longest is
-/// taken and the path of the others left out: CloudFront wants no certificate off the path.
+/// The chain is put in order; the root and repeated certificates are dropped. Of several
+/// certificates with the same name and key (cross-signing), the one that expires last is used and
+/// the path of the others is dropped: CloudFront accepts no certificate outside the path.
 ///
 /// # Errors
-///
-/// The first thing that is wrong, see [`BundleError`].
+/// The first problem, see [`BundleError`].
 pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
     if content.len() > MAX_SOURCE_BYTES {
         return Err(BundleError::TooLarge { bytes: content.len() });
@@ -75,7 +76,8 @@ pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
                 let read = PrivateKey::from_block(&tag, der);
                 key = Some((place, read.ok_or(BundleError::BrokenKey { place })?));
             }
-            // `openssl ecparam -genkey` writes one before the key, which says the same again.
+            // `openssl ecparam -genkey` writes this block before the key; it repeats what the key
+            // contains.
             "EC PARAMETERS" => {}
             _ => return Err(BundleError::OtherBlock { place, tag }),
         }
@@ -90,9 +92,10 @@ pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
     Ok(Bundle { leaf, intermediates, key })
 }
 
-/// The index of the server's certificate: the one the private key belongs to or, if it belongs to
-/// none, the one that is not an authority's and issued no other. A key that belongs to none is found
-/// by [`crate::certificate::fitness::check`], together with everything else.
+/// The index of the server certificate: the one that the private key belongs to or, if there is
+/// none, the one that is not a CA certificate and issued no other. A key that belongs to no
+/// certificate is reported by [`crate::certificate::fitness::check`], together with all other
+/// findings.
 fn find_leaf(
     certificates: &[(Place, Certificate)],
     key: &PrivateKey,
@@ -137,8 +140,8 @@ fn arrange_chain(
         chain.push(others.remove(i).1);
     }
 
-    // What is left must be the other path of a cross-signed authority: each one the issuer of
-    // something on either path.
+    // The remaining certificates must be the other path of a cross-signed authority: each one the
+    // issuer of a certificate on either path.
     let mut on_some_path = chain.clone();
     on_some_path.push(leaf.clone());
     while let Some(i) = others

@@ -1,4 +1,4 @@
-//! How a certificate is recognised wherever it lies.
+//! The fingerprint, which identifies a certificate in every store.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 digest of a certificate's DER, written `sha256:` and 64 lower-case hex digits.
+/// The SHA-256 digest of a certificate's DER, written as `sha256:` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a certificate given as DER, for instance one that a handshake showed.
+    /// The fingerprint of a certificate in DER, for example from a handshake.
     pub fn of(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
 
-    /// The first twelve digits: enough for names that tell a few things apart.
+    /// The first twelve digits: enough for names that tell a few certificates apart.
     pub(crate) fn short(self) -> String {
         self.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -64,7 +64,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A text is not a [`Fingerprint`].
+/// The text is not a [`Fingerprint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a fingerprint is \"sha256:\" and 64 lower-case hex digits")]
 pub struct FingerprintError;

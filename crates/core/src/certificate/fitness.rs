@@ -1,4 +1,4 @@
-//! Will the new certificate do, in this store, in place of that old one?
+//! Checks whether a certificate can replace the old one from this store.
 
 use jiff::Timestamp;
 
@@ -9,21 +9,21 @@ use crate::failure::Ending;
 use crate::finding::Finding;
 use crate::ids::Store;
 
-/// CloudFront takes at most this many, the leaf included: Developer Guide, "Troubleshooting
-/// distribution issues".
+/// CloudFront accepts at most this many certificates, including the leaf: Developer Guide,
+/// "Troubleshooting distribution issues".
 const MAX_CERTIFICATES: usize = 5;
 
-/// What matters about the certificate that is to be replaced.
+/// The needed fields of the old certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldCertificate {
     /// The digest of its DER.
     pub fingerprint: Fingerprint,
-    /// The last moment it is valid.
+    /// The end of its validity.
     pub not_after: Timestamp,
 }
 
-/// Everything that speaks against putting this certificate in the place of the old one, all at once.
-/// Empty if nothing does. Which aliases it has to cover is a question per target, and not asked here.
+/// All findings against replacing the old certificate with this one; empty if there are none.
+/// Aliases are checked per target, not here.
 ///
 /// The rules are those of the CloudFront Developer Guide, "Requirements for using SSL/TLS
 /// certificates with CloudFront", and of ACM's `ImportCertificate` and IAM's
@@ -41,8 +41,8 @@ pub fn check(
     findings
 }
 
-/// Everything that speaks against serving this certificate from that store, whatever it may replace; the
-/// part of [`check`] that needs no old certificate.
+/// All findings against serving this certificate from this store: the part of [`check`] that needs
+/// no old certificate.
 pub fn fit(bundle: &Bundle, store: Store, roots: &TrustRoots, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_key(bundle, store, &mut findings);
@@ -80,7 +80,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         matches!(algorithm, KeyAlgorithm::Rsa { bits: 2048 | 3072 | 4096 } | KeyAlgorithm::P256);
     if !taken {
         let problem = match algorithm {
-            // AWS's page still names it.
+            // AWS's page still lists it.
             KeyAlgorithm::Rsa { bits: 1024 } => {
                 "its key is RSA 1024, which no public authority signs any more and viewers refuse"
                     .to_string()
@@ -101,7 +101,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
             ),
             "Store the private key from which this certificate was requested",
         )),
-        // A key that cannot be read here belongs to a certificate that was refused for it above.
+        // This library reads no such key; the certificate was refused for its key above.
         Err(_) if !taken => {}
         Err(error) => findings.push(finding(
             "private key of the new certificate",
@@ -143,7 +143,7 @@ fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The chain's own limit, 2,097,152 bytes in both stores, cannot be reached by a source of at most
+/// The limit of the chain, 2,097,152 bytes in both stores, is never reached: a source has at most
 /// [`crate::certificate::bundle::MAX_SOURCE_BYTES`].
 fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     let count = 1 + bundle.intermediates.len();
@@ -155,8 +155,8 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         ));
     }
 
-    // `CertificateBodyBlob` and `PrivateKeyBlob` of ACM, `certificateBodyType` and `privateKeyType`
-    // of IAM.
+    // Limits of `CertificateBodyBlob` and `PrivateKeyBlob` in ACM, and of `certificateBodyType` and
+    // `privateKeyType` in IAM.
     let (max_body, max_key) = match store {
         Store::Acm => (32_768, 5_120),
         Store::Iam => (16_384, 16_384),
@@ -221,7 +221,7 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
     };
     let last = bundle.intermediates.last().unwrap_or(leaf);
     match error {
-        // Said above, by certificate.
+        // Reported above, for the certificate concerned.
         TrustError::Validity if named(bundle).any(|(_, it)| !is_valid_at(it, now)) => {}
         TrustError::SignatureAlgorithm
             if named(bundle).any(|(_, it)| it.broken_hash().is_some()) => {}
@@ -248,8 +248,8 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
     }
 }
 
-/// The moment nearest to `now` at which all certificates are valid, if there is one, so that a chain
-/// that is expired and untrusted gets both findings.
+/// The time nearest to `now` at which all certificates are valid, if there is one. A chain that is
+/// both expired and untrusted then gets both findings.
 fn common_moment(bundle: &Bundle, now: Timestamp) -> Timestamp {
     let all = || std::iter::once(&bundle.leaf).chain(&bundle.intermediates);
     let not_too_late = all().map(Certificate::not_after).fold(now, Timestamp::min);
@@ -260,7 +260,7 @@ fn is_valid_at(certificate: &Certificate, now: Timestamp) -> bool {
     (certificate.not_before()..=certificate.not_after()).contains(&now)
 }
 
-/// All certificates that are to be imported, each with what to call it.
+/// All certificates to be imported, each with its name in messages.
 fn named(bundle: &Bundle) -> impl Iterator<Item = (String, &Certificate)> {
     let leaf = (leaf_name(&bundle.leaf), &bundle.leaf);
     let chain = bundle.intermediates.iter().enumerate().map(|(i, certificate)| {

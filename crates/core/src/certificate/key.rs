@@ -1,7 +1,7 @@
-//! The private key: one type holds it, and that type tells nobody.
+//! The private key, held by one type that does not reveal it.
 //!
-//! What this crate holds of a key is overwritten when it is dropped. The copies that `pem` and
-//! `serde_json` make while they decode are freed without that; they offer no way.
+//! The memory that this crate holds a key in is overwritten when it is dropped. The copies that
+//! `pem` and `serde_json` make while decoding are freed without that; neither library offers a way.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::certificate::Certificate;
 
-/// The private key of a certificate, unencrypted, in the encoding it had in its source.
+/// The private key of a certificate, unencrypted, in the encoding of its source.
 ///
-/// It cannot be cloned, serialized or displayed, its `Debug` names only the encoding, and its bytes
-/// are overwritten when it is dropped. [`Self::to_pem`] is the only way to read it; it is there for
-/// the call that uploads it.
+/// It cannot be cloned, serialized or displayed, its `Debug` shows only the encoding, and its bytes
+/// are overwritten when it is dropped. [`Self::to_pem`], for the upload call, is the only way to
+/// read it.
 #[derive(ZeroizeOnDrop)]
 pub struct PrivateKey {
     der: PrivateKeyDer<'static>,
@@ -26,8 +26,8 @@ pub struct PrivateKey {
 /// Why a private key cannot be compared with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyError {
-    /// Neither RSA of 2048 to 4096 bits nor P-256, P-384 or Ed25519; or damaged. *ring*, which reads
-    /// keys here, does not tell one from the other.
+    /// Neither RSA of 2048 to 4096 bits nor P-256, P-384 or Ed25519; or damaged. *ring*, which
+    /// parses keys here, does not say which.
     #[error(
         "the private key is damaged, or neither RSA of 2048 to 4096 bits nor on the curve P-256 or P-384"
     )]
@@ -35,15 +35,15 @@ pub(crate) enum KeyError {
 }
 
 impl PrivateKey {
-    /// The key in a PEM block of that tag; `None` if that is not the tag of an unencrypted key, or
-    /// the content is not one whole DER sequence.
+    /// The key in a PEM block with that tag; `None` if that is not the tag of an unencrypted key,
+    /// or if the content is not exactly one DER sequence.
     pub(crate) fn from_block(tag: &str, mut der: Zeroizing<Vec<u8>>) -> Option<Self> {
         let is_one_sequence = Any::from_der(&der)
             .is_ok_and(|(rest, any)| rest.is_empty() && any.tag() == Tag::Sequence);
         if !is_one_sequence {
             return None;
         }
-        // Taken, not cloned: the bytes stay where they are and there is only one copy to overwrite.
+        // Taken, not cloned: the bytes are not copied, so there is only one copy to overwrite.
         let der = std::mem::take(&mut *der);
         let der = match tag {
             "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der)),
@@ -57,10 +57,11 @@ impl PrivateKey {
         Some(Self { der })
     }
 
-    /// One PEM block with lines of 64 characters that end in LF, for ACM's and IAM's `PrivateKey`.
+    /// One PEM block with lines of 64 characters that end in LF, for the parameter `PrivateKey` of
+    /// ACM and IAM.
     ///
-    /// The encoding (PKCS#1, PKCS#8 or SEC1) is the one it had in its source: both stores take all
-    /// three, and not converting is one thing less that can go wrong.
+    /// It keeps the encoding of the source (PKCS#1, PKCS#8 or SEC1): both stores accept all three,
+    /// so no conversion can go wrong.
     pub fn to_pem(&self) -> Zeroizing<String> {
         let block = Pem::new(self.tag(), self.der.secret_der());
         let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
@@ -68,12 +69,12 @@ impl PrivateKey {
         Zeroizing::new(text)
     }
 
-    /// The length of [`Self::to_pem`] in bytes: what the stores' size limits are about.
+    /// The length of [`Self::to_pem`] in bytes, for the size limits of the stores.
     pub(crate) fn pem_len(&self) -> usize {
         self.to_pem().len()
     }
 
-    /// Whether this is the private half of the certificate's public key.
+    /// Whether this is the private key of the certificate's public key.
     pub(crate) fn matches(&self, certificate: &Certificate) -> Result<bool, KeyError> {
         let key = any_supported_type(&self.der).map_err(|_| KeyError::Unusable)?;
         let public_key = key.public_key().ok_or(KeyError::Unusable)?;
@@ -84,7 +85,7 @@ impl PrivateKey {
         match &self.der {
             PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
             PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
-            // `PrivateKeyDer` may grow variants; `from_block` makes none but these three.
+            // `PrivateKeyDer` may get more variants; `from_block` creates only these three.
             _ => "PRIVATE KEY",
         }
     }

@@ -1,4 +1,4 @@
-//! Whom a certificate is trusted by.
+//! Verifies the chain of a certificate against trusted roots.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ pub struct TrustRoots {
     anchors: Vec<TrustAnchor<'static>>,
 }
 
-/// Why text is not a list of root certificates.
+/// Why a text is not a list of root certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootsError {
-    /// The text holds no PEM block, or a broken one.
+    /// The text contains no PEM block, or a broken one.
     #[error("the trusted roots are not PEM")]
     NotPem,
     /// A block is not a certificate.
@@ -28,7 +28,7 @@ pub enum RootsError {
 /// Why a certificate is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    /// No path leads from the certificate through the chain to a trusted root.
+    /// There is no path from the certificate through the chain to a trusted root.
     #[error("no trusted root, and no certificate that leads to one, issued the last of its chain")]
     UnknownIssuer,
     /// A certificate of the path is expired or not yet valid.
@@ -37,34 +37,33 @@ pub enum TrustError {
     /// A signature is wrong: the issuer has the right name but not the right key.
     #[error("a signature in its chain was not made with the key of the named issuer")]
     Signature,
-    /// A signature is of a kind that is not accepted, such as SHA-1.
+    /// A signature is of a type that is not accepted, such as SHA-1.
     #[error("a signature in its chain is of a type that viewers do not accept")]
     SignatureAlgorithm,
-    /// The extended key usage says it is not for TLS servers.
+    /// The extended key usage excludes TLS servers.
     #[error("it is not issued for TLS servers (extended key usage serverAuth)")]
     NotForServers,
     /// A certificate is not of version 3.
     #[error("a certificate of its chain is not of X.509 version 3")]
     UnsupportedVersion,
-    /// The certificate is one of an authority.
+    /// The certificate is a CA certificate.
     #[error("it is a CA certificate, not a server certificate")]
     Authority,
-    /// Anything else that `webpki` finds, such as a constraint on names or the path's length.
+    /// Any other error of `webpki`, such as a name constraint or the path length.
     #[error("its chain breaks a rule of X.509 ({0})")]
     Other(String),
 }
 
 impl TrustRoots {
-    /// The roots in Mozilla's programme, which CloudFront goes by: CloudFront Developer Guide,
+    /// The roots in Mozilla's programme, which CloudFront relies on: CloudFront Developer Guide,
     /// "Requirements for using SSL/TLS certificates with CloudFront", trusted CA.
     pub fn mozilla() -> Self {
         Self { anchors: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
     }
 
-    /// These and the ones in a PEM text: the content of the file `SSL_CERT_FILE` names.
+    /// Adds the roots in a PEM text: the content of the file that `SSL_CERT_FILE` names.
     ///
     /// # Errors
-    ///
     /// [`RootsError`] if there is no block, or one is not a certificate.
     pub fn with_pem(mut self, text: &str) -> Result<Self, RootsError> {
         let blocks = pem::parse_many(text).map_err(|_| RootsError::NotPem)?;
@@ -83,11 +82,10 @@ impl TrustRoots {
         Ok(self)
     }
 
-    /// Whether a TLS client would find a path from the leaf through the intermediates to a root, all
-    /// valid at that time. Names are not compared; that is per alias.
+    /// Whether a TLS client would find a path from the leaf through the intermediates to a root,
+    /// with all certificates valid at that time. Names are not compared; that is done per alias.
     ///
     /// # Errors
-    ///
     /// [`TrustError`]: why there is no such path.
     pub fn verify(
         &self,
@@ -168,7 +166,7 @@ mod tests {
         check(&leaf, &[&lower.pem, &upper.pem], "1960-01-01T00:00:00Z", Err(TrustError::Validity));
         check(&lower.pem, &[&upper.pem], NOW, Err(TrustError::Authority));
 
-        // Without the test's own root nothing is trusted.
+        // Mozilla's roots do not include the test's own root.
         let mozilla = TrustRoots::mozilla();
         let untrusted = verify(&mozilla, &leaf, &[&lower.pem, &upper.pem], NOW);
         assert_eq!(untrusted, Err(TrustError::UnknownIssuer));

@@ -1,4 +1,4 @@
-//! The end of a rotation, from the whole state as far as it came.
+//! Concludes a rotation from its collected state.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,62 +10,62 @@ use crate::failure::{Ending, Failure};
 use crate::plan::Outcome;
 use crate::plan::state::{Execution, Imported, Plan};
 
-/// The whole state, as far as the rotation came.
+/// The state of a rotation, as far as it got.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationState {
     /// The input of the execution.
     #[serde(default)]
     pub request: Value,
-    /// Which execution.
+    /// The execution.
     pub execution: Execution,
     /// The plan, if it was made.
     pub plan: Option<Plan>,
-    /// What the look at the quotas has left, which may be what it failed with.
+    /// The result of the quota check, which may be an error.
     #[serde(default)]
     pub quota: QuotaNote,
     /// The new certificate, if it was imported.
     pub new_certificate: Option<Imported>,
-    /// Where the targets are, if that was looked at.
+    /// The states of the targets, if they were reviewed.
     pub review: Option<Review>,
-    /// The outcome of the deletion of the old certificate, if it was to be deleted.
+    /// The outcome of the deletion of the old certificate, if it was attempted.
     pub deletion: Option<Deletion>,
-    /// What the deletion failed with.
+    /// The error of the deletion.
     pub deletion_failure: Option<Failure>,
-    /// What another step failed with.
+    /// The error of another step.
     pub failure: Option<Failure>,
-    /// What an earlier attempt to write the report failed with: then it is not tried again.
+    /// The error of an earlier attempt to write the report: then it is not written again.
     pub report_failure: Option<Failure>,
 }
 
-/// Of the look at the quotas what is to be said in the end.
+/// The part of the quota check that the output mentions.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct QuotaNote {
-    /// What it was decided without.
+    /// Note that Service Quotas was unavailable.
     pub note: Option<String>,
 }
 
 /// How a rotation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
-    /// Under no error: the output.
+    /// Successfully: the output.
     Succeeded(Box<Output>),
-    /// Under one of the contract's names.
+    /// Under a name of the contract.
     Failed {
         /// The name.
         ending: Ending,
-        /// What is wrong, and what to do.
+        /// What is wrong and what to do.
         cause: String,
     },
 }
 
-/// A state that the state machine cannot come to.
+/// A state that the state machine cannot produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unconcluded {
     /// There is neither plan nor failure.
     #[error("a rotation ended without a plan or an error")]
     NoPlan,
-    /// Targets were to be moved, and nobody looked where they are.
+    /// Targets were to be moved, but were not reviewed.
     #[error("a rotation ended without a review")]
     NoReview,
 }
@@ -100,8 +100,8 @@ fn failed(review: &Review, failure: Option<&Failure>) -> End {
     }
 }
 
-/// A step failed. Its own name stands if it is one of the contract's; anything else is a rotation that did not get to
-/// its end.
+/// A step failed. Its error name is kept if it is a name of the contract; any other error means
+/// that the rotation is incomplete.
 fn broken_off(state: &RotationState, failure: &Failure) -> End {
     if let Some(ending) = Ending::named(&failure.error) {
         return End::Failed { ending, cause: failure.message() };
@@ -120,7 +120,7 @@ fn broken_off(state: &RotationState, failure: &Failure) -> End {
     End::Failed { ending: Ending::RotationIncomplete, cause }
 }
 
-/// A rotation without a report is not complete, whatever it has reached.
+/// A rotation without a report counts as incomplete, whatever else succeeded.
 fn without_report(end: End, failure: &Failure) -> End {
     let why = format!("The report could not be written: {failure}");
     match end {
@@ -163,7 +163,7 @@ fn output(state: &RotationState) -> Result<Output, Unconcluded> {
     })
 }
 
-/// The counts of a rotation that moved nothing: what is already on the new certificate.
+/// The counts of a rotation that moved nothing: only the targets already on the new certificate.
 fn as_planned(plan: &Plan) -> Counts {
     Counts {
         total: plan.targets.total,
@@ -173,13 +173,14 @@ fn as_planned(plan: &Plan) -> Counts {
 }
 
 impl RotationState {
-    /// What is to be said of this rotation besides.
+    /// The notes for the output.
     pub(crate) fn notes(&self) -> Vec<String> {
         let planned = self.plan.iter().flat_map(|plan| &plan.notes);
         planned.chain(&self.quota.note).cloned().collect()
     }
 
-    /// The outcome of the deletion, if there was to be one: of a step that failed, why the certificate counts as kept.
+    /// The outcome of the deletion, if there was one. If the step failed, the certificate counts as
+    /// kept, for this reason.
     pub(crate) fn deletion(&self) -> Option<Deletion> {
         let kept = |failure: &Failure| Deletion {
             deleted: false,
@@ -189,7 +190,7 @@ impl RotationState {
         self.deletion.clone().or_else(|| self.deletion_failure.as_ref().map(kept))
     }
 
-    /// The old certificate, as the input names it.
+    /// The old certificate, named as in the input.
     pub(crate) fn old_certificate(&self, plan: &Plan) -> CertificateSummary {
         CertificateSummary {
             id: Some(plan.old_certificate.given.clone()),
@@ -209,8 +210,8 @@ impl RotationState {
     }
 }
 
-/// Why the old certificate counts as not deleted. A function that died, several times over, has said nothing: what
-/// fails then has a name of AWS's, which unlike a step's has a dot.
+/// Why the old certificate counts as not deleted. If the function died in every attempt, its error
+/// has a name of AWS, which contains a dot, unlike the names of steps.
 fn not_deleted(failure: &Failure) -> String {
     if failure.error.contains('.') {
         return format!(

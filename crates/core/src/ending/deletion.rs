@@ -1,4 +1,4 @@
-//! May the old certificate go?
+//! Decides whether the old certificate may be deleted.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,14 @@ use crate::finding::listed;
 use crate::ids::{Serves, TargetId};
 use crate::plan::state::{FleetSnapshot, TargetState};
 
-/// What was found just before a deletion.
+/// The uses found just before a deletion.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses {
     /// Distributions and tenants that serve the old certificate.
     pub serving: Vec<TargetId>,
-    /// Those of the rotation's targets that serve the new certificate and are not `Deployed`.
+    /// Targets of the rotation that serve the new certificate and are not `Deployed`.
     pub deploying: Vec<TargetId>,
-    /// What ACM says uses it (`InUseBy`), as ARNs. IAM has no such list.
+    /// The ARNs in ACM's `InUseBy`. IAM has no such list.
     pub in_use_by: Vec<String>,
 }
 
@@ -23,18 +23,18 @@ pub struct Uses {
 pub enum Decision {
     /// Nothing uses it.
     Delete,
-    /// Something does that this rotation does not move, for the reason given.
+    /// It is used by something that this rotation does not move, for the reason given.
     Keep(String),
-    /// Something may, and that is expected to pass, for the reason given.
+    /// It may be in use, and that is expected to end, for the reason given.
     TryLater(String),
 }
 
-/// Decides on what was just seen.
+/// Decides on fresh uses.
 ///
-/// `planned` are the rotation's targets: one of them on the old certificate is most likely a list from
-/// before its update. `account` tells the account's own distributions in `InUseBy` from those that AWS
-/// runs for API Gateway or Cognito, which this rotation cannot move. ACM goes on naming a distribution
-/// for 10 to 30 minutes after it has another certificate.
+/// `planned` are the rotation's targets: if one of them appears with the old certificate, the list
+/// is most likely from before its update. `account` distinguishes the account's own distributions
+/// in `InUseBy` from those that AWS runs for API Gateway or Cognito, which this rotation cannot
+/// move. ACM names a distribution for 10 to 30 minutes after it has another certificate.
 pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
     let foreign: Vec<&TargetId> =
         uses.serving.iter().filter(|target| !planned.contains(target)).collect();
@@ -62,41 +62,41 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
     Decision::Delete
 }
 
-/// The outcome of the deletion: what `delete-certificate` returns.
+/// The outcome of the deletion: the output of `delete-certificate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
-    /// Is it gone?
+    /// Was it deleted?
     pub deleted: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What was seen just before; none if it was gone already.
+    /// The evidence from just before; `None` if it was already deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
 }
 
-/// What a deletion was decided on.
+/// The evidence for the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
-    /// When it was looked at.
+    /// When CloudFront was read.
     pub at: Timestamp,
-    /// How many distributions were looked at: all of the account.
+    /// How many distributions were read: all of the account.
     pub distributions: usize,
-    /// How many tenants with one of the two certificates.
+    /// How many tenants with one of the two certificates were read.
     pub tenants: usize,
-    /// Those that serve the old certificate.
+    /// Targets that serve the old certificate.
     pub serving: Vec<String>,
     /// Targets that are not `Deployed`.
     pub deploying: Vec<String>,
-    /// Of ACM's `InUseBy`.
+    /// From ACM's `InUseBy`.
     pub in_use_by: Vec<String>,
 }
 
-/// How many of each kind are named as evidence.
+/// How many entries of each kind the evidence lists.
 const NAMED: usize = 20;
 
-/// What a snapshot says of uses of the old certificate, for the decision and for the record.
+/// The uses of the old certificate in a snapshot, for the decision and as evidence.
 pub fn uses(
     snapshot: &FleetSnapshot,
     planned: &[TargetId],
@@ -152,12 +152,12 @@ mod tests {
     const AWS_OWNED: &str = "arn:aws:cloudfront::969236854626:distribution/E9";
 
     #[test]
-    fn only_what_nothing_uses_is_deleted() {
+    fn only_an_unused_certificate_is_deleted() {
         assert_eq!(check(&[], &[], &[]), Decision::Delete);
     }
 
     #[test]
-    fn what_others_use_is_kept_and_they_are_named() {
+    fn a_certificate_with_other_uses_is_kept_and_they_are_named() {
         for (decision, named) in [
             (check(&["E7"], &[], &[]), "distribution E7"),
             (check(&["E1", "E7"], &[], &[OWN]), "distribution E7"),
@@ -186,9 +186,9 @@ mod tests {
         }
     }
 
-    /// E1 and E2 are the rotation's targets, E7 and E8 somebody else's.
+    /// E1 and E2 are the rotation's targets; E7 and E8 are not.
     #[test]
-    fn what_a_snapshot_says_of_uses() {
+    fn uses_and_evidence_in_a_snapshot() {
         let of = |id, serves, deployed| TargetSnapshot {
             id: target(id),
             state: TargetState { serves, deployed },

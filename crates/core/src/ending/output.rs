@@ -1,9 +1,9 @@
-//! The contract's output.
+//! The output of the contract.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// `targets` of the output: where the targets of the plan stand.
+/// `targets` of the output: the states of the plan's targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -13,9 +13,9 @@ pub struct Counts {
     pub updated: usize,
     /// On the new certificate already when the plan was made.
     pub already_current: usize,
-    /// Taken over by somebody else meanwhile, and left alone.
+    /// Given a third certificate by another user meanwhile, and left alone.
     pub drifted: usize,
-    /// Deleted by somebody else meanwhile.
+    /// Deleted by another user meanwhile.
     pub gone: usize,
     /// Not moved, or not deployed in time.
     pub failed: usize,
@@ -31,22 +31,22 @@ pub struct Output {
     pub old_certificate: OldCertificate,
     /// The certificate that replaces it.
     pub new_certificate: NewCertificate,
-    /// Where the targets stand; of a dry run, where they stood.
+    /// The states of the targets; for a dry run, as they were when it was made.
     pub targets: Counts,
-    /// Where the plan lies, `s3://bucket/key`.
+    /// Where the plan is stored, `s3://bucket/key`.
     pub plan: String,
-    /// What else is worth knowing, a sentence each.
+    /// Notes, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// A certificate as people see it.
+/// A certificate, for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateSummary {
     /// ACM ARN or IAM server-certificate id; null when it is in no store yet.
     pub id: Option<String>,
-    /// `sha256:` and the hex digest of the leaf's DER; null when an earlier rotation deleted it and nothing is left to
-    /// read.
+    /// `sha256:` and the hex digest of the leaf's DER; null when an earlier rotation deleted it and
+    /// it can no longer be read.
     pub fingerprint: Option<String>,
     /// End of its validity; null like the fingerprint.
     pub not_after: Option<Timestamp>,
@@ -55,10 +55,10 @@ pub struct CertificateSummary {
 /// `oldCertificate` of the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OldCertificate {
-    /// Which one.
+    /// The certificate.
     #[serde(flatten)]
     pub certificate: CertificateSummary,
-    /// Is it gone from its store?
+    /// Was it deleted from its store?
     pub deleted: bool,
     /// Why not, if it was to be deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,9 +68,9 @@ pub struct OldCertificate {
 /// `newCertificate` of the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewCertificate {
-    /// Which one.
+    /// The certificate.
     #[serde(flatten)]
     pub certificate: CertificateSummary,
-    /// Was it imported by this rotation? False when it lay in the store already.
+    /// Was it imported by this rotation? False when it was in the store already.
     pub imported: bool,
 }

@@ -1,4 +1,5 @@
-//! What follows from where the targets are after a Map: go on, move back, or leave them.
+//! Decides what follows after a Map, from the states of the targets: continue, move back, or leave
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,17 +13,18 @@ use crate::ids::{Serves, TargetId};
 use crate::plan::state::{Plan, PlannedTarget, TargetState};
 use crate::target::record::{Halt, Record};
 
-/// What `review-targets` returns.
+/// The output of `review-targets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
-    /// What is to be done about it.
+    /// What to do next.
     pub next: Next,
     /// The counts of the output.
     pub counts: Counts,
     /// For a rollback: the keys of its lanes, in one wave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waves: Vec<Vec<String>>,
-    /// The closing words, unless all is well; of a rollback those for the case that this round is the last.
+    /// The cause that the execution fails with, unless all is well. In a rollback: the cause in
+    /// case this round is the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
@@ -31,43 +33,43 @@ pub struct Review {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Next {
-    /// Every target arrived that could.
+    /// Every target is on the new certificate, except those that drifted or are gone.
     Complete,
-    /// Restore the targets that were moved, or what of it is not back yet.
+    /// Restore the targets that were moved, or those that are not restored yet.
     RollBack,
-    /// Everything that was moved is back.
+    /// Every target that was moved is restored.
     RolledBack,
-    /// Targets failed, and are left as they are.
+    /// Targets failed, and all targets are left as they are.
     Incomplete,
 }
 
-/// What is known of the targets after a Map.
+/// The observed state of the targets after a Map.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
-    /// The targets of the plan, and what each of them served then.
+    /// The targets of the plan, with what each of them served then.
     pub planned: &'a [PlannedTarget],
-    /// What they serve now; one that is not there is gone.
+    /// What they serve now; a target that is missing here no longer exists.
     pub states: &'a BTreeMap<TargetId, TargetState>,
-    /// Those that failed on the way forward.
+    /// The targets that failed on the way to the new certificate.
     pub halts: &'a [Halt],
-    /// What the Map itself failed with, if it did.
+    /// The error of the Map itself, if it failed.
     pub map_failure: Option<&'a Failure>,
 }
 
-/// What follows.
+/// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// What is to be done.
+    /// What to do next.
     pub next: Next,
     /// The counts of the output.
     pub counts: Counts,
-    /// What is to be moved back in the next round, in order.
+    /// The targets to be moved back in the next round, in order.
     pub move_back: Vec<TargetId>,
-    /// The closing words, unless all is well.
+    /// The cause that the execution fails with, unless all is well.
     pub cause: Option<String>,
 }
 
-/// After the way forward.
+/// Decides after the Map that moves to the new certificate.
 pub fn after_forward(plan: &Plan, seen: &Observed<'_>, now: Timestamp) -> Verdict {
     let counts = seen.count(&seen.halted());
     let verdict =
@@ -88,7 +90,7 @@ pub fn after_forward(plan: &Plan, seen: &Observed<'_>, now: Timestamp) -> Verdic
     verdict(Next::RollBack, moved, cause)
 }
 
-/// Why targets stay where they are after a failure, if they do.
+/// Why no target is moved back after a failure; `None` if they are.
 fn why_nothing_is_moved_back(plan: &Plan, now: Timestamp) -> Option<&'static str> {
     if !plan.roll_back {
         return Some("No target was restored, since onFailure is stop.");
@@ -97,14 +99,15 @@ fn why_nothing_is_moved_back(plan: &Plan, now: Timestamp) -> Option<&'static str
     has_expired.then_some("No target was restored, since the old certificate has expired.")
 }
 
-/// After a round of the rollback: `round` are its targets, `records` all records of the way back.
+/// Decides after a round of the rollback: `round` are its targets, `records` the records of all
+/// rounds.
 pub fn after_back(
     seen: &Observed<'_>,
     number: u64,
     round: Vec<TargetId>,
     records: Vec<Record>,
 ) -> Verdict {
-    // Earlier rounds have put back the others; what they left is in this round.
+    // The other targets were restored in earlier rounds; what those left is in this round.
     let moved = records.len().max(round.len());
     let mut records: BTreeMap<TargetId, Record> = records
         .into_iter()
@@ -143,7 +146,8 @@ impl Observed<'_> {
         self.states.get(target).map(|state| state.serves)
     }
 
-    /// Counts each target once, by what it serves now. One of `halted` has failed whatever it serves.
+    /// Counts each target once, by what it serves now. A target in `halted` counts as failed
+    /// whatever it serves.
     fn count(&self, halted: &BTreeSet<&TargetId>) -> Counts {
         let mut counts = Counts { total: self.planned.len(), ..Counts::default() };
         for PlannedTarget { id, serves: before } in self.planned {
@@ -160,17 +164,18 @@ impl Observed<'_> {
         counts
     }
 
-    /// Those that still serve the old certificate.
+    /// The targets that still serve the old certificate.
     fn left(&self) -> Vec<TargetId> {
         let ids = self.planned.iter().map(|target| &target.id);
         ids.filter(|id| self.serves(id) == Some(Serves::Old)).cloned().collect()
     }
 
-    /// The targets that a rollback puts back: those that were on the old certificate when the plan was made and are on
-    /// the new one now.
+    /// The targets that a rollback restores: those that served the old certificate when the plan
+    /// was made and serve the new one now.
     ///
-    /// Those that are still deploying come first: each of them holds up a lane until it has arrived, so that there are
-    /// never more under way than there are lanes. Then those that failed, since viewers may have met something there.
+    /// Those that are still deploying come first: each occupies a lane until it is deployed, so
+    /// that never more targets are in progress than there are lanes. Then come those that failed,
+    /// because their viewers may be affected.
     fn moved(&self) -> Vec<TargetId> {
         let halted = self.halted();
         let mut moved: Vec<(bool, bool, &TargetId)> = self
@@ -196,20 +201,20 @@ impl Observed<'_> {
     }
 }
 
-/// Where a target of a rollback stands, by a fresh look and by the outcome of its move back.
+/// The state of a target in a rollback: a fresh read, and the record of its move back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MovedBack {
     /// Which one.
     pub(super) target: TargetId,
-    /// What it serves; none if it is gone.
+    /// What it serves; `None` if it no longer exists.
     pub(super) state: Option<TargetState>,
-    /// The record of this round; none if it was not written.
+    /// The record of this round; `None` if it was not written.
     pub(super) record: Option<Record>,
 }
 
 impl MovedBack {
-    /// Is there nothing left to do about it? Not while it is on the new certificate, not `Deployed`, or not verified.
-    /// One with a third certificate, or none, is nobody's to move.
+    /// Is it finished? Not while it serves the new certificate, is not `Deployed`, or is not
+    /// verified. A target with a third certificate, or none, is left alone.
     fn is_done(&self) -> bool {
         match self.state {
             None => true,

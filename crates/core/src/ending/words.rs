@@ -1,4 +1,5 @@
-//! The cause of a rotation that failed after targets were moved: who failed with what, who serves what, what to do next.
+//! The cause of a rotation that failed after targets were moved: the failures, what each target
+//! serves, what to do next.
 
 use crate::ending::Counts;
 use crate::ending::rollback::MovedBack;
@@ -7,10 +8,10 @@ use crate::ids::{Serves, TargetId};
 use crate::plan::state::TargetState;
 use crate::target::record::Halt;
 
-/// How many targets a closing message names.
+/// How many targets a cause names.
 const SHOWN: usize = 20;
 
-/// Who failed with what, a line each.
+/// The failures, one line each.
 fn failures(halts: &[Halt]) -> String {
     let mut text = String::new();
     for halt in halts.iter().take(SHOWN) {
@@ -22,8 +23,8 @@ fn failures(halts: &[Halt]) -> String {
     text
 }
 
-/// The cause of a rotation that ends as `RotationIncomplete` without a rollback: who failed with what,
-/// who stands where, and what to do next. `why_not` says why nothing was moved back.
+/// The cause of a rotation that ends as `RotationIncomplete` without a rollback: the failures, what
+/// the targets serve, and what to do next. `why_not` says why nothing was moved back.
 pub(super) fn incomplete(
     counts: &Counts,
     halts: &[Halt],
@@ -62,7 +63,7 @@ pub(super) fn rolled_back(put_back: usize, already_current: usize, halts: &[Halt
 }
 
 /// The cause of a rotation that ends as `RotationIncomplete` because its rollback could not finish:
-/// exactly which target stands where.
+/// what each remaining target serves.
 pub(super) fn not_rolled_back(put_back: usize, left: &[&MovedBack], halts: &[Halt]) -> String {
     const NAMED: usize = 100;
     let mut text = format!(
@@ -96,7 +97,7 @@ pub(super) fn not_rolled_back(put_back: usize, left: &[&MovedBack], halts: &[Hal
     text.push_str(
         "\nBoth certificates are in their stores and nothing was deleted. Fix what blocks those targets, then restore them by hand, or start a rotation with the same input to complete the move to the new certificate.",
     );
-    // Step Functions takes at most 32,768 characters.
+    // Step Functions accepts at most 32,768 characters.
     text.chars().take(30_000).collect()
 }
 
@@ -114,7 +115,7 @@ mod tests {
         (1..=count).map(|n| Halt { target: target(n), failure: failure.clone() }).collect()
     }
 
-    /// How many failures there were, how many lines name one, and what is said of the others.
+    /// The number of failures, how many lines name one, and what is said about the rest.
     #[test]
     fn twenty_failures_are_named_and_the_others_counted() {
         for (count, named, more) in [
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn how_many_were_put_back() {
+    fn the_cause_counts_restored_targets() {
         let none = rolled_back(0, 0, &[]);
         let one = rolled_back(1, 0, &[]);
         let many = rolled_back(7, 2, &[]);
@@ -153,9 +154,9 @@ mod tests {
         assert!(many.contains(&format!(" 2 {before}")), "{many}");
     }
 
-    /// A hundred are named, and Step Functions takes 32,768 characters at most.
+    /// A hundred are named; Step Functions accepts at most 32,768 characters.
     #[test]
-    fn many_that_are_not_back_still_fit_into_a_cause() {
+    fn many_unrestored_targets_fit_into_a_cause() {
         let left = |count| -> Vec<MovedBack> {
             (1..=count)
                 .map(|n| MovedBack { target: target(n), state: None, record: None })

@@ -1,13 +1,13 @@
-//! One rotation of a certificate at a time.
+//! Ensures that only one rotation of a certificate runs at a time.
 //!
-//! An execution claims the old certificate by writing its own name down, under the condition that
-//! nobody else's is there. The claim is never given back: it counts only as long as its holder runs,
-//! so none is left behind by an execution that failed, was stopped or vanished.
+//! An execution claims the old certificate by writing its name, on the condition that no other
+//! claim exists. A claim is never released: it counts only while its holder runs, so an execution
+//! that failed, was stopped or vanished blocks nothing.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Who holds a certificate, as the object in the bucket says.
+/// The holder of a claim, as stored in the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
@@ -19,32 +19,32 @@ pub struct Holder {
     pub claimed_at: Timestamp,
 }
 
-/// What Step Functions says of a holder.
+/// The status of a holder in Step Functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
-    /// It runs, or is about to be redriven.
+    /// It is running, or about to be redriven.
     Running,
-    /// It has come to an end.
+    /// It has ended.
     Ended,
     /// There is no such execution.
     Unknown,
 }
 
-/// What to do about a claim that somebody else has written.
+/// What to do about the claim of another execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It counts for nothing: write over it.
+    /// It no longer counts: overwrite it.
     TakeOver,
-    /// Its holder is at work.
+    /// Its holder is running.
     Refuse,
-    /// Cannot be said yet.
+    /// Unknown for now.
     TryLater,
 }
 
-/// May a claim of `holder` be taken over?
+/// May the claim of `holder` be taken over?
 ///
-/// DescribeExecution is eventually consistent (Step Functions API reference), so an execution that it
-/// does not know may have been started just now. Ended ones are known for 90 days.
+/// DescribeExecution is eventually consistent (Step Functions API reference), so an execution that
+/// it does not find may have just been started. Ended executions can be described for 90 days.
 pub fn decide(holder: &Holder, liveness: Liveness, now: Timestamp) -> Decision {
     match liveness {
         Liveness::Running => Decision::Refuse,
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_counts_as_long_as_its_holder_runs() {
+    fn a_claim_counts_while_its_holder_runs() {
         let holder = Holder {
             execution: "arn:aws:states:us-east-1:111122223333:execution:rotation:a".into(),
             name: "a".into(),

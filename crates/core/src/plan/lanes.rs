@@ -1,21 +1,22 @@
-//! Which targets are rotated side by side, and which one after the other.
+//! Distributes targets over lanes and waves: which are rotated in parallel, and which in sequence.
 
 use crate::ids::Serves;
 use crate::plan::Member;
 
-/// As many lanes as an inline Map of Step Functions runs at once.
+/// An inline Map of Step Functions runs at most this many iterations at once.
 pub const MAX_LANES: u64 = 40;
 
-/// Deals targets out to `concurrency` lanes, [`MAX_LANES`] at most. The targets of a lane are taken one
-/// after the other, so there are never more under way than there are lanes.
+/// Distributes targets over `concurrency` lanes, [`MAX_LANES`] at most. The targets of a lane are
+/// rotated in sequence, so never more are in progress than there are lanes.
 pub fn lanes<T: Clone>(targets: &[T], concurrency: u64) -> Vec<Vec<T>> {
     let count = concurrency.clamp(1, MAX_LANES).min(targets.len() as u64) as usize;
     (0..count).map(|lane| targets.iter().skip(lane).step_by(count).cloned().collect()).collect()
 }
 
-/// The waves in which targets are moved: each is a number of lanes side by side, and begins when the one
-/// before has ended. With several at once one target goes alone before all others, so that a bad
-/// certificate meets one: the first that is to be moved, if possible one that viewers can reach.
+/// The waves in which targets are moved: each has a number of parallel lanes, and begins when the
+/// previous one has ended. With several lanes, one target goes alone first as a canary, so that a
+/// bad certificate affects only one: the first target to be moved, if possible one that viewers can
+/// reach.
 pub fn waves(planned: &[Member], concurrency: u64) -> Vec<Vec<Vec<&Member>>> {
     let mut targets: Vec<&Member> = planned.iter().collect();
     if concurrency > 1 {

@@ -1,4 +1,4 @@
-//! How far a rotation is, by what it has left in its folder: for people who watch it.
+//! Progress of a rotation, from the objects in its folder, for display while it runs.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::ids::TargetId;
 use crate::plan::state::{PlannedTarget, file};
 use crate::target::record::Record;
 
-/// The keys of the lanes of the last round of a rollback, and its number; `prefix` is what all of them begin with.
+/// The number of the last round of a rollback, and the keys of its lanes. `prefix` is the common
+/// prefix of the keys.
 pub fn last_round(prefix: &str, keys: Vec<String>) -> Option<(u64, Vec<String>)> {
     let mut rounds: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for key in keys {
@@ -19,26 +20,26 @@ pub fn last_round(prefix: &str, keys: Vec<String>) -> Option<(u64, Vec<String>)>
     rounds.pop_last()
 }
 
-/// What is known of the targets of a rotation. Records are known by the names of their objects.
+/// The targets of a rotation and their records, which are keyed by the names of their objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// When the plan was made.
     pub made_at: Timestamp,
-    /// How many targets it has.
+    /// The number of targets.
     pub total: usize,
-    /// Of the rollback; 0 on the way forward.
+    /// The round of the rollback; 0 before one.
     pub round: u64,
-    /// Of this round, wave by wave, lane by lane.
+    /// The targets of this round, wave by wave, lane by lane.
     pub waves: &'a [Vec<Vec<PlannedTarget>>],
-    /// The records of the way forward.
+    /// The records of moves to the new certificate.
     pub forward: &'a BTreeMap<String, Record>,
-    /// The records of the way back.
+    /// The records of moves back.
     pub back: &'a BTreeMap<String, Record>,
 }
 
 impl Progress<'_> {
-    /// The targets in progress: of the first wave that is not done, the first without a record of each lane, and since
-    /// when.
+    /// The targets in progress, and since when: in the first unfinished wave, the first target
+    /// without a record in each lane.
     pub fn turns(&self) -> Vec<(TargetId, Timestamp)> {
         let mut since = self.began();
         for wave in self.waves {
@@ -52,7 +53,7 @@ impl Progress<'_> {
         Vec::new()
     }
 
-    /// When this round began: with the plan, or with the last record of the rounds before.
+    /// When this round began: with the plan, or with the last record of earlier rounds.
     fn began(&self) -> Timestamp {
         let before = self.forward.values().chain(self.back.values());
         let before = before.filter(|record| record.round < self.round);
@@ -70,7 +71,7 @@ impl Progress<'_> {
         records.get(&file(&target.id)).filter(|record| record.round == self.round)
     }
 
-    /// How long the targets that are left will take, extrapolated from those that are done.
+    /// Seconds that the remaining targets will take, extrapolated from the finished ones.
     pub fn seconds_left(&self, now: Timestamp) -> Option<i64> {
         let left = i64::try_from(self.total.checked_sub(self.forward.len())?).ok()?;
         let done = i64::try_from(self.forward.len()).ok().filter(|done| *done > 0)?;
@@ -143,13 +144,13 @@ mod tests {
         assert_eq!(turns(1, &back), [(TargetId::distribution("E2"), at(7))]);
         back.extend(records(1, &[("E2", 14)]));
         assert_eq!(turns(1, &back), []);
-        // The records of the round before are none of this one.
+        // Records of the previous round do not count for this one.
         let both = ["E1", "E2"].map(|id| (TargetId::distribution(id), at(14)));
         assert_eq!(turns(2, &back), both);
     }
 
     #[test]
-    fn what_is_left_takes_as_long_as_what_is_done() {
+    fn the_remaining_time_is_extrapolated_from_finished_targets() {
         let back = BTreeMap::new();
         let check = |done: &[(&str, i64)], total, expected| {
             let forward = records(0, done);
@@ -162,7 +163,7 @@ mod tests {
         check(&[("E1", 9)], 4, Some(1_800));
         check(&[("E1", 5), ("E2", 9)], 4, Some(600));
         check(&[("E1", 9)], 1, Some(0));
-        // More were written down than were planned: the plan is another one's.
+        // More records than planned targets: the plan belongs to another rotation.
         check(&[("E1", 9)], 0, None);
     }
 

@@ -1,27 +1,27 @@
-//! Is there room for one more certificate?
+//! Decides whether there is room for one more certificate.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::Ending;
 use crate::finding::Finding;
 
-/// Where the value of a quota is from.
+/// Where the value of a quota comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The account's own value, increases included.
+    /// The account's own value, including increases.
     Applied,
-    /// The default of Service Quotas, which knows no value of the account.
+    /// The default in Service Quotas, which has no value for this account.
     Default,
-    /// The default in AWS's documentation, since Service Quotas does not know the quota.
+    /// The default in AWS's documentation, because Service Quotas does not list the quota.
     Documented,
-    /// The default in AWS's documentation, since Service Quotas gives no answer.
+    /// The default in AWS's documentation, because Service Quotas is unavailable.
     Unanswered,
 }
 
 /// A quota that one more certificate counts against.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quota {
-    /// What people call it.
+    /// Its name in messages.
     pub name: &'static str,
     /// Service code in Service Quotas.
     pub service: &'static str,
@@ -29,12 +29,12 @@ pub struct Quota {
     pub code: &'static str,
     /// The default in AWS's documentation.
     pub documented: f64,
-    /// Where to ask for more by hand when Service Quotas cannot.
+    /// Where to request more by hand when Service Quotas cannot.
     pub support: &'static str,
 }
 
-/// ACM quotas, per region ("Quotas" in the ACM User Guide). The yearly ones cannot be counted exactly,
-/// since deleted certificates are no longer listed: the count is a lower bound.
+/// ACM quotas, per region ("Quotas" in the ACM User Guide). The usage of the yearly ones is a lower
+/// bound, because deleted certificates are no longer listed.
 pub const ACM_CERTIFICATES: Quota = Quota {
     name: "ACM certificates",
     service: "acm",
@@ -67,8 +67,8 @@ pub const IAM_SERVER_CERTIFICATES: Quota = Quota {
     documented: 20.0,
     support: "Server Certificate Limit (IAM)",
 };
-/// Certificates on dedicated IP addresses ("Quotas" in the CloudFront Developer Guide): both the old and
-/// the new one count while distributions are moved.
+/// Certificates on dedicated IP addresses ("Quotas" in the CloudFront Developer Guide): the old and
+/// the new one both count while distributions are moved.
 pub const DEDICATED_IP_CERTIFICATES: Quota = Quota {
     name: "CloudFront certificates on dedicated IP addresses",
     service: "cloudfront",
@@ -77,24 +77,24 @@ pub const DEDICATED_IP_CERTIFICATES: Quota = Quota {
     support: "Dedicated IP SSL Certificate Limit per Account",
 };
 
-/// Whether one more fits.
+/// Whether there is room for one more.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Room {
-    /// It does.
+    /// There is.
     Enough,
-    /// It does not; ask for this value.
+    /// There is not; request this value.
     Full {
-        /// One more than is needed, and a tenth of the limit on top, so that the next rotations fit too.
+        /// One more than needed, plus a tenth of the limit, so that the next rotations fit too.
         desired: f64,
     },
 }
 
-/// Does one more fit beside `used`?
+/// Is there room for one more besides `used`?
 ///
-/// More in use than a limit that is only a default means that the account's own limit is another one:
-/// then the import itself will tell.
+/// A usage above a limit that is only a default means that the account has a different limit; then
+/// the import itself decides.
 pub fn room(used: u64, limit: f64, origin: Origin) -> Room {
-    // Counts of certificates are far below 2^52, where f64 is exact.
+    // Counts of certificates are far below 2^52, so f64 is exact.
     let used = used as f64;
     if used + 1.0 <= limit || (origin != Origin::Applied && used > limit) {
         Room::Enough
@@ -103,47 +103,47 @@ pub fn room(used: u64, limit: f64, origin: Origin) -> Room {
     }
 }
 
-/// How AWS has answered a request for more.
+/// The status of an increase request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// PENDING, CASE_OPENED.
     Open,
     /// APPROVED.
     Approved,
-    /// CASE_CLOSED: the outcome is in the quota, not in the request.
+    /// CASE_CLOSED: the outcome shows in the quota, not in the request.
     Closed,
     /// DENIED, NOT_APPROVED, INVALID_REQUEST.
     Refused,
 }
 
-/// The latest request for a quota's increase.
+/// The latest request to increase a quota.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IncreaseRequest {
     /// Its id.
     pub id: String,
-    /// How it was answered.
+    /// Its status.
     pub answer: Answer,
-    /// The value that was asked for.
+    /// The requested value.
     pub desired: f64,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
 }
 
-/// What to do about a quota that is full.
+/// What to do about a full quota.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Increase {
-    /// Ask for one; there is no request of this rotation yet.
+    /// Request an increase; this rotation has not requested one yet.
     Ask,
-    /// One is under way.
+    /// Wait: a request is open.
     Wait,
     /// It was refused, or took too long.
     GiveUp(Finding),
 }
 
-/// What to do, given the latest request, when the rotation began, and what time it is.
+/// Decides what to do, from the latest request, the start of the rotation, and the current time.
 ///
-/// A request from before the rotation that is no longer open has said its word already: the quota is
-/// full all the same, so a new one is due. One of this rotation is never repeated.
+/// A request that was made and closed before the rotation does not count: the quota is full
+/// nevertheless, so a new request is due. A request of this rotation is never repeated.
 pub fn increase(
     quota: &Quota,
     latest: Option<&IncreaseRequest>,
@@ -151,7 +151,8 @@ pub fn increase(
     now: Timestamp,
     deadline: SignedDuration,
 ) -> Increase {
-    // Service Quotas may tell whole seconds only, and a request often follows the start within one.
+    // Service Quotas may return whole seconds, and the request often follows within the first
+    // second of the rotation.
     let is_ours = |r: &IncreaseRequest| r.created.as_second() >= began.as_second();
     let Some(request) = latest.filter(|r| r.answer == Answer::Open || is_ours(r)) else {
         return Increase::Ask;
@@ -182,8 +183,8 @@ pub fn increase(
     }
 }
 
-/// What to do about a quota that is full while Service Quotas, which would have to be asked for an increase,
-/// gives no answer: wait for it, as long as for an increase.
+/// What to do about a full quota while Service Quotas, which an increase has to be requested from,
+/// is unavailable: wait, as long as for an increase.
 pub fn unanswered(
     quota: &Quota,
     silence: &str,
@@ -204,9 +205,10 @@ pub fn unanswered(
     ))
 }
 
-/// How many seconds until the quota is looked at again, after waiting for so long: what is granted by itself is
-/// there soon, and what people decide on takes days, while an execution's history has room for 25,000 events.
-/// While Service Quotas gives no answer a look is as many retries, so there are fewer looks.
+/// Seconds until the quota is polled again, after waiting this long. Increases that are granted
+/// automatically arrive soon; those that people decide on take days, while the history of an
+/// execution holds 25,000 events. While Service Quotas is unavailable each poll includes all its
+/// retries, so polls are rarer.
 pub fn look_again_seconds(waited: SignedDuration, answers: bool) -> u32 {
     if !answers {
         7_200
@@ -217,7 +219,7 @@ pub fn look_again_seconds(waited: SignedDuration, answers: bool) -> u32 {
     }
 }
 
-/// The finding that there is no room and there will be none.
+/// The finding that there is no room and will not be.
 pub fn denied(quota: &Quota, problem: String, cure: String) -> Finding {
     let subject = format!("quota {} ({} {})", quota.name, quota.service, quota.code);
     Finding::new(Ending::QuotaDenied, subject, problem, cure)
@@ -227,7 +229,7 @@ pub fn denied(quota: &Quota, problem: String, cure: String) -> Finding {
 mod tests {
     use super::*;
 
-    /// By their codes in Service Quotas and the defaults in the guides of the services.
+    /// The codes in Service Quotas and the defaults in the guides of the services.
     #[test]
     fn the_quotas_that_a_certificate_counts_against() {
         let told = [
@@ -251,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn one_more_must_fit() {
+    fn there_must_be_room_for_one_more() {
         for (used, limit, origin, expected) in [
             (19, 20.0, Origin::Applied, Room::Enough),
             (20, 20.0, Origin::Applied, Room::Full { desired: 23.0 }),
             (25, 20.0, Origin::Applied, Room::Full { desired: 28.0 }),
             (2, 2.0, Origin::Documented, Room::Full { desired: 3.0 }),
             (2_500, 2_500.0, Origin::Default, Room::Full { desired: 2_751.0 }),
-            // More than the default in use: the default is not this account's limit.
+            // Usage above the default: the account has a different limit.
             (2_501, 2_500.0, Origin::Default, Room::Enough),
             (3, 2.0, Origin::Documented, Room::Enough),
             (0, 0.0, Origin::Applied, Room::Full { desired: 1.0 }),
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_the_second_the_rotation_began_in_is_its_own() {
+    fn a_request_in_the_second_of_the_start_belongs_to_the_rotation() {
         let request = IncreaseRequest {
             id: "r-1".into(),
             answer: Answer::Refused,
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn asked_for_once_and_waited_for() {
+    fn an_increase_is_requested_once_and_awaited() {
         let (before, after, now) = ("01T00:00:00", "10T13:00:00", "11T00:00:00");
         for (request, expected) in [
             (None, Increase::Ask),
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_answer_it_is_waited_for_until_the_deadline() {
+    fn an_outage_is_awaited_until_the_deadline() {
         let check = |now| {
             let deadline = SignedDuration::from_hours(48);
             unanswered(&ACM_IMPORTED, "told so", time("10T12:00:00"), time(now), deadline)
@@ -338,9 +340,9 @@ mod tests {
         );
     }
 
-    /// The longest deadline that the template takes, with every retry of every look.
+    /// The longest deadline that the template accepts, with every retry of every poll.
     #[test]
-    fn a_history_holds_all_looks() {
+    fn a_history_holds_all_polls() {
         for answers in [true, false] {
             let (mut waited, mut events) = (SignedDuration::ZERO, 0);
             while waited < SignedDuration::from_hours(600) {
@@ -355,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_or_the_deadline_ends_it() {
+    fn a_refusal_or_the_deadline_ends_the_wait() {
         for (answer, now, told) in [
             (Answer::Refused, "10T14:00:00", "AWS refused the increase to 23 (request r-1)"),
             (Answer::Closed, "10T14:00:00", "AWS refused the increase to 23 (request r-1)"),

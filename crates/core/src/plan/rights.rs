@@ -1,10 +1,12 @@
-//! Rights that are missing: which ones CloudFront may ask for besides those of the call itself, and which one an
-//! answer of AWS's is about.
+//! Missing permissions: which ones CloudFront may require besides that of the call itself, and
+//! which one an error of AWS is about.
 //!
-//! To update a distribution takes `cloudfront:UpdateDistribution`, and for some of what the distribution is
-//! associated with a right on that too (CloudFront Developer Guide, "Set up IAM permissions and roles for
-//! Lambda@Edge", "Permissions required to configure standard logging"; IAM has no list of them). Whether CloudFront
-//! asks again for what an update leaves as it is, no source says. So this is never a reason not to begin.
+//! UpdateDistribution requires `cloudfront:UpdateDistribution`, and for some associations of the
+//! distribution a permission on the associated resource too (CloudFront Developer Guide, "Set up
+//! IAM permissions and roles for Lambda@Edge", "Permissions required to configure standard
+//! logging"; IAM has no list of them). No source says whether CloudFront checks them again for
+//! associations that an update does not change. So a possibly missing one is never a reason not to
+//! start.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ use crate::ids::Serves;
 use crate::ids::TargetId;
 use crate::plan::Member;
 
-/// Where it is written which rights these are, and who shall have them.
+/// The section that lists these permissions, and who needs them.
 const SECTION: &str = "see \"Side permissions of UpdateDistribution\" in docs/deployment.md";
 
 /// What a target may be associated with, as far as CloudFront's lists show it.
@@ -50,7 +52,7 @@ impl Association {
         }
     }
 
-    /// Which parameter of the stack gives the rights; none if it has them anyway.
+    /// The stack parameter that grants the permission; `None` if it is always granted.
     fn parameter(self) -> Option<&'static str> {
         match self {
             Self::EdgeFunction => Some("EdgeFunctions"),
@@ -59,7 +61,8 @@ impl Association {
     }
 }
 
-/// A note for each kind of association that targets to be moved have, and one on what cannot be seen.
+/// A note for each kind of association of the targets to be moved, and one on associations that
+/// cannot be seen.
 pub fn notes(planned: &[Member]) -> Vec<String> {
     let moved = || planned.iter().filter(|member| member.serves == Serves::Old);
     let mut notes: Vec<String> = Association::ALL
@@ -92,10 +95,10 @@ pub fn notes(planned: &[Member]) -> Vec<String> {
     notes
 }
 
-/// Sentences that CloudFront refuses an update with, and what is missing. Those about web ACLs, functions and
-/// buckets were seen by users (aws-sdk-java#2901, terraform#17544, aws-cdk#1474,
-/// serverless-lambda-edge-pre-existing-cloudfront#36, terraform-provider-aws#3622 and #36663, aws-cdk#33297,
-/// aws-samples/aws-lex-web-ui#515).
+/// Error messages of CloudFront for updates, and the missing permission. Those about web ACLs,
+/// functions and buckets were reported by users (aws-sdk-java#2901, terraform#17544, aws-cdk#1474,
+/// serverless-lambda-edge-pre-existing-cloudfront#36, terraform-provider-aws#3622 and #36663,
+/// aws-cdk#33297, aws-samples/aws-lex-web-ui#515).
 const SENTENCES: [(&str, &str); 7] = [
     (
         "unable to verify read permissions on web acl",
@@ -129,7 +132,7 @@ const SENTENCES: [(&str, &str); 7] = [
     ),
 ];
 
-/// The rights that only associations of a distribution need.
+/// The permissions that only associations of a distribution require.
 const SIDE_RIGHTS: [&str; 6] = [
     "cloudfront:getvpcorigin",
     "wafv2:getwebacl",
@@ -139,7 +142,8 @@ const SIDE_RIGHTS: [&str; 6] = [
     "lambda:getfunction",
 ];
 
-/// Who says no in a sentence of IAM's (IAM User Guide, "Troubleshoot access denied error messages"), and the cure.
+/// The kind of policy that denies, by a phrase in IAM's message (IAM User Guide, "Troubleshoot
+/// access denied error messages"), and the cure.
 const DENIERS: [(&str, &str); 7] = [
     (
         "service control policy",
@@ -159,8 +163,8 @@ const DENIERS: [(&str, &str); 7] = [
     ),
 ];
 
-/// What is missing, by the words of an answer, and what to do about it: a sentence. None for words that are not
-/// known, or that are not about rights.
+/// The missing permission in an error message, and what to do about it, as a sentence. `None` for
+/// messages that are unknown, or that are not about permissions.
 pub fn missing(words: &str) -> Option<String> {
     let lower = words.to_ascii_lowercase();
     if lower.contains("your account must be verified") {
@@ -208,7 +212,7 @@ mod tests {
     const LOGS: &str = "CloudFront's lists do not show access logs: for targets that write them to a bucket it may require s3:GetBucketAcl and s3:PutBucketAcl, which the stack has only with its parameter LogBuckets; see \"Side permissions of UpdateDistribution\" in docs/deployment.md.";
 
     #[test]
-    fn each_kind_of_association_is_noted_with_its_targets_and_rights() {
+    fn each_kind_of_association_is_noted_with_its_targets_and_permissions() {
         use Association::{EdgeFunction, VpcOrigin, WebAcl};
         for (serves, associations, expected) in [
             (Serves::Old, &[][..], &[][..]),
@@ -216,7 +220,7 @@ mod tests {
             (Serves::Old, &[EdgeFunction], &[FUNCTION, LOGS]),
             (Serves::Old, &[VpcOrigin], &[ORIGIN, LOGS]),
             (Serves::Old, &[VpcOrigin, EdgeFunction, WebAcl], &[ACL, FUNCTION, ORIGIN, LOGS]),
-            // What is not updated asks for nothing.
+            // Targets that are not updated need no permission.
             (Serves::New, &[WebAcl, EdgeFunction, VpcOrigin], &[]),
         ] {
             let bare = member("E2", Serves::Old, &[]);
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_that_is_missing_by_awss_words() {
+    fn the_missing_permission_is_found_in_awss_message() {
         const USER: &str =
             "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: ";
         for (words, expected) in [
@@ -264,7 +268,7 @@ mod tests {
                 "InvalidLambdaFunctionAssociation: Lambda@Edge cannot enable replication for the specified Lambda function. Update the IAM policy to add permission: lambda:EnableReplication* for resource: arn:aws:lambda:us-east-1:111122223333:function:f:2 and try again.",
                 Some("lambda:EnableReplication* on the Lambda@Edge function"),
             ),
-            // Assumed, after the one above.
+            // Assumed, by analogy with the one above.
             (
                 "InvalidLambdaFunctionAssociation: Update the IAM policy to add permission: lambda:DisableReplication* and try again.",
                 Some("lambda:DisableReplication* on the Lambda@Edge function"),

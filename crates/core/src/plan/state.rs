@@ -1,5 +1,5 @@
-//! The state of a rotation: what travels between the steps as JSON, and the objects in the rotation's folder. The
-//! fields are what `statemachine/rotation.asl.json` names in its paths.
+//! The state of a rotation: the JSON passed between the steps, and the objects in the rotation's
+//! folder. The paths in `statemachine/rotation.asl.json` use these field names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Execution {
     pub redrive_count: u64,
 }
 
-/// Where a rotation keeps its plan, its targets, its notes and its report.
+/// The folder of a rotation in S3: plan, targets, halt notes, records and report.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Folder {
     /// The bucket of the stack.
@@ -36,8 +36,9 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder of an execution. The start time is part of it because names can be used again, the
-    /// number of the redrive because what stopped the attempt before must not stop the next one.
+    /// The folder of an execution. The start time is part of it because names can be reused; the
+    /// number of the redrive, because the halt notes of the previous attempt must not stop the next
+    /// one.
     pub fn of(bucket: &str, execution: &Execution) -> Self {
         let start = execution.start_time.strftime("%Y%m%dT%H%M%SZ");
         let redrive = match execution.redrive_count {
@@ -48,12 +49,12 @@ impl Folder {
         Self { bucket: bucket.into(), prefix }
     }
 
-    /// The key of an object in it.
+    /// The key of an object in the folder.
     pub fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    /// The prefix of the notes that targets failed.
+    /// The prefix of the halt notes of failed targets.
     pub fn halts(&self) -> String {
         self.key("halt/")
     }
@@ -71,19 +72,19 @@ impl Folder {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// Whether there is anything to do.
+    /// Whether there is work to do.
     pub outcome: Outcome,
-    /// Where the rest lies.
+    /// The folder of the rotation.
     pub folder: Folder,
     /// `newCertificate` of the input.
     pub source: String,
     /// The store the new certificate goes to.
     pub store: Store,
-    /// What is replaced.
+    /// The certificate to be replaced.
     pub old_certificate: OldCertificate,
-    /// By what.
+    /// Its replacement.
     pub new_certificate: NewCertificate,
-    /// How many targets, and where.
+    /// The targets.
     pub targets: TargetList,
     /// Is the old certificate to be deleted?
     pub delete_old: bool,
@@ -93,11 +94,11 @@ pub struct Plan {
     pub poll_seconds: u64,
     /// Maximum targets in progress; above 1, the first one goes alone as a canary.
     pub concurrency: u64,
-    /// Are viewers' handshakes to be made after each deployment?
+    /// Are handshakes to be made after each deployment?
     pub verify_viewers: bool,
-    /// After a failure, are the targets that were moved to be put back?
+    /// After a failure, are the targets that were moved to be restored?
     pub roll_back: bool,
-    /// What else is worth knowing.
+    /// Notes for the output.
     pub notes: Vec<String>,
 }
 
@@ -107,9 +108,9 @@ pub struct Plan {
 pub struct OldCertificate {
     /// Its id; null when an earlier rotation deleted it.
     pub id: Option<CertificateId>,
-    /// How the input names it, or its id if the input does not.
+    /// Its name in the input, or its id if the input does not name it.
     pub given: String,
-    /// Of the leaf.
+    /// Fingerprint of the leaf.
     pub fingerprint: Option<String>,
     /// End of its validity.
     pub not_after: Option<Timestamp>,
@@ -119,9 +120,9 @@ pub struct OldCertificate {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewCertificate {
-    /// Its id, when it lies in its store already.
+    /// Its id, if it is in its store already.
     pub id: Option<CertificateId>,
-    /// Of the leaf.
+    /// Fingerprint of the leaf.
     pub fingerprint: String,
     /// End of its validity.
     pub not_after: Timestamp,
@@ -131,11 +132,11 @@ pub struct NewCertificate {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetList {
-    /// The key of the array of all [`PlannedTarget`]s in the folder's bucket.
+    /// The key of the array of all [`PlannedTarget`]s, in the folder's bucket.
     pub key: String,
-    /// The keys of the lanes, wave by wave: arrays of targets that are rotated one after the other.
+    /// The keys of the lanes, wave by wave: arrays of targets that are rotated in sequence.
     pub waves: Vec<Vec<String>>,
-    /// How many there are.
+    /// How many targets there are.
     pub total: usize,
     /// How many of them are to be moved.
     pub to_move: usize,
@@ -146,7 +147,7 @@ pub struct TargetList {
 /// One target, as an item of the Map.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PlannedTarget {
-    /// Which one: `kind` and `id`.
+    /// Its `kind` and `id`.
     #[serde(flatten)]
     pub id: TargetId,
     /// What it served when the plan was made.
@@ -156,16 +157,16 @@ pub struct PlannedTarget {
 /// `move` of the state: which targets are moved, and in which direction.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Leg {
-    /// Forward, or back.
+    /// Forward, or back in a rollback.
     #[serde(rename = "way")]
     pub direction: Direction,
-    /// A rollback is tried in rounds; 0 on the way forward.
+    /// The round of the rollback; 0 before one.
     pub round: u64,
     /// The keys of the lanes, wave by wave.
     pub waves: Vec<Vec<String>>,
 }
 
-/// Of `plan.json` what the report needs.
+/// The fields of `plan.json` that the report needs.
 #[derive(Debug, Deserialize)]
 pub struct PlanFile {
     /// Every target with its names.
@@ -177,13 +178,13 @@ pub struct PlanFile {
 pub struct NamedTarget {
     /// Which one.
     pub target: TargetId,
-    /// What it served.
+    /// What it served when the plan was made.
     pub serves: Serves,
-    /// The names under which viewers reach it.
+    /// The names that viewers use.
     pub names: Vec<String>,
 }
 
-/// `plan.json`: everything the plan was made of, for people.
+/// `plan.json`: everything the plan is based on, for operators.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanRecord<'a> {
@@ -191,7 +192,7 @@ pub struct PlanRecord<'a> {
     pub request: &'a serde_json::Value,
     /// When the plan was made.
     pub made_at: Timestamp,
-    /// What the state machine was given; nothing when the plan was refused early.
+    /// The plan in the state; empty when the plan was refused early.
     pub plan: &'a Plan,
     /// Every target with its names.
     pub targets: &'a [Member],
@@ -199,17 +200,17 @@ pub struct PlanRecord<'a> {
     pub findings: &'a [Finding],
 }
 
-/// What `import-certificate` returns.
+/// The output of `import-certificate`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Imported {
     /// The new certificate in its store.
     pub id: CertificateId,
-    /// By this rotation? False when it lay there when the plan was made.
+    /// Was it imported by this rotation? False when it was in the store when the plan was made.
     pub imported: bool,
 }
 
 impl Plan {
-    /// Where the whole plan is, `s3://bucket/key`.
+    /// Where the whole plan is stored, `s3://bucket/key`.
     pub fn location(&self) -> String {
         format!("s3://{}/{}", self.folder.bucket, self.folder.key("plan.json"))
     }
@@ -220,20 +221,20 @@ impl Plan {
 pub struct TargetState {
     /// Which of the two certificates.
     pub serves: Serves,
-    /// Has it reached the edges?
+    /// Is it `Deployed`?
     pub deployed: bool,
 }
 
-/// `review.json`: what of CloudFront served one of the two certificates.
+/// `review.json`: the distributions and tenants with one of the two certificates.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FleetSnapshot {
     /// When reading it began.
     pub at: Timestamp,
-    /// How many distributions there are in the account.
+    /// How many distributions the account has.
     pub distributions: usize,
-    /// How many tenants bring one of the two certificates themselves.
+    /// How many tenants use one of the two certificates as their own.
     pub tenants: usize,
-    /// The targets of the rotation, and whatever else serves one of the two.
+    /// The targets of the rotation, and all others that serve one of the two certificates.
     #[serde(rename = "stands")]
     pub targets: Vec<TargetSnapshot>,
 }
@@ -250,7 +251,7 @@ pub struct TargetSnapshot {
 }
 
 impl TargetSnapshot {
-    /// Of all states those that matter to a rotation of these targets.
+    /// The states that matter to a rotation of these targets.
     pub fn of_interest(
         states: &BTreeMap<TargetId, TargetState>,
         planned: &BTreeSet<TargetId>,
@@ -276,7 +277,8 @@ pub fn file(target: &TargetId) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    /// The plan of a rotation of three targets, two of them to be moved, until the old certificate expires.
+    /// The plan of a rotation of three targets, two of them to be moved, until the old certificate
+    /// expires.
     pub(crate) fn plan() -> Plan {
         Plan {
             outcome: Outcome::Rotate,
@@ -312,7 +314,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_folder_is_that_of_one_attempt() {
+    fn each_attempt_has_its_own_folder() {
         let execution = |redrive_count| Execution {
             id: "arn:x".into(),
             name: "autumn".into(),

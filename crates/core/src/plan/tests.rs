@@ -65,7 +65,7 @@ fn every_uncovered_alias_of_every_target_is_named() {
 }
 
 #[test]
-fn what_a_tenant_has_are_domains() {
+fn names_of_a_tenant_are_called_domains() {
     for (names, said) in [
         (&["x.example.org"][..], "dt_1: domain x.example.org is not covered"),
         (&["x.example.org", "y.example.org"], "dt_1: domains x.example.org, y.example.org are not"),
@@ -79,7 +79,7 @@ fn what_a_tenant_has_are_domains() {
 }
 
 #[test]
-fn what_a_moved_or_unwanted_target_is_like_does_not_matter() {
+fn moved_or_excluded_targets_are_not_checked() {
     let mut moved = member("E1", Serves::New);
     moved.names = vec!["elsewhere.example.org".into()];
     let mut unwanted = member("E2", Serves::Old);
@@ -89,7 +89,7 @@ fn what_a_moved_or_unwanted_target_is_like_does_not_matter() {
 }
 
 #[test]
-fn a_continuous_deployment_policy_holds_both_its_distributions() {
+fn a_continuous_deployment_policy_blocks_both_its_distributions() {
     let mut primary = member("E1", Serves::Old);
     primary.continuous_deployment_policy = Some("p-1".into());
     let mut staging = primary.clone();
@@ -116,7 +116,7 @@ fn a_staging_distribution_must_not_be_left_behind() {
 }
 
 #[test]
-fn multi_tenant_targets_take_acm_only() {
+fn multi_tenant_targets_accept_acm_only() {
     let mut tenant = member("dt_1", Serves::Old);
     tenant.multi_tenant = true;
     tenant.target.kind = TargetKind::Tenant;
@@ -131,7 +131,7 @@ fn multi_tenant_targets_take_acm_only() {
 fn one_http_versions_option_for_all_that_will_share_the_certificate() {
     let mut odd = member("E3", Serves::New);
     odd.http_version = "http2and3".into();
-    // It keeps the old certificate: what it supports does not matter.
+    // A distribution that keeps the old certificate: its HTTP versions are irrelevant.
     let stays = Member { http_version: "http1.1".into(), ..member("E4", Serves::Old) };
     let members = [member("E1", Serves::Old), member("E2", Serves::Old), odd, stays];
     let findings = check(&members, Some(&["E1", "E2"]), Store::Acm).1;
@@ -141,7 +141,7 @@ fn one_http_versions_option_for_all_that_will_share_the_certificate() {
 }
 
 #[test]
-fn targets_are_dealt_out_to_lanes() {
+fn targets_are_distributed_over_lanes() {
     let members: Vec<Member> = (1..=7).map(|n| member(&format!("E{n}"), Serves::Old)).collect();
     let check = |members: &[Member], concurrency| -> Vec<Vec<String>> {
         let lanes = lanes(members, concurrency);
@@ -157,7 +157,7 @@ fn targets_are_dealt_out_to_lanes() {
 }
 
 #[test]
-fn with_several_at_once_one_goes_before_all_others() {
+fn with_several_lanes_one_target_goes_first_as_a_canary() {
     let staging = Member { staging: true, ..member("E2", Serves::Old) };
     let nameless = Member { names: vec![], ..member("E3", Serves::Old) };
     let members = [
@@ -201,7 +201,7 @@ fn outcomes() {
         (vec![new()], vec![new()], true, true, true, Outcome::Planned),
         (vec![new()], vec![new()], true, false, false, Outcome::NothingToDo),
         (vec![deploying()], vec![deploying()], true, false, false, Outcome::Rotate),
-        // Its own target is moved; others serve the old certificate, which must stay.
+        // The rotation's own target is moved; others serve the old certificate, which must be kept.
         (vec![old(), new()], vec![new()], true, true, false, Outcome::NothingToDo),
     ] {
         assert_eq!(outcome(&members, &planned, begun, delete_old, dry_run), expected);

@@ -1,4 +1,4 @@
-//! The report as a page.
+//! The report as an HTML page.
 
 use askama::Template;
 use jiff::Timestamp;
@@ -10,11 +10,11 @@ use crate::target::record::{
     DeploymentStatus, Direction, Record, UpdateStatus, VerificationStatus,
 };
 
-/// The report as a page: whole in itself, nothing from elsewhere. Its one script sorts and filters the table
-/// of targets; without it everything is there as well.
+/// Renders the report as a self-contained page that loads nothing. Its one script sorts and filters
+/// the table of targets; without it the page is complete as well.
 ///
 /// # Errors
-/// When the template cannot be filled, which is a defect.
+/// A template error, which is a defect.
 pub fn page(report: &Report) -> Result<String, askama::Error> {
     // From the first update to the end.
     let moves = report.targets.iter().flat_map(TargetReport::moves);
@@ -27,9 +27,9 @@ pub fn page(report: &Report) -> Result<String, askama::Error> {
 #[template(path = "report.html")]
 struct Page<'a> {
     report: &'a Report,
-    /// Where all timelines begin.
+    /// The start of all timelines.
     from: Timestamp,
-    /// And where they end.
+    /// The end of all timelines.
     to: Timestamp,
 }
 
@@ -66,7 +66,7 @@ impl Page<'_> {
         target.moves().map(Record::retries).sum()
     }
 
-    /// What a cell says of a value that may be missing.
+    /// The text of a cell whose value may be missing.
     fn or_dash(&self, value: &Option<impl std::fmt::Display>) -> String {
         value.as_ref().map_or_else(|| "–".to_owned(), |value| value.to_string())
     }
@@ -76,7 +76,7 @@ impl Page<'_> {
         at.strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// What a target served when the plan was made, and at the last look.
+    /// What a target served when the plan was made, and when last read.
     fn served(&self, target: &TargetReport) -> String {
         let name = |serves| match serves {
             Serves::Old => "old",
@@ -86,12 +86,12 @@ impl Page<'_> {
         match (target.serves, &target.forward) {
             (Some(now), _) => format!("{} → {}", name(target.planned), name(now)),
             (None, Some(_)) => format!("{} → gone", name(target.planned)),
-            // Nobody looked again.
+            // Not read again.
             (None, None) => name(target.planned).to_owned(),
         }
     }
 
-    /// What a move's update came to.
+    /// The result of a move's update.
     fn updated(&self, record: &Record) -> String {
         record.update.as_ref().map_or_else(dash, |update| match update.status {
             UpdateStatus::Moving => self.time(&update.since),
@@ -101,7 +101,7 @@ impl Page<'_> {
         })
     }
 
-    /// What its deployment came to.
+    /// The result of its deployment.
     fn deployed(&self, record: &Record) -> String {
         record.deployment.as_ref().map_or_else(dash, |deployment| match deployment.status {
             DeploymentStatus::Deployed => self.time(&deployment.at),
@@ -111,7 +111,7 @@ impl Page<'_> {
         })
     }
 
-    /// What its viewers' handshakes came to.
+    /// The result of its handshakes.
     fn verified(&self, record: &Record) -> String {
         record.verification.as_ref().map_or_else(dash, |verification| match verification.status {
             VerificationStatus::Verified => self.time(&verification.at),
@@ -125,7 +125,7 @@ impl Page<'_> {
         parts.map(|part| (part.meets.class(), format!("{:.2}", part.share * 100.0))).collect()
     }
 
-    /// The class of what a target came to.
+    /// The CSS class of a target's outcome.
     fn class(&self, target: &TargetReport) -> &'static str {
         match target.outcome() {
             TargetOutcome::Moved => "good",
@@ -135,7 +135,7 @@ impl Page<'_> {
         }
     }
 
-    /// What the targets came to, each once, in the order of severity.
+    /// The outcomes of the targets, each once, ordered by severity.
     fn outcomes(&self) -> Vec<&'static str> {
         let all = [
             TargetOutcome::Failed,

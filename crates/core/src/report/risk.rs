@@ -1,4 +1,4 @@
-//! What viewers may have noticed.
+//! Evaluates what viewers may have noticed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use crate::ids::Serves;
 use crate::report::TargetReport;
 use crate::target::record::{DeploymentStatus, Record, UpdateStatus, VerificationStatus};
 
-/// What viewers may have noticed, all in all.
+/// What viewers may have noticed, over all targets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Risk {
-    /// How bad.
+    /// The severity.
     pub level: Level,
-    /// Why, a sentence each.
+    /// The reasons, one sentence each.
     pub statements: Vec<String>,
 }
 
@@ -24,14 +24,14 @@ pub struct Risk {
 pub enum Level {
     /// Nothing, as far as handshakes can show.
     None,
-    /// Nothing is known of it, but not everything was looked at.
+    /// No problem is known, but not everything was verified.
     NotVerified,
-    /// Something.
+    /// Possibly something.
     Possible,
 }
 
-/// Judges what viewers may have noticed. `old_not_after` tells whether the old certificate has run out
-/// where it is still served.
+/// Evaluates what viewers may have noticed. `old_not_after` shows whether the old certificate has
+/// expired where it is still served.
 pub fn risk(
     targets: &[TargetReport],
     old_not_after: Option<Timestamp>,
@@ -70,7 +70,7 @@ fn seen_of(
     said
 }
 
-/// What viewers may have seen of a move that failed.
+/// What viewers may have noticed of a move that failed.
 fn seen_on_its_way(whom: &str, record: &Record, way: &str) -> Option<(Level, String)> {
     let Record { failure, update, .. } = record;
     let failure = failure.as_ref()?;
@@ -101,7 +101,8 @@ fn seen_on_its_way(whom: &str, record: &Record, way: &str) -> Option<(Level, Str
     }
 }
 
-/// What the handshakes with all targets show, and which were not made: of each target those of its last move.
+/// What the handshakes with all targets show, and which were not made; for each target those of its
+/// last move.
 fn handshakes(targets: &[TargetReport]) -> Vec<(Level, String)> {
     let (mut verified, mut skipped, mut unverified) = (0, Vec::new(), Vec::new());
     for TargetReport { target, forward, back, .. } in targets {

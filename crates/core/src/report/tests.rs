@@ -93,7 +93,7 @@ fn report(targets: Vec<TargetReport>) -> Report {
     }
 }
 
-/// Every tag is closed, and nothing is loaded from anywhere or run.
+/// Every tag is closed, and nothing is loaded from elsewhere or run.
 fn assert_sound(html: &str) {
     let mut reader = Reader::from_str(html.trim_start_matches("<!DOCTYPE html>"));
     reader.config_mut().check_end_names = true;
@@ -111,7 +111,7 @@ fn assert_sound(html: &str) {
             _ => {}
         }
     }
-    // The one that sorts and filters; what comes from outside cannot add another.
+    // The one script that sorts and filters; content from outside cannot add another.
     assert_eq!((depth, scripts), (0, 1));
     for outside in ["src=", "href=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside}");
@@ -119,7 +119,7 @@ fn assert_sound(html: &str) {
 }
 
 #[test]
-fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
+fn the_page_shows_everything_and_escapes_content_from_outside() {
     let stalled = record("E2", Direction::Forward, Some(("DeploymentStalled", "not <in> time")));
     let targets = vec![
         target(
@@ -178,7 +178,7 @@ fn the_page_shows_all_of_it_and_escapes_what_comes_from_outside() {
 }
 
 #[test]
-fn a_timeline_says_what_viewers_met_and_when() {
+fn a_timeline_shows_what_viewers_were_served_and_when() {
     let forward = || Some(record("E1", Direction::Forward, None));
     let shown = |target: &TargetReport| -> Vec<(Meets, i64)> {
         let parts = target.timeline(at(0), at(10));
@@ -206,12 +206,12 @@ fn a_timeline_says_what_viewers_met_and_when() {
     assert_eq!(shown(&target("E1", Serves::Old, None, None)), [(Meets::Old, 10)]);
     let current = TargetReport { planned: Serves::New, ..target("E1", Serves::New, None, None) };
     assert_eq!(shown(&current), [(Meets::New, 10)]);
-    // A rotation that took no time at all.
+    // A rotation of zero duration.
     assert_eq!(moved.timeline(at(0), at(0)).len(), 1);
 }
 
 #[test]
-fn what_a_target_outcome() {
+fn outcomes_of_targets() {
     let with = |status| Record {
         update: Some(Update { status, since: at(1), retries: 0 }),
         ..record("E1", Direction::Forward, None)

@@ -1,4 +1,4 @@
-//! What the viewers of a target met from one moment to another.
+//! Which certificate the viewers of a target were served, over time.
 
 use jiff::Timestamp;
 
@@ -6,34 +6,34 @@ use crate::ids::Serves;
 use crate::report::TargetReport;
 use crate::target::record::{DeploymentStatus, Direction, UpdateStatus};
 
-/// A stretch of time in a target's timeline.
+/// A period in a target's timeline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Part {
-    /// What viewers met.
+    /// What viewers were served.
     pub(super) meets: Meets,
-    /// How much of the whole it is, 0 to 1.
+    /// Its share of the whole, 0 to 1.
     pub(super) share: f64,
 }
 
-/// Which certificate viewers met.
+/// The certificate that viewers were served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meets {
     /// The old one.
     Old,
-    /// One or the other: the change is on its way to the edges.
+    /// Either one: the change is being deployed to the edges.
     Both,
-    /// The new one, at all edges, while handshakes are made.
+    /// The new one, at all edges, before the handshakes have verified it.
     NewVerifying,
     /// The new one.
     New,
-    /// The old one again, while handshakes are made.
+    /// The old one again, before the handshakes have verified it.
     OldVerifying,
     /// A third one.
     Another,
 }
 
 impl Meets {
-    /// The class of its colour in the page.
+    /// The CSS class of its colour.
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Old => "old",
@@ -47,7 +47,7 @@ impl Meets {
 }
 
 impl TargetReport {
-    /// What its viewers met from one moment to another, as parts of a whole that follow each other.
+    /// What its viewers were served from one moment to another, as consecutive parts of the whole.
     pub(super) fn timeline(&self, from: Timestamp, to: Timestamp) -> Vec<Part> {
         let whole = to.duration_since(from).as_secs_f64().max(1.0);
         let at =

@@ -1,4 +1,4 @@
-//! The fields of an input, each read as its type or refused with a finding.
+//! The fields of an input: each is read as its type or refused with a finding.
 
 use serde_json::{Map, Value};
 
@@ -36,7 +36,7 @@ impl Fields<'_> {
         parsed.map_err(|(problem, cure)| self.refuse(field, problem, cure)).ok()
     }
 
-    /// A field's value as `T`; absent is fine, another type is a finding.
+    /// A field's value as `T`. A missing field is fine, another type is a finding.
     pub(super) fn typed<'v, T>(
         &'v mut self,
         field: &str,

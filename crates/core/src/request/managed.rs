@@ -1,7 +1,7 @@
-//! What the tags of a managed certificate ask for: the input of its rotation.
+//! The input of an automatic rotation, from the tags of a managed certificate.
 //!
-//! A tag is read as the field of the same name. What it says is checked as the input of an execution is,
-//! and a tag that cannot be followed is reported instead of being guessed at.
+//! A tag is read as the field of the same name, and checked like the input of an execution. An
+//! invalid tag is reported; no value is guessed.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::ids::CertificateId;
 use crate::request::tags::{FINGERPRINT, PREFIX, REPLACES, SOURCE, Tag};
 use crate::request::{self, Request};
 
-/// How a tag's text becomes the value of a field.
+/// How the text of a tag becomes the value of a field.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
@@ -19,7 +19,7 @@ enum Kind {
     Switch,
 }
 
-/// What follows [`PREFIX`] in a tag's key, the field it sets, and how.
+/// The tag key after [`PREFIX`], the field it sets, and how.
 const SETTINGS: [(&str, &str, Kind); 7] = [
     ("store", "store", Kind::Text),
     ("concurrency", "concurrency", Kind::Number),
@@ -30,12 +30,11 @@ const SETTINGS: [(&str, &str, Kind); 7] = [
     ("dry-run", "dryRun", Kind::Switch),
 ];
 
-/// The input of a rotation that replaces `old`, as its tags want it, and understood; or everything that is
-/// wrong with them.
-/// Without the tag `cert-rotation:source` that is a finding too.
+/// The input of a rotation that replaces `old`, from its tags, also parsed; or everything that is
+/// wrong with the tags. A missing tag `cert-rotation:source` is a finding too.
 ///
 /// # Errors
-/// A finding for each tag that cannot be followed, ending `RequestInvalid`.
+/// A finding for each invalid tag, ending `RequestInvalid`.
 pub fn request(tags: &[Tag], old: &CertificateId) -> Result<(Value, Request), Vec<Finding>> {
     let mut input = Map::new();
     input.insert("oldCertificate".into(), old.id().into());
@@ -82,7 +81,7 @@ fn setting(key: &str, text: &str) -> Result<(&'static str, Value), Finding> {
     Ok((field, value))
 }
 
-/// A finding about a field is one about the tag that set it.
+/// Turns a finding about a field into one about the tag that set it.
 fn of_tag(finding: Finding) -> Finding {
     let field = finding.subject.strip_prefix("field ").unwrap_or_default();
     let tag = match field {
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_tag_is_reported_by_its_name_and_never_guessed_at() {
+    fn an_invalid_tag_is_reported_by_its_name_and_never_guessed() {
         let check = |key: &str, value: &str, said: &str| {
             let findings = of(&[(SOURCE, "tls/www"), (key, value)]).expect_err(value);
             assert_eq!(findings.len(), 1, "{findings:?}");
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn all_bad_tags_are_reported_at_once() {
+    fn all_invalid_tags_are_reported_at_once() {
         let findings = of(&[
             (SOURCE, "not a source"),
             ("cert-rotation:delete-old", "false"),

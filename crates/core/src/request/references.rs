@@ -1,23 +1,23 @@
-//! What an input refers to: the source of the new certificate, and the old certificate.
+//! References in an input: the source of the new certificate, and the old certificate.
 
 use crate::redact;
 use crate::request::CLOUDFRONT_REGION;
 
-/// Where the new certificate, its chain and its key wait.
+/// The source of the new certificate, its chain and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceRef {
     /// A Secrets Manager secret, by name or ARN.
     Secret {
         /// The name or the ARN, as `GetSecretValue` takes it.
         id: String,
-        /// The region of the ARN; none for a name.
+        /// The region of the ARN; `None` for a name.
         region: Option<String>,
     },
     /// An SSM parameter of type `SecureString`.
     Parameter {
         /// The name, with its leading slash.
         name: String,
-        /// The region of the ARN; none for `ssm:/path`.
+        /// The region of the ARN; `None` for `ssm:/path`.
         region: Option<String>,
     },
     /// An S3 object.
@@ -30,8 +30,8 @@ pub enum SourceRef {
 }
 
 impl SourceRef {
-    /// May this be the same source as `other`, however either is named? Two names of one secret can only be
-    /// told apart from two secrets by Secrets Manager, so a doubt counts as yes.
+    /// May this be the same source as `other`, however either is named? Only Secrets Manager can
+    /// tell whether a name and an ARN mean the same secret, so an uncertain match counts as true.
     pub fn may_be(&self, other: &Self) -> bool {
         let anywhere = |a: &Option<String>, b: &Option<String>| match (a, b) {
             (Some(a), Some(b)) => a == b,
@@ -51,8 +51,8 @@ impl SourceRef {
     }
 }
 
-/// The names that a secret may have: its ARN ends with a hyphen and six characters of Secrets Manager's own,
-/// unless it was written down without them.
+/// The possible names of a secret: its ARN ends with a hyphen and six random characters that
+/// Secrets Manager adds, unless the ARN was given without them.
 fn secret_names(id: &str) -> [Option<&str>; 2] {
     match id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:")) {
         Some((_, name)) => {
@@ -75,7 +75,7 @@ pub enum OldRef {
 }
 
 impl OldRef {
-    /// The string it was given as.
+    /// The string as given.
     pub fn as_str(&self) -> &str {
         match self {
             Self::AcmArn(s) | Self::IamArn(s) | Self::IamId(s) => s,
@@ -83,7 +83,7 @@ impl OldRef {
     }
 }
 
-/// Why a value will not do: the problem and the cure.
+/// Why a value is invalid: the problem and the cure.
 pub(super) type Fault = (&'static str, &'static str);
 
 /// The source that a `newCertificate` value names.
@@ -172,7 +172,8 @@ pub fn old_ref(value: &str) -> Result<OldRef, Fault> {
             _ => Err(("is not the ARN of a certificate in ACM or IAM", CURE)),
         };
     }
-    // CloudFront API, `ServerCertificateId`: at most 32 characters; ids begin with A and are upper case.
+    // CloudFront API, `ServerCertificateId`: at most 32 characters; ids begin with A and are upper
+    // case.
     if value.starts_with('A') && (16..=32).contains(&value.len()) && is_word(value, "") {
         return Ok(OldRef::IamId(value.into()));
     }

@@ -1,19 +1,19 @@
-//! The tags by which certificates are found again and pass on what they know.
+//! The tags that identify managed and imported certificates, and that new certificates inherit.
 
 use crate::ids::CertificateId;
 
-/// What the keys of all tags of this system begin with.
+/// The prefix of the keys of all tags of this system.
 pub(crate) const PREFIX: &str = "cert-rotation:";
-/// On a managed certificate: where its replacement is found, as a `newCertificate` value.
+/// On a managed certificate: the source of its replacement, as a `newCertificate` value.
 pub const SOURCE: &str = "cert-rotation:source";
-/// On a managed certificate: whether its rotation is only rehearsed, `true` or `false`.
+/// On a managed certificate: whether its rotation is only a dry run, `true` or `false`.
 pub const DRY_RUN: &str = "cert-rotation:dry-run";
-/// On a certificate this system imported: the fingerprint of its leaf.
+/// On a certificate that this system imported: the fingerprint of its leaf.
 pub const FINGERPRINT: &str = "cert-rotation:fingerprint";
-/// On a certificate this system imported: the id and the ARN of the certificate it replaces.
+/// On a certificate that this system imported: the id and the ARN of the certificate it replaces.
 pub(crate) const REPLACES: &str = "cert-rotation:replaces";
 
-/// Both ACM (`ImportCertificate`) and IAM (`UploadServerCertificate`) take at most 50 tags.
+/// ACM (`ImportCertificate`) and IAM (`UploadServerCertificate`) both accept at most 50 tags.
 const MAX_TAGS: usize = 50;
 
 /// A tag.
@@ -26,16 +26,17 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// A tag of this key.
+    /// A tag with this key and value.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into() }
     }
 }
 
-/// The tags of a new certificate: those of the old one, and where it comes from.
+/// The tags of a new certificate: those of the old one, its fingerprint, and what it replaces.
 ///
-/// Tags beginning with `aws:` belong to AWS and cannot be copied. An old certificate without room for
-/// two more loses its last ones, since without its fingerprint a retry could not find the import.
+/// Tags beginning with `aws:` belong to AWS and cannot be copied. If there is no room for two more,
+/// the last tags of the old certificate are dropped: without the fingerprint a retry could not find
+/// the import.
 pub fn for_import(old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
     let own = [Tag::new(FINGERPRINT, fingerprint), Tag::new(REPLACES, replaces)];
     let copied = old
@@ -51,7 +52,7 @@ pub fn value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
 }
 
-/// The value of the tag `cert-rotation:replaces`: everything the old certificate may be called by.
+/// The value of the tag `cert-rotation:replaces`: every identifier of the old certificate.
 pub fn replacing(old: &CertificateId) -> String {
     match old {
         CertificateId::Acm { arn } => arn.clone(),
@@ -59,7 +60,7 @@ pub fn replacing(old: &CertificateId) -> String {
     }
 }
 
-/// The certificate that the one with these tags replaces, if it was imported by this system.
+/// The certificate that the one with these tags replaces, if this system imported it.
 pub fn replaced(tags: &[Tag]) -> Option<CertificateId> {
     let value = value(tags, REPLACES)?;
     Some(match value.split_once(' ') {
@@ -68,7 +69,7 @@ pub fn replaced(tags: &[Tag]) -> Option<CertificateId> {
     })
 }
 
-/// Do these tags say that their certificate replaces the one of this id or ARN?
+/// Do these tags say that their certificate replaces the one with this id or ARN?
 pub fn replaces(tags: &[Tag], id_or_arn: &str) -> bool {
     value(tags, REPLACES).is_some_and(|value| value.split(' ').any(|part| part == id_or_arn))
 }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_inherited_but_for_those_of_aws_and_of_the_import_before() {
+    fn tags_are_inherited_except_those_of_aws_and_of_the_previous_import() {
         let old = [
             tag("team", "web"),
             tag(SOURCE, "tls/www"),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn never_more_tags_than_the_stores_take() {
+    fn never_more_tags_than_the_stores_accept() {
         let old: Vec<Tag> = (0..50).map(|n| tag(&format!("k{n}"), "v")).collect();
         let tags = for_import(&old, "sha256:new", "old");
         assert_eq!(tags.len(), 50);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_import_replaces_is_read_as_it_was_written() {
+    fn the_replaced_certificate_is_read_as_it_was_written() {
         for old in [
             CertificateId::Acm { arn: "arn:aws:acm:us-east-1:1:certificate/a".into() },
             CertificateId::Iam {

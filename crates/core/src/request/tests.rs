@@ -38,7 +38,7 @@ fn only_the_source_is_required_and_the_rest_has_the_contracts_defaults() {
 }
 
 #[test]
-fn every_fault_is_reported_at_once_and_names_its_field() {
+fn all_problems_are_reported_at_once_with_their_fields() {
     let faults = faults(json!({
         "newCertificate": 7,
         "oldCertificate": "arn:aws:acm:eu-west-1:111122223333:certificate/x",
@@ -134,7 +134,7 @@ fn a_key_in_the_wrong_field_is_refused_and_not_repeated() {
     assert_eq!(faults.len(), 3);
     assert!(faults.iter().all(|fault| !fault.contains("MIGHAgEA")), "{faults:?}");
     assert!(faults[0].contains("treat a key that was in the input as exposed"));
-    // As a field's name; found by the fuzzer.
+    // A key as the name of a field; found by the fuzzer.
     let faults =
         super::parse(&json!({"newCertificate": "tls/www", key: 1, "MIGHAgEAMBMGByqG/": 1}));
     let told: Vec<String> = faults.unwrap_err().iter().map(Finding::to_string).collect();
@@ -174,7 +174,7 @@ fn the_same_target_twice_is_one_target() {
 }
 
 #[test]
-fn one_source_by_several_names() {
+fn a_source_is_recognised_by_each_of_its_names() {
     const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
     const BARE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www";
     const PARAMETER: &str = "arn:aws:ssm:us-east-1:111122223333:parameter/tls/www";

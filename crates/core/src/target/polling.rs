@@ -1,26 +1,26 @@
-//! How far an update has come, and when to poll it again.
+//! Evaluates the deployment of an update, and when to poll it again.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::Serves;
 
-/// How far an update has come.
+/// The status of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
-    /// Not everywhere yet, or the read is from before the update.
+    /// Not on all edges yet, or the read is from before the update.
     InProgress,
-    /// Everywhere.
+    /// On all edges.
     Deployed,
-    /// Not everywhere, and the deadline has passed.
+    /// Not on all edges, and the deadline has passed.
     Stalled,
-    /// It serves a third certificate now: there is nothing to wait for.
+    /// The target serves a third certificate now: there is nothing to wait for.
     Drifted,
 }
 
-/// How far has the update come that was sent at `since`?
+/// The status of the update that was sent at `since`.
 ///
-/// `Deployed` is believed only while the same read shows the new certificate: right after an update
-/// CloudFront may still answer with the state before it (CloudFront Developer Guide, "Distribution
+/// `Deployed` counts only if the same read shows the new certificate: right after an update
+/// CloudFront may still return the previous state (CloudFront Developer Guide, "Distribution
 /// status" and eventual consistency).
 pub fn deployment(
     deployed: bool,
@@ -37,12 +37,13 @@ pub fn deployment(
     }
 }
 
-/// How long to wait before the next look at a deployment, in seconds, after so many looks.
+/// Seconds until the next poll of a deployment, after this many polls.
 ///
-/// A change reaches the edges after some minutes, and CloudFront throttles who asks all the time: so there is
-/// one look after four intervals, for those that are quick, one after eight, then one each interval, and
-/// after twelve intervals ever fewer. With an interval of 25 seconds what takes from 3 to 5 minutes is seen
-/// after 6 looks at most, 12 seconds late on average.
+/// A change reaches the edges after some minutes, and CloudFront throttles frequent callers. So the
+/// first poll follows after four intervals, for fast deployments, the next after eight, then one
+/// each interval, and after twelve intervals they become rarer. With an interval of 25 seconds a
+/// deployment that takes 3 to 5 minutes is detected after 6 polls at most, 12 seconds late on
+/// average.
 pub fn wait_seconds(interval: u64, looks: u64) -> u64 {
     match looks {
         0 | 1 => 4 * interval,
@@ -50,9 +51,9 @@ pub fn wait_seconds(interval: u64, looks: u64) -> u64 {
     }
 }
 
-/// The interval of [`wait_seconds`]: as configured, but never so short that a deployment that takes until its
-/// deadline fills the 25,000 events of its execution's history. Waiting, looking and branching are nine
-/// events.
+/// The interval of [`wait_seconds`]: as configured, but long enough that a deployment that takes
+/// until its deadline does not fill the 25,000 events of its execution's history. One poll (wait,
+/// poll, branch) is nine events.
 pub fn poll_seconds(configured: u64, deadline: SignedDuration) -> u64 {
     const MOST_LOOKS: u64 = 2_500;
     let deadline = u64::try_from(deadline.as_secs()).unwrap_or(0);
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_three_to_five_minutes_is_seen_soon_and_with_few_looks() {
+    fn deployments_of_three_to_five_minutes_are_detected_soon_with_few_polls() {
         let (mut late, mut most) = (0, 0);
         for propagation in 181..=300 {
             let (mut at, mut looks) = (0, 0);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_deployment_is_looked_at_ever_less_often_to_its_deadline() {
+    fn a_long_deployment_is_polled_less_and_less_often_until_its_deadline() {
         let (mut at, mut looks, mut before) = (0, 0, 25);
         while at < 90 * 60 {
             let wait = wait_seconds(25, looks);
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn deployed_is_believed_only_with_the_new_certificate_in_view() {
+    fn deployed_counts_only_together_with_the_new_certificate() {
         let since: Timestamp = "2026-11-23T20:00:00Z".parse().unwrap();
         let deadline = SignedDuration::from_mins(90);
         for (deployed, serves, minutes, expected) in [

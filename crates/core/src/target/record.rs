@@ -1,4 +1,4 @@
-//! What is written down of each target, on its way to the new certificate and on its way back.
+//! The records of each target: its move to the new certificate, and its move back.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::ids::TargetId;
 
-/// In which direction a target is moved.
+/// The direction of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -16,39 +16,39 @@ pub enum Direction {
     Back,
 }
 
-/// What one move of a target came to. Steps that it did not get to are absent.
+/// The record of one move of a target. Steps that did not run are absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Which target.
     pub target: TargetId,
-    /// Forward, or back.
+    /// Forward, or back in a rollback.
     #[serde(rename = "way")]
     pub direction: Direction,
-    /// A rollback is tried in rounds; 0 on the way forward.
+    /// The round of the rollback; 0 before one.
     pub round: u64,
     /// The certificate it was moved from: ACM ARN or IAM id.
     pub from: String,
     /// The certificate it was moved to.
     pub to: String,
-    /// Of `update-distribution`.
+    /// The output of `update-distribution`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<Update>,
-    /// Of the last `poll-deployment`.
+    /// The output of the last `poll-deployment`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Deployment>,
-    /// Of `verify-viewers`.
+    /// The output of `verify-viewers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
-    /// What it failed with.
+    /// The error of the move, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// When this was written.
+    /// When the record was written.
     pub at: Timestamp,
 }
 
 impl Record {
-    /// How often its steps were retried, all together.
+    /// How often its steps were retried, in total.
     pub fn retries(&self) -> u64 {
         self.update.as_ref().map_or(0, |one| one.retries)
             + self.deployment.as_ref().map_or(0, |one| one.retries)
@@ -56,12 +56,12 @@ impl Record {
     }
 }
 
-/// What became of the update.
+/// The result of the update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
-    /// Whether there is something to wait for.
+    /// Whether there is a deployment to wait for.
     pub status: UpdateStatus,
-    /// When it was changed, or found changed: the deployment's deadline counts from here.
+    /// When the target was updated, or found updated: the deployment's deadline counts from here.
     pub since: Timestamp,
     /// How often the step was retried.
     #[serde(default)]
@@ -72,26 +72,26 @@ pub struct Update {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum UpdateStatus {
-    /// It has the certificate it was to be given; wait until that is deployed.
+    /// It has the certificate to move to; wait until that is deployed.
     Moving,
     /// It has a third certificate, and is left alone.
     Drifted,
     /// It no longer exists.
     Gone,
-    /// Another target has failed: this one was not touched.
+    /// Another target has failed: this one was not updated.
     NotBegun,
 }
 
-/// How far the deployment came.
+/// The result of the deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
-    /// `InProgress` is waited for.
+    /// Its status; while `InProgress`, it is polled.
     pub status: DeploymentStatus,
-    /// When it was looked at.
+    /// When it was last polled.
     pub at: Timestamp,
-    /// How often it was looked at.
+    /// How often it was polled.
     pub looks: u64,
-    /// How often the looks were retried, all together.
+    /// How often the polls were retried, in total.
     #[serde(default)]
     pub retries: u64,
 }
@@ -99,9 +99,9 @@ pub struct Deployment {
 /// `status` of a [`Deployment`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeploymentStatus {
-    /// On its way to the edges.
+    /// Being deployed to the edges.
     InProgress,
-    /// At all edges.
+    /// On all edges.
     Deployed,
     /// It has a third certificate: there is nothing to wait for.
     #[serde(rename = "drifted")]
@@ -111,18 +111,19 @@ pub enum DeploymentStatus {
     Gone,
 }
 
-/// What viewers were found to meet.
+/// The result of the handshakes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
     /// Verified, or skipped for the reason in `notes`.
     pub status: VerificationStatus,
     /// When the handshakes were made.
     pub at: Timestamp,
-    /// How many names were asked for.
+    /// How many names were tried.
     pub names: u64,
-    /// How many handshakes were made: a name may be asked for over IPv4 and IPv6, with and without SNI.
+    /// How many handshakes were made: one name may need several, over IPv4 and IPv6, with and
+    /// without SNI.
     pub handshakes: u64,
-    /// What was not looked at, and why; a sentence each.
+    /// What was not verified, and why; one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// How often the step was retried.
@@ -136,23 +137,23 @@ pub struct Verification {
 pub enum VerificationStatus {
     /// Each name was served the right certificate.
     Verified,
-    /// There was nothing to look at.
+    /// There was nothing to verify.
     Skipped,
 }
 
-/// A target that failed, as the note in the rotation's folder has it.
+/// A failed target, as in the halt note in the rotation's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
     /// Which one.
     pub target: TargetId,
-    /// The step error, and its message for a cause.
+    /// The step error, with its message as the cause.
     #[serde(flatten)]
     pub failure: Failure,
 }
 
 #[cfg(test)]
 impl Record {
-    /// One in which no step has written anything yet.
+    /// A record before any step has written to it.
     pub(crate) fn bare(id: &str, direction: Direction, round: u64, at: Timestamp) -> Self {
         Self {
             target: TargetId::distribution(id),

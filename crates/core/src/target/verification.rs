@@ -1,4 +1,4 @@
-//! What a viewer met at an edge, and whether that is what it should have met.
+//! Evaluates what an edge served to a viewer.
 
 use std::net::SocketAddr;
 
@@ -10,20 +10,20 @@ use crate::certificate::{TrustError, TrustRoots};
 /// What is wrong with what an edge served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Not even a certificate.
+    /// No valid certificate.
     #[error("the edge served no valid certificate")]
     Unreadable,
-    /// Another certificate than the target was given.
+    /// Another certificate than the one configured.
     #[error("the edge served {served} (valid until {not_after}) instead of {expected}")]
     Other {
         /// What was served.
         served: Fingerprint,
-        /// Until when that is valid.
+        /// The end of its validity.
         not_after: Timestamp,
-        /// What should have been.
+        /// What should have been served.
         expected: String,
     },
-    /// It does not hold the name that the viewer asked for.
+    /// It does not cover the name that the viewer sent.
     #[error("the certificate that was served is not for this name")]
     NotForThisName,
     /// A viewer would not trust it.
@@ -31,9 +31,9 @@ pub enum Fault {
     NotTrusted(TrustError),
 }
 
-/// The name that a viewer asks for: the alias itself, and of a wildcard a label that nobody uses, since
-/// a distribution with that very name would be served instead (CloudFront Developer Guide, "Alternate
-/// domain names", wildcards).
+/// The name that a viewer sends: the alias itself or, for a wildcard, an unused label under it,
+/// because a distribution with that exact name would be served instead (CloudFront Developer Guide,
+/// "Alternate domain names", wildcards).
 pub fn server_name(alias: &str) -> String {
     match alias.strip_prefix("*.") {
         Some(domain) => format!("certificate-rotation-check.{domain}"),
@@ -43,10 +43,10 @@ pub fn server_name(alias: &str) -> String {
 
 /// Is this the certificate with the expected fingerprint, for this name, trusted at this time?
 ///
-/// `chain` is what was served: the leaf first, each as DER.
+/// `chain` is what was served: the leaf first, each certificate as DER.
 ///
 /// # Errors
-/// The first [`Fault`], in the order in which they matter.
+/// The first [`Fault`], in order of importance.
 pub fn judge(
     chain: &[Vec<u8>],
     expected: &str,
@@ -73,16 +73,16 @@ pub fn judge(
 /// A handshake to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
-    /// The name that is looked for in the certificate.
+    /// The name that the certificate must cover.
     pub name: String,
-    /// At which address.
+    /// The address to connect to.
     pub address: SocketAddr,
     /// Is the name sent (SNI)?
     pub sni: bool,
 }
 
-/// The handshakes that prove what an edge serves: each name in each family of addresses that there is,
-/// over all addresses in turn. `without_sni` adds one for viewers that send no name.
+/// The handshakes that prove what an edge serves: each name once per available address family,
+/// rotating over all addresses. `without_sni` adds one for viewers that send no name.
 pub fn handshakes(names: &[String], addresses: &[SocketAddr], without_sni: bool) -> Vec<Handshake> {
     let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) =
         addresses.iter().partition(|address| address.is_ipv4());
@@ -115,7 +115,7 @@ mod tests {
     const NOW: &str = "2026-04-01T00:00:00Z";
 
     #[test]
-    fn what_was_served_is_judged_in_the_order_in_which_it_matters() {
+    fn faults_are_reported_in_order_of_importance() {
         let root = Authority::root("Root");
         let issuer = root.intermediate("Issuer");
         let leaf = |names: &[&str]| certificate(&issuer.sign(&leaf_params(names), &p256()));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_in_every_family_over_all_addresses() {
+    fn every_name_is_tried_in_each_address_family_over_all_addresses() {
         let names: Vec<String> =
             ["a.example.com", "*.b.example.com", "c.example.com"].map(Into::into).into();
         let addresses: Vec<SocketAddr> = ["1.1.1.1:443", "[::1]:443", "2.2.2.2:443"]

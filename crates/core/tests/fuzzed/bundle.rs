@@ -1,12 +1,12 @@
-//! What holds for whatever a source may contain.
+//! What must hold for any content of a source.
 
 use rotation_core::certificate::bundle::read;
 
-/// Reads it, and panics if a promise is broken.
+/// Parses the content, and panics if an invariant is violated.
 pub(crate) fn check(content: &[u8]) {
     match read(content) {
         Ok(bundle) => {
-            // In another order and in our own words it is the same.
+            // Written out again in another order, it parses to the same bundle.
             let chain = bundle.intermediates.iter().rev().map(|one| one.to_pem());
             let again: String = std::iter::once(bundle.key.to_pem().to_string())
                 .chain(chain)
@@ -19,7 +19,7 @@ pub(crate) fn check(content: &[u8]) {
         Err(error) => {
             let message = format!("{error} {} {error:?}", error.finding());
             assert!(!message.contains("-----BEGIN PRIVATE"), "{message}");
-            // Part of a key may stand anywhere in it.
+            // Any token may be part of a key.
             for line in
                 content.split(|byte| !byte.is_ascii_alphanumeric() && !b"+/=".contains(byte))
             {

@@ -1,8 +1,9 @@
-//! What holds for whatever an execution is started with.
+//! What must hold for any input of an execution.
 
 use rotation_core::request::parse;
 
-/// Reads it as the input of an execution, if it is JSON at all, and panics if a promise is broken.
+/// Parses the content as the input of an execution, if it is JSON, and panics if an invariant is
+/// violated.
 pub(crate) fn check(content: &[u8]) {
     let Ok(input) = serde_json::from_slice(content) else { return };
     match parse(&input) {

@@ -1,4 +1,5 @@
-//! Claims the old certificate for one execution: see [`rotation_core::plan::claim`].
+//! Claims the old certificate for one execution. [`rotation_core::plan::claim`] decides who may
+//! have the claim.
 
 use rotation_aws::{s3, step_functions};
 use rotation_core::failure::Ending;
@@ -10,11 +11,11 @@ use crate::Context;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::Execution;
 
-/// Writes this execution down as the one that moves `old`, unless another one that runs is there.
+/// Claims `old` for this execution, unless another running execution holds the claim.
 ///
 /// # Errors
-/// `AlreadyRunning` with the name of the other, `Unavailable` while it cannot be said, and what AWS
-/// answers.
+/// `AlreadyRunning` with the name of the other execution, `Unavailable` while its status cannot be
+/// determined, and errors of AWS calls.
 pub async fn claim(
     context: &Context,
     execution: &Execution,
@@ -33,7 +34,7 @@ pub async fn claim(
     let Some((holder, etag)) = s3::find_json::<Holder>(s3, bucket, &key).await? else {
         return Err(StepError::ClaimUnsettled(format!("{key} was there and is gone")));
     };
-    // An earlier attempt of this step, or this execution before it was redriven.
+    // Our own claim: from an earlier attempt of this step, or from before a redrive.
     if holder.execution == own.execution {
         return Ok(());
     }
@@ -53,11 +54,11 @@ pub async fn claim(
     }
 }
 
-/// Does an execution that runs move the certificate of this id, or ARN in ACM? What cannot be settled counts
-/// as yes.
+/// Does a running execution hold the claim on this certificate (IAM id or ACM ARN)? True also when
+/// that cannot be determined.
 ///
 /// # Errors
-/// What AWS answers.
+/// Errors of AWS calls.
 pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
     let (s3, bucket) = (context.aws.s3(), &context.settings.bucket);
     let Some((holder, _)) = s3::find_json::<Holder>(s3, bucket, &key(old)).await? else {
@@ -66,13 +67,13 @@ pub async fn is_held(context: &Context, old: &str) -> Result<bool, StepError> {
     Ok(!matches!(judge(context, &holder).await?, Decision::TakeOver))
 }
 
-/// What somebody else's claim counts for now.
+/// Decides whether the claim of another execution still counts.
 async fn judge(context: &Context, holder: &Holder) -> Result<Decision, StepError> {
     let liveness = step_functions::liveness(context.aws.states(), &holder.execution).await?;
     Ok(decide(holder, liveness, (context.now)()))
 }
 
-/// One object for each certificate.
+/// The key of the claim object: one per certificate.
 fn key(id: &str) -> String {
     format!("claims/{}.json", segment(id))
 }

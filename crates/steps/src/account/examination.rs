@@ -1,5 +1,5 @@
-//! What putting one certificate in the place of another would mean: what `plan-rotation` plans, and by what
-//! `start-rotation` tells whether a replacement can be used.
+//! Examines whether one certificate can replace another. `plan-rotation` builds the plan from it,
+//! `start-rotation` evaluates a replacement with it.
 
 mod members;
 
@@ -18,24 +18,24 @@ use crate::lambda::error::StepError;
 
 use members::members;
 
-/// What putting a certificate in the place of the old one would mean.
+/// The result of an examination.
 pub(crate) struct Examined {
-    /// Where the new certificate goes.
+    /// The store of the new certificate.
     pub(crate) store: Store,
-    /// The new certificate, if it lies in that store already.
+    /// The new certificate, if it is in that store already.
     pub(crate) new: Option<CertificateId>,
-    /// Everything in CloudFront.
+    /// All distributions and tenants that were read from CloudFront.
     pub(crate) members: Vec<Member>,
-    /// What is to be moved, or was moved already.
+    /// The members to be moved, and those that were moved already.
     pub(crate) planned: Vec<Member>,
-    /// Everything that speaks against it.
+    /// Every problem that was found.
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Examines the new certificate and all that serves the old one.
+/// Examines the new certificate and every target of the old one.
 ///
 /// # Errors
-/// What AWS answers.
+/// Errors of AWS calls.
 pub(crate) async fn examine(
     reading: &Reading<'_>,
     request: &Request,
@@ -63,7 +63,7 @@ pub(crate) async fn examine(
     Ok(Examined { store, new, members, planned: chosen.planned, findings })
 }
 
-/// CloudFront in China takes certificates from IAM only ("Amazon CloudFront in China").
+/// CloudFront in China takes certificates from IAM only (page "Amazon CloudFront in China").
 fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
     (store == Store::Acm && old.arn().starts_with("arn:aws-cn:")).then(|| {
         Finding::new(
@@ -75,9 +75,9 @@ fn store_of_partition(old: &CertificateId, store: Store) -> Option<Finding> {
     })
 }
 
-/// Of several copies of the new certificate, the one that most targets serve already.
+/// Of several copies of the new certificate, the one that the most targets serve already.
 fn most_served(fleet: &Fleet, copies: Vec<CertificateId>) -> Option<CertificateId> {
     let served = |id: &CertificateId| fleet.targets_of(id).len();
-    // The first of equals: copies come with our own imports first.
+    // On a tie, the first copy: copies that this system imported are listed first.
     copies.into_iter().rev().max_by_key(served)
 }

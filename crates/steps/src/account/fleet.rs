@@ -1,4 +1,4 @@
-//! Everything in CloudFront that may serve one of the two certificates.
+//! Lists everything in CloudFront that may serve one of the two certificates.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ use serde::de::DeserializeOwned;
 use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
 
-/// All distributions, and the tenants that bring the old or the new certificate themselves.
+/// All distributions, and the tenants whose own certificate is the old or the new one.
 pub struct Fleet {
-    /// Every distribution of the account, staging ones and templates too.
+    /// Every distribution of the account, including staging distributions and templates.
     pub distributions: Vec<DistributionFacts>,
     /// Tenants whose own certificate is the old or the new one.
     pub tenants: Vec<TenantFacts>,
 }
 
-/// Reads all pages of distributions, and for each ACM certificate those of its tenants.
+/// Lists all distributions, and for each ACM certificate the tenants that use it.
 ///
 /// # Errors
 /// Those of [`Reading::ask`].
@@ -45,7 +45,7 @@ pub async fn list_fleet(
     Ok(Fleet { distributions, tenants })
 }
 
-/// All distributions of the account.
+/// Lists all distributions of the account.
 ///
 /// # Errors
 /// Those of [`Reading::ask`].
@@ -55,7 +55,7 @@ pub async fn distributions(reading: &Reading<'_>) -> Result<Vec<DistributionFact
         .await
 }
 
-/// The tenants of a template.
+/// Lists the tenants of a template.
 ///
 /// # Errors
 /// Those of [`Reading::ask`].
@@ -65,7 +65,7 @@ pub async fn tenants_of(reading: &Reading<'_>, id: &str) -> Result<Vec<TenantFac
     list(reading, &format!("tenants of {id}"), page).await
 }
 
-/// All pages of a list, each a question of its own.
+/// Reads all pages of a list; each page is kept separately.
 pub async fn list<T: Serialize + DeserializeOwned>(
     reading: &Reading<'_>,
     name: &str,
@@ -79,7 +79,7 @@ pub async fn list<T: Serialize + DeserializeOwned>(
 }
 
 impl Fleet {
-    /// What every distribution and tenant serves.
+    /// The state of every distribution and tenant.
     pub fn states(
         &self,
         old: &CertificateId,
@@ -102,13 +102,14 @@ impl Fleet {
         distributions.chain(tenants).collect()
     }
 
-    /// What serves this certificate.
+    /// The targets that serve this certificate.
     pub fn targets_of(&self, id: &CertificateId) -> Vec<TargetId> {
         let states = self.states(id, None).into_iter();
         states.filter(|(_, state)| state.serves == Serves::Old).map(|(target, _)| target).collect()
     }
 
-    /// Of these states those that matter to a rotation of the planned targets, as they are kept.
+    /// A snapshot of the states that matter to the deletion decision for these planned targets, in
+    /// the format that is stored.
     pub fn snapshot(
         &self,
         at: Timestamp,
@@ -125,7 +126,7 @@ impl Fleet {
     }
 }
 
-/// One target, asked for by its id; none if it is gone.
+/// Reads one target by its id. `None` if it no longer exists.
 pub async fn read_target(
     aws: &Aws,
     target: &TargetId,
@@ -139,7 +140,7 @@ pub async fn read_target(
     }))
 }
 
-/// Which of the two certificates a viewer certificate is.
+/// Compares a viewer certificate with the two certificates.
 pub fn serves(
     certificate: Option<&ViewerCertificateRef>,
     old: &CertificateId,
@@ -152,7 +153,7 @@ pub fn serves(
     }
 }
 
-/// Which of the two certificates a tenant brings itself.
+/// Compares a tenant's own certificate with the two certificates.
 pub fn tenant_serves(
     facts: &TenantFacts,
     old: &CertificateId,

@@ -1,8 +1,8 @@
-//! Sends notices, each once.
+//! Sends each notice once.
 //!
-//! What was sent is written down in the stack's bucket, under the notice's name: a conditional write says who
-//! sends it, and a second one that it is done. Whoever dies in between is taken over from, so a notice may be
-//! sent again then, and is never lost.
+//! The status of a notice is an object in the stack's bucket, under the notice's name. A
+//! conditional write claims the sending; a second write records the result. If a function dies in
+//! between, another one sends the notice again: a notice may be sent twice, but is never lost.
 
 use jiff::{SignedDuration, Timestamp};
 use rotation_aws::error::AwsError;
@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use crate::Context;
 use crate::lambda::error::StepError;
 
-/// No function runs longer: whoever has begun to send before that is dead.
+/// No function runs longer than this: a sender that began earlier has died.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(16);
 
-/// What is written down about a notice.
+/// The status of a notice, as stored.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Mark {
-    /// When it was begun.
+    /// When this attempt began.
     at: Timestamp,
-    /// How far it is.
+    /// How far this attempt is.
     state: State,
 }
 
@@ -34,10 +34,11 @@ enum State {
     Sent,
 }
 
-/// Sends a notice to people and to machines, if it was not sent before. True if it was now.
+/// Sends a notice to the topic (people) and as an event (machines), unless it was sent before. True
+/// if it was sent now.
 ///
 /// # Errors
-/// What AWS answers; then the next one who wants to send it does.
+/// Errors of AWS calls. The next call with this notice then sends it again.
 pub async fn notify(context: &Context, notice: &Notice) -> Result<bool, StepError> {
     let aws = &context.aws;
     let people = once(context, &notice.name, "people", async || {
@@ -81,7 +82,7 @@ async fn once(
     }
     let sent = send().await;
     let state = if sent.is_ok() { State::Sent } else { State::Failed };
-    // Nobody else writes it for now.
+    // Unconditional: this function holds the claim, so no other one writes the object now.
     s3::put_json(s3, bucket, &key, &Mark { at, state }).await?;
     sent?;
     Ok(true)

@@ -1,9 +1,9 @@
-//! Questions to AWS that a step asks one after the other, each only once: what was answered outlives an attempt
-//! that does not come to its end.
+//! Reads of a step that survive a failed attempt: each page is read once, and a retry resumes from
+//! the pages that were read before.
 //!
-//! To read 10,000 distributions takes a hundred calls and more, and CloudFront throttles accounts. An attempt
-//! that runs out of time, or is told to wait, leaves its answers in the rotation's folder, and the next one goes
-//! on from there instead of beginning anew.
+//! Reading 10,000 distributions takes a hundred calls and more, and CloudFront throttles accounts.
+//! An attempt that runs out of time or is throttled stores its responses in the rotation's folder,
+//! and the next attempt resumes there.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,21 +19,21 @@ use crate::Context;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::Folder;
 
-/// Answers that are older than this are not gone on from.
+/// Stored responses older than this are ignored.
 const STALE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Questions and their answers, since the first attempt began.
+/// The responses so far, since the first attempt began.
 pub struct Reading<'a> {
     context: &'a Context,
-    /// Bucket and key of what an attempt leaves to the next one.
+    /// Bucket and key of the object that stores the responses for the next attempt.
     place: Option<(String, String)>,
     since: Timestamp,
     answers: Mutex<BTreeMap<String, Box<RawValue>>>,
-    /// How many of them an earlier attempt has left.
+    /// How many responses an earlier attempt stored.
     resumed: usize,
 }
 
-/// What an attempt leaves to the next one.
+/// The stored responses.
 #[derive(Debug, Serialize, Deserialize)]
 struct Left {
     since: Timestamp,
@@ -41,16 +41,16 @@ struct Left {
 }
 
 impl<'a> Reading<'a> {
-    /// One that leaves nothing behind.
+    /// A reading that stores nothing.
     pub fn new(context: &'a Context) -> Self {
         let since = (context.now)();
         Self { context, place: None, since, answers: Mutex::default(), resumed: 0 }
     }
 
-    /// One that goes on from where an attempt before this one stopped; `name` says what is read.
+    /// A reading that resumes where an earlier attempt stopped. `name` names what is read.
     ///
     /// # Errors
-    /// What S3 answers.
+    /// Errors of S3 calls.
     pub async fn resume(
         context: &'a Context,
         folder: &Folder,
@@ -70,20 +70,20 @@ impl<'a> Reading<'a> {
         Ok(reading)
     }
 
-    /// When the first of the attempts that this one goes on from began.
+    /// When the first of the resumed attempts began.
     pub fn since(&self) -> Timestamp {
         self.since
     }
 
-    /// With what to ask.
+    /// The context that the calls are made with.
     pub fn context(&self) -> &'a Context {
         self.context
     }
 
-    /// The answer to this question: the one that is known, or else AWS's.
+    /// Returns the stored response to this question, or makes the call and keeps its response.
     ///
     /// # Errors
-    /// `Unfinished` when there is no time left to ask, and what AWS answers.
+    /// `Unfinished` when no time is left for a call, and errors of AWS calls.
     pub async fn ask<T: Serialize + DeserializeOwned>(
         &self,
         question: String,
@@ -105,8 +105,10 @@ impl<'a> Reading<'a> {
         Ok(answer)
     }
 
+    /// Checks that there is time left in this invocation.
+    ///
     /// # Errors
-    /// `Unfinished` when there is no time left in this invocation.
+    /// `Unfinished` when there is not.
     pub fn on_time(&self) -> Result<(), StepError> {
         if self.context.is_time_over() {
             return Err(StepError::Unfinished(self.with(|answers| answers.len())));
@@ -114,12 +116,12 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// At the end of the step: of one that is to be tried again, leaves the answers for the next attempt; of one
-    /// that is done nothing, so that nobody takes them for a fresh look.
+    /// Ends the step. If the step will be retried, stores the responses for the next attempt; if it
+    /// is done, clears them, so that no later attempt uses them as fresh.
     ///
     /// # Errors
-    /// The failure of the step; `Unfinished` instead of one that passes, if the attempt got further than the one
-    /// before; and what S3 answers.
+    /// The error of the step; `Unfinished` in place of a transient error if this attempt read more
+    /// than the one before; and errors of S3 calls.
     pub async fn end<T>(self, result: Result<T, StepError>) -> Result<T, StepError> {
         let Some((bucket, key)) = &self.place else { return result };
         let answers = self.answers.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Reads the new certificate from its source; used by the two steps that need the key.
+//! Reads the new certificate from its source, for the callers that need its content.
 
 use rotation_aws::Aws;
 use rotation_aws::source::{SourceError, read};
@@ -12,16 +12,16 @@ use crate::lambda::error::StepError;
 /// What a source holds.
 #[derive(Debug)]
 pub enum Content {
-    /// A certificate with its chain and its key.
+    /// A certificate with its chain and private key.
     Bundle(Box<Bundle>),
-    /// Nothing of the kind, or nothing that can be read, for this reason.
+    /// The source cannot be read, or holds no usable bundle; the finding says why.
     Unusable(Finding),
 }
 
 /// Reads a source.
 ///
 /// # Errors
-/// Those that may pass: throttling, no answer.
+/// Transient errors only: throttling, no response.
 pub async fn content(
     aws: &Aws,
     source_ref: &SourceRef,

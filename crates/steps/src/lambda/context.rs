@@ -1,4 +1,4 @@
-//! What a step works with.
+//! The context of a step: clients, settings, clock, metrics.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,70 +10,74 @@ use rotation_core::certificate::TrustRoots;
 use rotation_core::metrics::{self, Unit};
 use rotation_viewer::Edges;
 
-/// What a step works with, made once when its function starts.
+/// The context of a step, created once when its function starts.
 pub struct Context {
-    /// The clients.
+    /// The AWS clients.
     pub aws: Aws,
-    /// Where viewers come in.
+    /// The edges, for handshakes.
     pub edges: Edges,
-    /// What the template sets.
+    /// The settings from the template.
     pub settings: Settings,
-    /// The clock, so that tests can set it.
+    /// The clock; tests replace it.
     pub now: fn() -> Timestamp,
-    /// When the invocation is over, in milliseconds since 1970; by default never.
+    /// Deadline of the invocation, in milliseconds since 1970; by default never.
     pub over_at: AtomicI64,
-    /// Takes lines of metrics: the function's standard output, from where CloudWatch Logs has them.
+    /// Takes metric lines. In a function they go to standard output, from where CloudWatch Logs
+    /// reads them.
     pub metrics: Box<dyn Fn(String) + Send + Sync>,
 }
 
 impl Context {
-    /// Puts metrics out, under this one dimension.
+    /// Emits metrics under one dimension.
     pub fn measure(&self, dimension: (&str, &str), metrics: &[(&str, Unit, f64)]) {
         (self.metrics)(metrics::line((self.now)(), dimension, metrics));
     }
 
-    /// Is there no time left to begin another call in this invocation? A call takes 45 seconds at most.
+    /// Is there too little time for another call in this invocation? A call takes 45 seconds at
+    /// most.
     pub fn is_time_over(&self) -> bool {
         (self.now)().as_millisecond() > self.over_at.load(Ordering::Relaxed) - 60_000
     }
 
-    /// Metrics of the whole stack.
+    /// Emits metrics of the whole stack.
     pub fn measure_stack(&self, metrics: &[(&str, Unit, f64)]) {
         self.measure(("Stack", &self.settings.stack), metrics);
     }
 }
 
-/// The environment variables of the functions; each function has those it needs.
+/// The environment variables of the functions. Each function has only those it needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `ROTATION_BUCKET`: the bucket that rotations keep their folders in.
+    /// `ROTATION_BUCKET`: the bucket with the folders of the rotations.
     pub bucket: String,
-    /// `POLL_INTERVAL_SECONDS`: the interval of [`wait_seconds`](rotation_core::target::polling::wait_seconds).
+    /// `POLL_INTERVAL_SECONDS`: the interval of
+    /// [`wait_seconds`](rotation_core::target::polling::wait_seconds).
     pub poll_seconds: u64,
     /// `DEPLOYMENT_DEADLINE_MINUTES`: how long a deployment may take.
     pub deployment_deadline_minutes: i64,
-    /// `QUOTA_DEADLINE_HOURS`: how long to wait for a quota increase, from the start of the execution.
+    /// `QUOTA_DEADLINE_HOURS`: how long to wait for a quota increase, from the start of the
+    /// execution.
     pub quota_deadline_hours: i64,
-    /// `STACK_NAME`: the dimension of the metrics that are not of one certificate.
+    /// `STACK_NAME`: the dimension of the metrics that do not belong to one certificate.
     pub stack: String,
-    /// `STATE_MACHINE_ARN`: what `start-rotation` starts executions of.
+    /// `STATE_MACHINE_ARN`: the state machine that `start-rotation` starts.
     pub state_machine_arn: String,
-    /// `NOTICE_TOPIC_ARN`: where notices go.
+    /// `NOTICE_TOPIC_ARN`: the SNS topic for notices.
     pub notice_topic: String,
-    /// `ROTATE_AT_REMAINING_PERCENT` and `NOTICE_DAYS`: when it is time for a certificate, and at which days
-    /// left notices are sent.
+    /// `ROTATE_AT_REMAINING_PERCENT` and `NOTICE_DAYS`: when a certificate is due, and at which
+    /// days left notices are sent.
     pub schedule: Schedule,
-    /// `SSL_CERT_FILE`: a file of PEM roots that are trusted in addition to Mozilla's.
+    /// `SSL_CERT_FILE`: a PEM file with roots that are trusted in addition to Mozilla's.
     pub extra_roots: Option<PathBuf>,
-    /// `VIEWER_EDGE`: a `host:port` where every edge answers, instead of the internet.
+    /// `VIEWER_EDGE`: a `host:port` that is used for every edge, instead of the internet.
     pub viewer_edge: Option<String>,
 }
 
-/// A number of the environment, or else the default. CloudFormation takes `25.5` and `25.0` for numbers, too; the whole
-/// part counts.
+/// Parses a number of the environment, or returns the default. CloudFormation accepts `25.5` and
+/// `25.0` as numbers, too; only the whole part is used.
 ///
 /// # Errors
-/// For what is no number, with the variable's name.
+/// The name of the variable, when its value is not a number.
 fn number<T: std::str::FromStr>(name: &str, given: Option<&str>, default: T) -> Result<T, String> {
     given.map_or(Ok(default), |text| {
         let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
@@ -82,10 +86,10 @@ fn number<T: std::str::FromStr>(name: &str, given: Option<&str>, default: T) -> 
 }
 
 impl Settings {
-    /// Whom viewers trust: Mozilla's roots, and the file that `SSL_CERT_FILE` names.
+    /// The roots that viewers trust: Mozilla's, and those in the file of `SSL_CERT_FILE`.
     ///
     /// # Errors
-    /// When that file is not a list of certificates, with its name.
+    /// The name of that file, when it is not a list of certificates.
     pub fn trust_roots(&self) -> Result<TrustRoots, String> {
         let Some(path) = &self.extra_roots else { return Ok(TrustRoots::mozilla()) };
         let broken = |error: String| format!("SSL_CERT_FILE {}: {error}", path.display());
@@ -93,7 +97,7 @@ impl Settings {
         TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
     }
 
-    /// Reads the environment; what is not set has the template's default.
+    /// Reads the environment. Unset variables have the template's defaults.
     pub fn from_env() -> Result<Self, lambda_runtime::Error> {
         fn read<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
             number(name, std::env::var(name).ok().as_deref(), default)
@@ -128,7 +132,7 @@ mod tests {
     use super::number;
 
     #[test]
-    fn numbers_are_what_cloudformation_takes_for_one() {
+    fn numbers_are_parsed_like_cloudformation_numbers() {
         let of = |text| number("POLL_INTERVAL_SECONDS", text, 25_u64);
         for (text, expected) in
             [(None, 25), (Some("30"), 30), (Some("25.5"), 25), (Some("900.0"), 900)]

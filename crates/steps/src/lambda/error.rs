@@ -1,4 +1,4 @@
-//! Why a step did not do its work, and under which of the names that the state machine knows.
+//! Errors of steps, under the names that the state machine matches.
 
 use lambda_runtime::Diagnostic;
 use rotation_aws::error::{AwsError, ErrorKind};
@@ -7,10 +7,10 @@ use rotation_core::finding::{Finding, conclude};
 use rotation_core::ids::TargetId;
 use rotation_core::plan::rights;
 
-/// Why a step did not do its work. What is retried and how long is the state machine's to say.
+/// Error of a step. The state machine decides what is retried, and for how long.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The rotation ends here, under one of the contract's names.
+    /// The rotation ends here, under a name of the contract.
     #[error("{cause}")]
     Ends {
         /// The name.
@@ -18,26 +18,26 @@ pub enum StepError {
         /// What is wrong and what to do.
         cause: String,
     },
-    /// AWS did not do what it was asked: throttled, unavailable, denied or refused.
+    /// An AWS call failed: throttled, unavailable, denied or refused.
     #[error("{said}{missing}", said = .0, missing = what_is_missing(.0))]
     Aws(AwsError),
-    /// The target was edited between read and write (412).
+    /// The target was edited between read and write (HTTP 412).
     #[error(
         "{0} was edited while its certificate was being changed. The step reads it again and decides again."
     )]
     TargetChanged(TargetId),
-    /// CloudFront makes one change of a viewer certificate at a time.
+    /// CloudFront allows one change of a viewer certificate at a time.
     #[error("{0} has another certificate change in progress. Wait for it to be Deployed.")]
     CertificateChangeInProgress(TargetId),
-    /// CloudFront does not take the certificate, or does not see it yet.
+    /// CloudFront rejects the certificate, or does not see it yet.
     #[error("CloudFront does not accept the certificate for {target}: {message}")]
     CertificateNotAccepted {
-        /// For which target.
+        /// The target.
         target: TargetId,
-        /// CloudFront's words.
+        /// CloudFront's message.
         message: String,
     },
-    /// The old certificate is in use, or its store still thinks so.
+    /// The old certificate is in use, or its store still reports it as in use.
     #[error("The old certificate was not deleted: {0}.")]
     CertificateInUse(String),
     /// A target is not `Deployed` within the deadline.
@@ -45,48 +45,48 @@ pub enum StepError {
         "{target} is not Deployed {minutes} minutes after its certificate was changed. Check it in the CloudFront console; when it is Deployed, start a rotation with the same input."
     )]
     DeploymentStalled {
-        /// Which target.
+        /// The target.
         target: TargetId,
         /// The deadline, in minutes.
         minutes: i64,
     },
-    /// An edge served something else than the certificate that the target was given.
+    /// An edge served another certificate than the one configured.
     #[error(
         "{target} is Deployed, but some of its edges serve a different certificate than the one configured: {faults}. This will not resolve on its own: compare with openssl s_client -connect EDGE:443 -servername NAME, and check for another distribution or a proxy in front that responds for that name."
     )]
     WrongCertificateServed {
-        /// Which target.
+        /// The target.
         target: TargetId,
-        /// Name by name, what was met.
+        /// What was served, name by name.
         faults: String,
     },
-    /// No edge could be shaken hands with.
+    /// No handshake with an edge succeeded.
     #[error(
         "{target} is Deployed, but an edge that serves it returned no certificate: {faults}. Check whether the function reaches the internet on port 443 (outside a VPC it does), or rotate with \"verifyViewers\": false."
     )]
     EdgeUnreachable {
-        /// Which target.
+        /// The target.
         target: TargetId,
-        /// Name by name, what became of it.
+        /// The error, name by name.
         faults: String,
     },
-    /// It cannot be said yet whether another rotation is at work.
+    /// It could not be determined yet whether another rotation is running.
     #[error("Could not determine whether another rotation of this certificate is running: {0}.")]
     ClaimUnsettled(String),
-    /// There is more to read than one invocation has time for, or than AWS let it.
+    /// The read did not finish within one invocation, or AWS throttled it.
     #[error(
         "Read {0} pages before running out of time or being throttled. The next attempt resumes there."
     )]
     Unfinished(usize),
-    /// One of the others, after retries of the state machine.
+    /// Another error, after retries by the state machine.
     #[error("{error} (The step had been retried before: {retries}.)")]
     Retried {
-        /// What happened in the last attempt.
+        /// The error of the last attempt.
         error: Box<Self>,
-        /// How often it had been retried.
+        /// How often the step was retried.
         retries: u64,
     },
-    /// The state machine and this code do not fit together.
+    /// The state machine and this code do not match.
     #[error(
         "{0}. This is a defect: deploy the state machine and the functions of one version, and report it if that does not help."
     )]
@@ -94,7 +94,7 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// What the state machine matches on.
+    /// The name that the state machine matches.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ends { ending, .. } => ending.name(),
@@ -121,7 +121,7 @@ impl StepError {
         }
     }
 
-    /// Is the step expected to get further when it is tried again?
+    /// Is a retry expected to get further?
     pub fn passes(&self) -> bool {
         use StepErrorName::{Throttled, Unavailable, Unfinished};
 
@@ -130,7 +130,7 @@ impl StepError {
             .any(|passing| passing.name() == self.name())
     }
 
-    /// Ends the rotation with everything that was found; there must be something.
+    /// Ends the rotation with all findings; there must be at least one.
     pub fn found(findings: &[Finding]) -> Self {
         match conclude(findings) {
             Some((ending, cause)) => Self::Ends { ending, cause },
@@ -139,7 +139,8 @@ impl StepError {
     }
 }
 
-/// The right that is missing, as a sentence after AWS's own, if those are known.
+/// A sentence that names the missing permission, if AWS's message says which one. It follows AWS's
+/// message.
 fn what_is_missing(error: &AwsError) -> String {
     let stop = if error.message.ends_with('.') { "" } else { "." };
     rights::missing(&error.message).map_or_else(String::new, |cure| format!("{stop} {cure}"))

@@ -1,4 +1,4 @@
-//! Logs: JSON, one line an event, with the rotation's name on every line.
+//! Logs: one JSON line per event, with the name of the rotation on every line.
 
 use futures_util::TryFutureExt;
 use serde_json::Value;
@@ -12,22 +12,22 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::lambda::error::StepError;
 
-/// The runtime logs what a handler fails with in words of Rust's, and outside of the span that has the
-/// rotation's name: [`told`] does it instead.
+/// The runtime logs a handler's error as a Rust debug string, outside the span with the rotation's
+/// name. [`told`] logs it instead.
 const RUNTIME_ERRORS: &str = "lambda_runtime::layers::panic";
 
-/// Begins to log to the standard output, from `AWS_LAMBDA_LOG_LEVEL` on (by default INFO).
+/// Starts logging to standard output at `AWS_LAMBDA_LOG_LEVEL` (by default INFO).
 pub(crate) fn begin() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     subscriber(level.unwrap_or(Level::INFO), std::io::stdout).init();
-    // Not its words: they may be a piece of what was read.
+    // Without the panic message: it may contain part of the data that was read.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panicked");
     }));
 }
 
-/// Time, level, fields of the spans and of the event, all at the top level of a line.
+/// Time, level, and the fields of spans and event, all at the top level of a line.
 fn subscriber<W>(level: Level, writer: W) -> impl SubscriberExt + SubscriberInitExt + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -42,7 +42,7 @@ where
     tracing_subscriber::registry().with(lines).with(filter)
 }
 
-/// Handles an event with its rotation's name on every line, and logs what it fails with.
+/// Handles an event with the name of its rotation on every line, and logs its error.
 pub(crate) async fn told<O>(
     event: Value,
     handle: impl AsyncFnOnce(Value) -> Result<O, StepError>,
@@ -51,15 +51,15 @@ pub(crate) async fn told<O>(
         Some(rotation) => info_span!("step", rotation),
         None => info_span!("step"),
     };
-    // Boxed: the SDK's futures nest deeper than the compiler follows in one piece.
+    // Boxed: the SDK's futures nest too deep for the compiler otherwise.
     Box::pin(handle(event))
         .inspect_err(|error| tracing::error!(error = error.name(), "{error}"))
         .instrument(span)
         .await
 }
 
-/// The name of the execution that an event of the state machine belongs to. The children of its Maps have
-/// executions of their own; what they are given is the rotation's folder.
+/// The name of the execution that an event of the state machine belongs to. The child executions of
+/// its Maps have names of their own; their input contains the rotation's folder.
 fn rotation(event: &Value) -> Option<&str> {
     let state = &event["state"];
     state["execution"]["name"]

@@ -1,4 +1,4 @@
-//! The certificate that is to be replaced: named by the request, or found by its tag.
+//! Finds the old certificate: named in the request, or by its tag.
 
 use rotation_aws::store::{self, Stored};
 use rotation_core::certificate::bundle::Bundle;
@@ -12,17 +12,17 @@ use crate::account::fleet::list_fleet;
 use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
 
-/// What became of the search for the old certificate.
+/// The result of the search for the old certificate.
 pub(super) enum Old {
-    /// It lies in its store.
+    /// It is in its store.
     Found(Box<Stored>),
-    /// An earlier rotation has put the certificate `by` in its place and deleted it.
+    /// An earlier rotation has replaced it with the certificate `by` and deleted it.
     Replaced { store: Store, given: String, by: CertificateId },
-    /// It is nowhere, or there are several.
+    /// It was not found, or there are several.
     Missing(Finding),
 }
 
-/// Looks for the certificate that the request names, or that is tagged with its source.
+/// Finds the certificate that the request names, or the one tagged with its source.
 pub(super) async fn find_old(
     reading: &Reading<'_>,
     request: &Request,

@@ -1,4 +1,5 @@
-//! The AWS in memory, an interpreter of the state machine, and what must hold after every run.
+//! Test harness: an AWS in memory, an interpreter of the state machine, and the invariants to check
+//! after every run.
 
 pub(crate) mod account;
 pub(crate) mod asl;

@@ -1,4 +1,5 @@
-//! Every step against an AWS in memory: each step by itself, then whole rotations by the real state machine.
+//! Every step against an AWS in memory: each step by itself, then whole rotations by the real state
+//! machine.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 

@@ -1,4 +1,5 @@
-//! The tests of each step are in the file of its name; `every_step` has what holds for all of them.
+//! The tests of each step are in the file with its name; `every_step` has those that apply to all
+//! of them.
 
 mod check_quota;
 mod delete_certificate;

@@ -19,7 +19,7 @@ fn check(event: &Value, expected: Trigger) {
 }
 
 #[test]
-fn people_and_schedules() {
+fn events_of_people_and_schedules() {
     check(&json!({"look": "all"}), look_at(At::All, false));
     check(&json!({"look": ACM}), look_at(At::Certificates(vec![acm()]), false));
     check(
@@ -40,7 +40,7 @@ fn people_and_schedules() {
 }
 
 #[test]
-fn an_expiry_event_names_its_certificate_and_does_not_hurry() {
+fn an_expiry_event_evaluates_its_certificate_but_requests_nothing() {
     let event = |detail_type: &str, arn: &str| {
         json!({
             "version": "0", "id": "9c95e8e4-96a4-ef3f-b739-b6aa5b193afb",
@@ -68,7 +68,7 @@ fn alarm_data(value: &str, metrics: &Value) -> Value {
 }
 
 #[test]
-fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
+fn an_alarm_requests_the_certificates_in_its_dimensions() {
     let metric = |dimensions: &Value| {
         json!({
             "id": "m", "returnData": true,
@@ -92,7 +92,7 @@ fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
         json!([{"id": "e", "expression": "m - 1"}, metric(&json!({"CertificateArn": ACM}))]);
     let expected = || look_at(At::Certificates(vec![acm()]), true);
     check(&wrap(alarm_data("ALARM", &of_one)), expected());
-    // The alarm calls the function itself.
+    // An alarm that invokes the function directly.
     check(
         &json!({
             "source": "aws.cloudwatch", "alarmArn": "arn:…", "accountId": "111122223333",
@@ -109,7 +109,7 @@ fn an_alarm_names_its_certificates_by_dimension_and_does_hurry() {
 }
 
 #[test]
-fn a_changed_source_hurries() {
+fn a_changed_source_requests_an_evaluation() {
     let secret = |detail: Value| {
         json!({
             "source": "aws.secretsmanager", "detail-type": "AWS API Call via CloudTrail",
@@ -165,7 +165,7 @@ fn a_changed_source_hurries() {
 }
 
 #[test]
-fn a_failed_execution_is_told_of() {
+fn a_failed_execution_triggers_a_notice() {
     let event = |status: &str| {
         json!({
             "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
@@ -189,8 +189,8 @@ fn a_failed_execution_is_told_of() {
     }
 }
 
-/// Events with all the fields that AWS was seen to send, which are more than its documentation shows: those of
-/// a console, of the latest versions, and fields that are null.
+/// Events with all the fields that AWS was seen to send, more than its documentation shows: from a
+/// console, of the latest versions, with null fields.
 #[test]
 fn events_as_aws_sends_them() {
     const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
@@ -204,7 +204,7 @@ fn events_as_aws_sends_them() {
             "resources": resources, "detail": detail,
         })
     };
-    // A call by way of CloudTrail, with what every record of it has.
+    // A call recorded by CloudTrail, with the fields of every record.
     let by_cloudtrail = |name: &str, request: Value, response: Value| {
         let detail = json!({
             "eventVersion": "1.09",
@@ -348,7 +348,7 @@ fn events_as_aws_sends_them() {
 }
 
 #[test]
-fn what_is_none_of_these_is_refused() {
+fn unknown_events_are_refused() {
     for event in [
         json!({}),
         json!(null),

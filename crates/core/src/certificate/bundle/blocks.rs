@@ -1,4 +1,4 @@
-//! The PEM blocks of a source's content, as JSON or as one text.
+//! The PEM blocks of a source's content, which is JSON or one text.
 
 use pem::PemError;
 use serde_json::{Map, Value};
@@ -18,10 +18,10 @@ pub(super) struct Block {
 }
 
 pub(super) fn json_blocks(text: &str) -> Result<Vec<Block>, BundleError> {
-    // Not into a struct: serde's messages quote the value they did not expect.
+    // Not parsed into a struct: serde's messages quote unexpected values.
     let mut fields: Map<String, Value> = serde_json::from_str(text)
         .map_err(|error| BundleError::BrokenJson { line: error.line(), column: error.column() })?;
-    // All three are taken out first, so that they are overwritten whichever is refused.
+    // All three are taken out first, so that they are overwritten whichever one is refused.
     let certificate = take_string(&mut fields, CERTIFICATE);
     let private_key = take_string(&mut fields, PRIVATE_KEY);
     let chain = take_string(&mut fields, CERTIFICATE_CHAIN);
@@ -59,7 +59,7 @@ fn take_string(
 pub(super) const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
-/// The PEM blocks of a text. Block by block, since `pem::parse_many` does not say which one is
+/// The PEM blocks of a text. Parsed block by block: `pem::parse_many` does not say which block is
 /// wrong, and takes a last block without its END for text between blocks.
 pub(super) fn pem_blocks(
     text: &str,
@@ -75,11 +75,11 @@ pub(super) fn pem_blocks(
     pieces.enumerate().map(|(i, piece)| pem_block(piece, Place { field, block: i + 1 })).collect()
 }
 
-/// The block of a text that begins with BEGIN and holds no second one.
+/// Parses one block: a text that starts at BEGIN and contains no second BEGIN.
 fn pem_block(piece: &str, place: Place) -> Result<Block, BundleError> {
     let broken_armour = BundleError::BrokenArmour { place };
     let (tag, rest) = piece[BEGIN.len()..].split_once("-----").ok_or(broken_armour.clone())?;
-    // Anything else may be part of the content, which no message may show.
+    // Any other tag may be part of the content, which messages must not show.
     let is_tag = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
     if tag.len() > 32 || !tag.chars().all(is_tag) {
         return Err(broken_armour);
@@ -95,7 +95,7 @@ fn pem_block(piece: &str, place: Place) -> Result<Block, BundleError> {
         Ok(block) => {
             Ok(Block { place, tag: tag.to_string(), der: Zeroizing::new(block.into_contents()) })
         }
-        // A header is what `pem` takes the lines before a blank line for.
+        // `pem` parses lines before a blank line as a header.
         Err(PemError::InvalidData(_) | PemError::InvalidHeader(_)) => {
             Err(BundleError::BrokenBase64 { place })
         }

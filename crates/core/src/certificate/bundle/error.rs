@@ -1,4 +1,4 @@
-//! Why a content is not a certificate with its chain and key, where, and what to do about it.
+//! Errors of a source's content: the problem, where it is, and what to do about it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::certificate::bundle::MAX_SOURCE_BYTES;
 use crate::failure::Ending;
 use crate::finding::Finding;
 
-/// Where in a content a PEM block stands.
+/// The position of a PEM block in a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The JSON field, if the content is JSON.
@@ -25,14 +25,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a content is not a leaf, its chain and its private key. The message of each is the problem of
-/// its [`Self::finding`].
+/// Why a content is not a leaf, its chain and its private key. The message is the problem of its
+/// [`Self::finding`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    /// Nothing but blanks.
+    /// Only blanks.
     #[error("it is empty")]
     Empty,
-    /// More than [`MAX_SOURCE_BYTES`].
+    /// Larger than [`MAX_SOURCE_BYTES`].
     #[error("it has {bytes} bytes; the maximum is {MAX_SOURCE_BYTES}")]
     TooLarge {
         /// The size of the content.
@@ -41,10 +41,10 @@ pub enum BundleError {
     /// Not UTF-8.
     #[error("it is not UTF-8 text; it may be PKCS#12, DER or UTF-16")]
     NotText,
-    /// Text of another kind.
+    /// Text in neither format.
     #[error("it is neither a JSON object nor PEM")]
     NeitherJsonNorPem,
-    /// It begins as a JSON object does, and then breaks.
+    /// It starts like a JSON object, but is invalid.
     #[error("it is broken JSON at line {line}, column {column}")]
     BrokenJson {
         /// From 1.
@@ -52,51 +52,51 @@ pub enum BundleError {
         /// From 1; 0 at the beginning of a line.
         column: usize,
     },
-    /// A JSON field that has no meaning here.
+    /// An unknown JSON field.
     #[error("there is an unknown field {field}")]
     UnknownField {
-        /// Its name, if it is one that can be shown.
+        /// The name of the field, if it is safe to show.
         field: String,
     },
     /// A JSON field that is not a string.
     #[error("the field {field} is not a string")]
     NotAString {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
     },
-    /// A JSON field that has to be there.
+    /// A required JSON field is missing.
     #[error("the field {field} is missing")]
     MissingField {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
     },
-    /// A JSON field with a text that is not PEM.
+    /// A JSON field whose text is not PEM.
     #[error("it contains no PEM block")]
     NoBlock {
-        /// Its name.
+        /// The name of the field.
         field: &'static str,
     },
-    /// BEGIN without END, END without BEGIN, or two that differ.
+    /// BEGIN without END, END without BEGIN, or two different tags.
     #[error("its lines -----BEGIN …----- and -----END …----- do not match")]
     BrokenArmour {
         /// Which block.
         place: Place,
     },
-    /// Something else than base64 between BEGIN and END.
+    /// The text between BEGIN and END is not base64.
     #[error("the text between its BEGIN and END lines is not base64")]
     BrokenBase64 {
         /// Which block.
         place: Place,
     },
-    /// A PEM block that belongs to neither a certificate nor a private key.
+    /// A PEM block that is neither a certificate nor a private key.
     #[error("it is a {tag}, neither a certificate nor a private key")]
     OtherBlock {
         /// Which block.
         place: Place,
-        /// The word after BEGIN.
+        /// The tag after BEGIN.
         tag: String,
     },
-    /// A block that says CERTIFICATE and holds none.
+    /// A block CERTIFICATE that contains no valid certificate.
     #[error("it is {error}")]
     BrokenCertificate {
         /// Which block.
@@ -104,13 +104,13 @@ pub enum BundleError {
         /// What is wrong with it.
         error: CertificateError,
     },
-    /// A private key under a passphrase.
+    /// An encrypted private key.
     #[error("the private key is encrypted, and ACM and IAM accept only unencrypted keys")]
     EncryptedKey {
         /// Which block.
         place: Place,
     },
-    /// A block that says PRIVATE KEY and holds none.
+    /// A block PRIVATE KEY that contains no valid key.
     #[error("it is not a private key in DER")]
     BrokenKey {
         /// Which block.
@@ -124,23 +124,23 @@ pub enum BundleError {
     SecondKey {
         /// Which block.
         place: Place,
-        /// The one before it.
+        /// The first one.
         first: Place,
     },
     /// No block is a certificate.
     #[error("it contains no certificate")]
     NoCertificate,
-    /// All certificates are those of authorities.
+    /// All certificates are CA certificates.
     #[error("it contains only CA certificates, and no server certificate")]
     NoLeaf,
-    /// Two certificates could be the server's.
+    /// Two certificates could be the server certificate.
     #[error("it may be the server certificate ({subject}), and so may the one in {first}")]
     SecondLeaf {
         /// Which block.
         place: Place,
-        /// Its subject.
+        /// The subject of the second one.
         subject: String,
-        /// The one before it.
+        /// The first one.
         first: Place,
     },
     /// A certificate that is not in the leaf's chain.
@@ -154,8 +154,8 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// The finding of a plan: ending `SourceUnreadable` if the content is no text of the right form,
-    /// `CertificateInvalid` if it is and its blocks are wrong.
+    /// The finding for a plan: ending `SourceUnreadable` if the content is not a text in a known
+    /// format, `CertificateInvalid` if it is and its blocks are wrong.
     pub fn finding(&self) -> Finding {
         Finding::new(self.ending(), self.subject(), self.to_string(), self.cure())
     }

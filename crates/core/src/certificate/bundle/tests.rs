@@ -10,8 +10,8 @@ use crate::failure::Ending;
 use crate::fixtures::*;
 use rotation_test_pki::*;
 
-/// A leaf, its key, and two intermediate certificates; the upper one is cross-signed by another
-/// root, whose certificate does not live as long.
+/// A leaf, its key, and two intermediate certificates. The upper one is cross-signed by another
+/// root, with a certificate that expires earlier.
 struct Delivery {
     leaf: String,
     key: String,
@@ -39,13 +39,13 @@ static DELIVERY: LazyLock<Delivery> = LazyLock::new(|| {
     }
 });
 
-/// What a bundle holds, in a form that can be compared.
+/// A bundle in a form that can be compared.
 fn parts(bundle: &Bundle) -> (String, Vec<String>, String) {
     let chain = bundle.intermediates.iter().map(Certificate::to_pem).collect();
     (bundle.leaf.to_pem(), chain, bundle.key.to_pem().to_string())
 }
 
-/// PEM as `rcgen` writes it, CRLF and all, in the form in which it is given out.
+/// Converts the PEM of `rcgen`, with CRLF, to the format of this crate.
 fn lf(pem: &str) -> String {
     pem.replace("\r\n", "\n")
 }
@@ -71,7 +71,7 @@ fn within(field: &'static str, block: usize) -> Place {
 }
 
 #[test]
-fn pem_is_read_in_any_dress() {
+fn pem_is_read_in_any_layout() {
     let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
     let chain = [lower.as_str(), upper];
     check(&format!("{leaf}{lower}{upper}{key}"), leaf, &chain, key);
@@ -118,17 +118,17 @@ fn every_encoding_of_a_key_is_read() {
 }
 
 #[test]
-fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
+fn the_leaf_is_found_by_the_key_or_by_elimination() {
     let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
-    // A key of another certificate is for `fitness::check` to find.
+    // A key of another certificate is accepted here; `fitness::check` reports it.
     let stranger = p256().serialize_pem();
     check(&format!("{upper}{leaf}{lower}{stranger}"), leaf, &[lower, upper], &stranger);
-    // `openssl req -x509` makes self-signed certificates of authorities.
+    // `openssl req -x509` creates self-signed CA certificates.
     let own = p256();
     let own_pem = own.serialize_pem();
     let self_signed = Authority::root_with_key("www.example.com", own).pem;
     check(&format!("{self_signed}{own_pem}"), &self_signed, &[], &own_pem);
-    // Basic constraints may be missing from an issuer; it still is one.
+    // A certificate without basic constraints may still be an issuer.
     let mut old_style = authority_params("Old style");
     old_style.is_ca = rcgen::IsCa::NoCa;
     let authority = Authority::root("Authority");
@@ -147,7 +147,7 @@ fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
             first: place(1),
         },
     );
-    // Last year's certificate, still there, for the same key.
+    // The previous certificate, for the same key, is still in the content.
     let reused = p256();
     let (one, two) = (issue(&reused), {
         let mut later = leaf_params(&["www.example.com"]);
@@ -165,12 +165,12 @@ fn the_leaf_is_the_one_of_the_key_or_the_only_one_there_can_be() {
 }
 
 #[test]
-fn of_two_certificates_of_one_authority_the_longer_lived_is_taken() {
+fn of_two_certificates_of_one_authority_the_later_expiry_is_used() {
     let Delivery { leaf, key, lower, upper, crossed, root, other_root } = &*DELIVERY;
     check(&format!("{leaf}{crossed}{lower}{upper}{key}"), leaf, &[lower, upper], key);
     check(&format!("{key}{crossed}{lower}{leaf}"), leaf, &[lower, crossed], key);
 
-    // The other path may have a certificate more.
+    // The other path may be one certificate longer.
     let top = Authority::root("Top");
     let middle = top.intermediate("Middle");
     let authority = Authority::root("Authority");
@@ -190,7 +190,7 @@ fn of_two_certificates_of_one_authority_the_longer_lived_is_taken() {
 }
 
 #[test]
-fn a_certificate_of_somebody_else_is_named() {
+fn an_unrelated_certificate_is_named() {
     let Delivery { leaf, key, lower, upper, .. } = &*DELIVERY;
     let unrelated = |place| BundleError::Unrelated { place, subject: "CN=Upper".to_string() };
     refuse(format!("{upper}{leaf}{key}"), unrelated(place(1)));
@@ -206,7 +206,7 @@ fn a_certificate_of_somebody_else_is_named() {
 }
 
 #[test]
-fn what_is_neither_json_nor_pem_is_refused() {
+fn content_that_is_neither_json_nor_pem_is_refused() {
     refuse("", BundleError::Empty);
     refuse(" \r\n\u{feff}", BundleError::Empty);
     refuse("\u{feff} \n", BundleError::Empty);
@@ -319,7 +319,7 @@ fn a_block_that_is_broken_or_out_of_place_is_named() {
     ] {
         refuse(format!("{leaf}{key}"), encrypted.clone());
     }
-    // Said between two blocks, it says nothing about either.
+    // Text between two blocks belongs to neither of them.
     let remark = format!("{key}Proc-Type: 4,ENCRYPTED\n");
     check(&format!("{leaf}{remark}"), &leaf, &[], key);
 }
@@ -370,7 +370,7 @@ fn a_finding_names_the_place_and_the_cure() {
     );
 }
 
-/// No twelve characters of the key's base64 may be in anything that is said about a content.
+/// No twelve consecutive characters of the key's base64 may appear in an error or its finding.
 fn says_nothing_of_the_key(error: &BundleError) -> bool {
     let said = format!("{error:?} {error} {}", error.finding());
     let key: String = DELIVERY.key.lines().filter(|line| !line.starts_with('-')).collect();
@@ -400,7 +400,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_bundle_gives_nothing_of_the_key_away(
+    fn errors_of_a_damaged_bundle_reveal_nothing_of_the_key(
         as_json in any::<bool>(),
         edits in proptest::collection::vec(
             (any::<prop::sample::Index>(), 0..40_usize, "[-A-Z\"{}:,\n ]{0,3}"),

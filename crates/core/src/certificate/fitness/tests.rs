@@ -8,7 +8,7 @@ use rotation_test_pki::*;
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NAMES: &[&str] = &["www.example.com"];
 
-/// One case: all that [`check`] is given, good in every way until something is changed.
+/// The arguments of [`check`], valid until something is changed.
 #[derive(Clone)]
 struct Case {
     source: String,
@@ -27,7 +27,8 @@ impl Case {
         Self { source, old, store: Store::Acm, roots: root.to_string(), now: NOW }
     }
 
-    /// Each finding must hold the texts of its line, and there must be as many as lines.
+    /// Each finding must contain the texts of its line, and there must be as many findings as
+    /// lines.
     #[track_caller]
     fn finds(&self, expected: &[&[&str]]) {
         let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
@@ -49,7 +50,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect("time")
 }
 
-/// A leaf of an intermediate authority of a trusted root, of ECDSA throughout.
+/// A valid leaf, issued by an intermediate of a trusted root, all ECDSA.
 fn good() -> Case {
     changed(|_| {})
 }
@@ -74,7 +75,7 @@ fn with_leaf_key(key: &KeyPair) -> Case {
 fn a_good_certificate_has_no_findings() {
     good().finds(&[]);
     Case { store: Store::Iam, ..good() }.finds(&[]);
-    // RSA throughout.
+    // All RSA.
     let root = Authority::root_with_key("Root", rsa_2048());
     let leaf = root.sign(&leaf_params(NAMES), &rsa_2048());
     Case::new(format!("{leaf}{RSA_2048_PKCS1}"), &root.pem).finds(&[]);
@@ -108,16 +109,16 @@ fn it_must_be_valid_now() {
         .finds(&[&["new certificate (CN=www.example.com)", "not valid before 2026-01-01"]]);
     at("2026-07-01T00:00:01Z")
         .finds(&[&["new certificate (CN=www.example.com)", "expired at 2026-07-01"]]);
-    // The chain lives from 2020 to 2040.
+    // The chain is valid from 2020 to 2040.
     at("2041-01-01T00:00:00Z")
         .finds(&[&["expired at 2026"], &["chain certificate 1 (CN=Lower)", "expired at 2040"]]);
     at("2019-01-01T00:00:00Z")
         .finds(&[&["before 2026"], &["chain certificate 1 (CN=Lower)", "before 2020"]]);
-    // Expired, and not trusted either: both are said.
+    // Expired, and not trusted either: both are reported.
     let mut untrusted = at("2027-01-01T00:00:00Z");
     untrusted.roots = Authority::root("Another").pem;
     untrusted.finds(&[&["expired at 2026"], &["CN=Root", "nor a trusted root"]]);
-    // No moment at which all are valid.
+    // There is no time at which all are valid.
     let mut late = authority_params("Late");
     late.not_before = date_time_ymd(2027, 1, 1);
     let root = Authority::root("Root");
@@ -144,7 +145,7 @@ fn the_key_must_be_the_leaf_s() {
 }
 
 #[test]
-fn the_key_must_be_of_a_kind_cloudfront_takes() {
+fn the_key_must_be_of_a_type_that_cloudfront_accepts() {
     let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
     with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not accept from ACM"]]);
     let iam = Case { store: Store::Iam, ..with_leaf_key(&p384) };
@@ -152,7 +153,7 @@ fn the_key_must_be_of_a_kind_cloudfront_takes() {
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
     with_leaf_key(&ed25519).finds(&[&["algorithm 1.3.101.112, which CloudFront"]]);
 
-    // A key that *ring* does not read is no mismatch.
+    // A key that *ring* cannot read is not reported as a mismatch.
     let rsa_root = Authority::root_with_key("Root", rsa_2048());
     let rsa_1024 = include_str!("../../../tests/fixtures/rsa1024.pub.pem");
     let rsa_1024 = rcgen::SubjectPublicKeyInfo::from_pem(rsa_1024).expect("public key");
@@ -175,7 +176,7 @@ fn leaf_and_issuer_must_have_keys_of_one_kind() {
     let leaf = ec_issuer.sign(&leaf_params(NAMES), &rsa_2048());
     Case::new(format!("{leaf}{}{RSA_2048_PKCS8}", ec_issuer.pem), &rsa_issuer.pem)
         .finds(&[&["its key is RSA, but the key of its issuer is ECDSA"]]);
-    // What the issuer's own issuer has does not matter.
+    // The key family of the issuer's own issuer is irrelevant.
     let leaf = ec_issuer.sign(&leaf_params(NAMES), &key);
     Case::new(format!("{leaf}{}{}", ec_issuer.pem, key.serialize_pem()), &rsa_issuer.pem)
         .finds(&[]);
@@ -199,7 +200,7 @@ fn it_must_lead_to_a_trusted_root() {
 
     let own = p256();
     let self_signed = leaf_params(NAMES).self_signed(&own).expect("certificate").pem();
-    // Trusting it does not make it acceptable to CloudFront.
+    // Trust does not make it acceptable to CloudFront.
     Case::new(format!("{self_signed}{}", own.serialize_pem()), &self_signed)
         .finds(&[&["it is self-signed"]]);
     changed(|params| {
@@ -257,7 +258,7 @@ fn it_must_fit_the_store() {
                 .collect();
         })
     };
-    // 38 bytes a name in DER, 51 in PEM.
+    // 38 bytes per name in DER, 51 in PEM.
     many_names(300).finds(&[]);
     Case { store: Store::Iam, ..many_names(300) }.finds(&[]);
     many_names(500).finds(&[]);
@@ -265,7 +266,7 @@ fn it_must_fit_the_store() {
         .finds(&[&["new certificate (CN", "bytes in PEM; IAM accepts 16384 at most"]]);
     many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM accepts 32768 at most"]]);
 
-    // No key CloudFront takes is that long; one that is, is damaged as well.
+    // No key that CloudFront accepts is this long, so this one is damaged as well.
     let case = good();
     let at = case.source.find("-----BEGIN PRIVATE").expect("key");
     let padded = |bytes: u16| {
@@ -282,7 +283,7 @@ fn it_must_fit_the_store() {
 }
 
 #[test]
-fn everything_is_said_at_once() {
+fn all_findings_are_reported_at_once() {
     let issuer = Authority::root_with_key("Nobody", rsa_2048());
     let mut params = leaf_params(&[]);
     params.not_after = date_time_ymd(2026, 3, 1);

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::plan::state::tests::plan;
 
-/// What the state machine has collected until its last step, with these fields besides.
+/// The state before the last step, with these fields added.
 fn state(fields: &Value) -> RotationState {
     let mut state = json!({
         "execution": {"id": "arn:x", "name": "autumn", "startTime": "2026-11-23T11:00:00Z"},
@@ -14,7 +14,7 @@ fn state(fields: &Value) -> RotationState {
     serde_json::from_value(state).expect("a state")
 }
 
-/// What it ends with, and its cause or its output.
+/// The name of the ending, and its cause or output.
 fn end(fields: &Value) -> (String, String) {
     match conclude(&state(fields)).expect("an end") {
         End::Succeeded(output) => {
@@ -74,7 +74,7 @@ fn how_a_rotation_ends() {
         }
         all
     };
-    // The old certificate is kept, for a reason of the store's or of AWS's.
+    // The old certificate is kept, for a reason of its store or of Lambda.
     for (error, said) in
         [("CertificateInUse", "told so"), ("Sandbox.Timedout", "failed with Sandbox.Timedout")]
     {
@@ -87,7 +87,7 @@ fn how_a_rotation_ends() {
         "rotated",
         &[r#""notes":["unasked"]"#],
     );
-    // Nothing was to be moved.
+    // There was nothing to move.
     for (outcome, name) in [("nothingToDo", "nothingToDo"), ("planned", "planned")] {
         check(
             json!({"plan": planned(outcome)}),
@@ -120,7 +120,7 @@ fn how_a_rotation_ends() {
             &["AccessDenied: told so\n", said],
         );
     }
-    // Without a report none has succeeded, and one that failed keeps its name.
+    // Without a report no rotation succeeds, and a failed one keeps its name.
     let unreported = json!({"reportFailure": failed("Refused")});
     check(
         with(&complete, &unreported),

@@ -12,7 +12,7 @@ fn planned(targets: &[(&str, Serves)]) -> Vec<PlannedTarget> {
     targets.iter().map(|(id, serves)| PlannedTarget { id: target(id), serves: *serves }).collect()
 }
 
-/// What serves what; of these all but one are `Deployed`.
+/// States of targets; all but `deploying` are `Deployed`.
 fn states(targets: &[(&str, Serves)], deploying: &str) -> BTreeMap<TargetId, TargetState> {
     targets
         .iter()
@@ -55,10 +55,11 @@ fn each_target_is_counted_once_by_what_it_serves_now() {
     assert_eq!(ids(&seen.left()), ["E5", "E7"]);
 }
 
-/// E1 and E3 are to be moved, E2 is already on the new certificate. Each case: what they serve now, which failed,
-/// whether the Map failed; what follows, what is moved back, and words of the cause.
+/// E1 and E3 are to be moved, E2 is already on the new certificate. Each case: what they serve now,
+/// which failed, whether the Map failed; the expected decision, the targets to be moved back, and
+/// words of the cause.
 #[test]
-fn what_follows_from_the_way_forward() {
+fn decisions_after_the_move_to_the_new_certificate() {
     let planned = planned(&[("E1", Old), ("E2", New), ("E3", Old)]);
     let check = |now: &[Serves; 3], halted: &[&str], map: bool, next, back: &[&str], said: &str| {
         let states = states(&[("E1", now[0]), ("E2", now[1]), ("E3", now[2])], "");
@@ -85,7 +86,7 @@ fn what_follows_from_the_way_forward() {
         }
     };
     check(&[New, New, New], &[], false, Next::Complete, &[], "");
-    // Somebody else's certificate is left alone, and is no failure.
+    // A target with a third certificate is left alone, and is not a failure.
     check(&[New, New, Other], &[], false, Next::Complete, &[], "");
     check(&[New, New, Old], &[], false, Next::RollBack, &["E1"], "1 targets were to be restored");
     check(&[New, New, New], &["E3"], false, Next::RollBack, &["E3", "E1"], "2 targets");
@@ -102,7 +103,7 @@ fn what_follows_from_the_way_forward() {
 }
 
 #[test]
-fn what_this_rotation_moved_is_put_back_and_nothing_else() {
+fn only_targets_that_this_rotation_moved_are_restored() {
     let planned =
         planned(&[("E1", Old), ("E2", New), ("E3", Old), ("E4", Old), ("E5", Old), ("E6", Old)]);
     let check = |halted: &str, deploying: &str, expected: [&str; 2]| {
@@ -128,7 +129,7 @@ fn record(id: &str, round: u64, failure: Option<&str>) -> Record {
 }
 
 #[test]
-fn a_target_is_back_when_it_is_deployed_and_verified() {
+fn a_target_is_restored_when_it_is_deployed_and_verified() {
     let planned = planned(&[("E0", Old), ("E1", Old), ("E9", New)]);
     let mut states = states(
         &[
@@ -150,7 +151,7 @@ fn a_target_is_back_when_it_is_deployed_and_verified() {
     let round: Vec<TargetId> = (1..9).map(|number| target(&format!("E{number}"))).collect();
     let records = || {
         vec![
-            // An earlier round has put it back.
+            // Restored in an earlier round.
             record("E0", 1, None),
             record("E1", 2, None),
             record("E2", 2, Some("WrongCertificateServed")),
@@ -159,7 +160,7 @@ fn a_target_is_back_when_it_is_deployed_and_verified() {
             record("E5", 2, None),
             record("E6", 2, None),
             record("E7", 2, None),
-            // Of the round before, which tells nothing of this one.
+            // A record of the previous round does not count for this one.
             record("E8", 1, None),
         ]
     };
@@ -190,7 +191,7 @@ fn a_target_is_back_when_it_is_deployed_and_verified() {
 }
 
 #[test]
-fn the_closing_words_name_who_failed_who_is_left_and_what_to_do() {
+fn the_cause_names_failures_remaining_targets_and_what_to_do() {
     let counts = Counts { total: 3, updated: 1, failed: 2, ..Counts::default() };
     let left = [target("E2"), target("E3")];
     let text = incomplete(&counts, &[halt("E2")], &left, "Nothing was moved back.");

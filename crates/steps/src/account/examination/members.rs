@@ -1,4 +1,4 @@
-//! Everything in CloudFront as the plan sees it.
+//! CloudFront as the plan sees it: every distribution and tenant as a [`Member`].
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::account::fleet::{Fleet, list, serves, tenant_serves, tenants_of};
 use crate::account::reading::Reading;
 use crate::lambda::error::StepError;
 
-/// How many distributions are asked side by side.
+/// How many distributions are read in parallel.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Everything in CloudFront as the plan sees it. Distributions that serve another certificate are
-/// there too, since the request may name them.
+/// All members. Distributions that serve another certificate are included, because the request may
+/// name them.
 pub(super) async fn members(
     reading: &Reading<'_>,
     fleet: &Fleet,
@@ -26,7 +26,8 @@ pub(super) async fn members(
     new: Option<&CertificateId>,
 ) -> Result<Vec<Member>, StepError> {
     let client = reading.context().aws.cloudfront();
-    // A policy id is in the configuration, not in the list; most accounts have no policy at all.
+    // The policy id is in the configuration, not in the list. Most accounts have no policy, so one
+    // call saves a read of every configuration.
     let any_policy = !list(reading, "policies", async |marker| {
         continuous_deployment_policies(client, marker).await
     })

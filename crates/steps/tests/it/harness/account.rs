@@ -1,4 +1,4 @@
-//! What an AWS account holds, as far as a rotation can see it; compared before and after.
+//! The content of an AWS account, as far as a rotation sees it. Tests compare it before and after.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,10 @@ pub(crate) const TEMPLATE: &str = "<ConnectionMode>tenant-only</ConnectionMode>"
 pub(crate) const STAGING: &str = "<Staging>true</Staging>";
 pub(crate) const POLICY: &str =
     "<ContinuousDeploymentPolicyId>policy-1</ContinuousDeploymentPolicyId>";
-/// Makes `Distribution::serving` choose dedicated IP addresses.
+/// Makes `Distribution::serving` use dedicated IP addresses.
 pub(crate) const DEDICATED_IP: &str = "<Vip/>";
 
-/// The clock of all tests stands still.
+/// The fixed time of all tests.
 pub(crate) fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
@@ -42,47 +42,47 @@ pub(crate) struct Account {
     /// Applied value and default, by quota code.
     pub(crate) quotas: BTreeMap<String, (Option<f64>, Option<f64>)>,
     pub(crate) quota_requests: Vec<QuotaRequest>,
-    /// Is every increase granted at once?
+    /// Is every increase granted immediately?
     pub(crate) quotas_granted: bool,
     /// By bucket and key.
     pub(crate) objects: BTreeMap<String, String>,
     pub(crate) secrets: BTreeMap<String, String>,
     /// Type and value.
     pub(crate) parameters: BTreeMap<String, (String, String)>,
-    /// How many certificates the stores really take, whatever the quotas say.
+    /// How many certificates the stores accept, whatever the quotas say.
     pub(crate) acm_room: usize,
     pub(crate) iam_room: usize,
-    /// How often an updated target is read before it is `Deployed`.
+    /// How many reads an updated target takes until it is `Deployed`.
     pub(crate) reads_until_deployed: u32,
     pub(crate) page_size: usize,
     pub(crate) list_backwards: bool,
-    /// IAM's list does not show what was uploaded just now.
+    /// IAM's list does not show new uploads yet.
     pub(crate) iam_list_lags: bool,
-    /// Somebody edits a distribution right after its configuration is read next.
+    /// Another client edits a distribution right after the next read of its configuration.
     pub(crate) edited_meanwhile: bool,
     /// Executions of the state machine, by ARN.
     pub(crate) executions: BTreeMap<String, Execution>,
-    /// What SNS has sent: subjects and texts.
+    /// Messages sent by SNS: subjects and texts.
     pub(crate) messages: Vec<(String, String)>,
-    /// What was put on the bus.
+    /// Events put on the bus.
     pub(crate) events: Vec<Value>,
-    /// Does the network have a way to IPv6?
+    /// Does the network have an IPv6 connection?
     pub(crate) has_ipv6: bool,
-    /// What edges do, by the name that is asked for; all others serve what is propagated.
+    /// Edges that behave differently, by name; all others serve the deployed certificate.
     pub(crate) odd_edges: BTreeMap<String, OddEdge>,
     /// How many certificates were deleted.
     pub(crate) deletions: u32,
-    /// How many certificates were ever put into a store.
+    /// How many certificates were ever added to a store.
     issued: u32,
 }
 
-/// An execution as Step Functions tells of it.
+/// An execution, as Step Functions describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Execution {
     pub(crate) status: String,
     pub(crate) started: Timestamp,
     pub(crate) input: String,
-    /// When, and the name of the error and its cause if it failed.
+    /// When it ended, and the name and cause of its error if it failed.
     pub(crate) ended: Option<(Timestamp, String, String)>,
 }
 
@@ -91,20 +91,20 @@ impl Execution {
         Self { status: "RUNNING".into(), started, input: "{}".into(), ended: None }
     }
 
-    /// One that has come to an end, or waits to be redriven.
+    /// The same execution after it has ended, or while it waits for a redrive.
     pub(crate) fn is(self, status: &str, at: Timestamp, error: &str, cause: &str) -> Self {
         Self { status: status.into(), ended: Some((at, error.into(), cause.into())), ..self }
     }
 }
 
-/// What an edge does instead of serving what is propagated.
+/// What an edge does instead of serving the deployed certificate.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum OddEdge {
     /// Serves this PEM chain, with this key.
     Serves { chain: String, key: String },
-    /// Ends the connection.
+    /// Closes the connection.
     HangsUp,
-    /// Cannot be connected to.
+    /// Refuses connections.
     Unreachable,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct StoredCertificate {
     pub(crate) id: String,
     /// IAM only.
     pub(crate) path: String,
-    /// IAM only: of its ARN.
+    /// IAM only: the partition of the ARN.
     pub(crate) partition: String,
     /// ACM only.
     pub(crate) kind: String,
@@ -122,8 +122,8 @@ pub(crate) struct StoredCertificate {
     pub(crate) chain: String,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) imported_at: i64,
-    /// ARNs of what uses it besides the distributions and tenants of this account, and of those that
-    /// the store has not noticed to be gone.
+    /// ARNs of other uses: besides this account's distributions and tenants, and those that are
+    /// gone but that the store still lists.
     pub(crate) held_by: Vec<String>,
 }
 
@@ -152,7 +152,7 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// One that serves this certificate under these aliases, with `extra` elements.
+    /// A distribution with this certificate and these aliases, and `extra` elements.
     pub(crate) fn serving(id: &CertificateId, aliases: &[&str], extra: &str) -> Self {
         let aliases: String =
             aliases.iter().map(|alias| format!("<CNAME>{alias}</CNAME>")).collect();
@@ -161,7 +161,7 @@ impl Distribution {
             CertificateId::Iam { .. } => ("IAMCertificateId", "iam"),
         };
         let method = if extra.contains(DEDICATED_IP) { "vip" } else { "sni-only" };
-        // Certificate and CertificateSource: reads have the deprecated members.
+        // Reads return the deprecated members Certificate and CertificateSource.
         let viewer = format!(
             "<CloudFrontDefaultCertificate>false</CloudFrontDefaultCertificate><{name}>{id}</{name}><SSLSupportMethod>{method}</SSLSupportMethod><MinimumProtocolVersion>TLSv1.2_2021</MinimumProtocolVersion><Certificate>{id}</Certificate><CertificateSource>{source}</CertificateSource><Unheard of=\"viewers\"/>"
         );
@@ -196,14 +196,14 @@ impl Distribution {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tenant {
-    /// What an update of it may hold, as it was written.
+    /// The part that an update may contain, as it was written.
     pub(crate) body: String,
     pub(crate) version: u32,
     pub(crate) reads_until_deployed: u32,
 }
 
 impl Tenant {
-    /// One of a template, with a certificate of its own or the template's.
+    /// A tenant of a template, with its own certificate or the template's.
     pub(crate) fn of(template: &str, domain: &str, own: Option<&CertificateId>) -> Self {
         let own =
             own.map(|id| format!("<Certificate><Arn>{id}</Arn></Certificate>")).unwrap_or_default();
@@ -235,7 +235,7 @@ pub(crate) struct QuotaRequest {
 }
 
 impl Default for Account {
-    /// Nothing but the new certificate in each kind of source.
+    /// An account with only the new certificate, in each kind of source.
     fn default() -> Self {
         let source = certificates().new.source();
         Self {
@@ -268,7 +268,8 @@ impl Default for Account {
 }
 
 impl Account {
-    /// An old certificate in this store, two distributions that serve it and one that serves another.
+    /// An account with an old certificate in this store, two distributions that serve it and one
+    /// that serves another.
     pub(crate) fn with_old_in(store: Store) -> (Self, CertificateId) {
         let mut account = Self::default();
         let tags = [("team", "web"), ("cert-rotation:source", SECRET)];
@@ -283,7 +284,7 @@ impl Account {
         (account, old)
     }
 
-    /// The same in ACM, with a template and two tenants: one brings the old certificate itself.
+    /// The same in ACM, with a template and two tenants: one has the old certificate as its own.
     pub(crate) fn with_tenants() -> (Self, CertificateId) {
         let (mut account, old) = Self::with_old_in(Store::Acm);
         account.add("E4", &old, &[], TEMPLATE);
@@ -364,14 +365,14 @@ impl Account {
         serving.map(|(id, _)| Self::distribution_arn(id)).collect()
     }
 
-    /// How often a target is read before it is `Deployed`.
+    /// How many reads a target still takes until it is `Deployed`.
     pub(crate) fn reads_left(&mut self, id: &str) -> &mut u32 {
         let distribution = self.distributions.get_mut(id).map(|one| &mut one.reads_until_deployed);
         let tenant = self.tenants.get_mut(id).map(|one| &mut one.reads_until_deployed);
         distribution.or(tenant).expect("a target")
     }
 
-    /// The certificate that each target has itself, by id.
+    /// Each target's own certificate, by id.
     pub(crate) fn serving(&self) -> BTreeMap<String, String> {
         let id = |document: &str| {
             ["<ACMCertificateArn>", "<IAMCertificateId>", "<Certificate><Arn>"]
@@ -384,19 +385,20 @@ impl Account {
         distributions.chain(tenants).filter_map(|(name, has)| Some((name.clone(), has?))).collect()
     }
 
-    /// What lies in the stores, by what CloudFront calls it.
+    /// The certificates in the stores, by their ids in CloudFront.
     pub(crate) fn certificates(&self) -> BTreeSet<String> {
         self.acm.keys().cloned().chain(self.iam.values().map(|one| one.id.clone())).collect()
     }
 
-    /// The certificate that CloudFront calls this.
+    /// The certificate with this id in CloudFront.
     pub(crate) fn pem_of(&self, id: &str) -> Option<&str> {
         let server = || self.iam.values().find(|one| one.id == id);
         self.acm.get(id).or_else(server).map(|one| one.pem.as_str())
     }
 
-    /// The certificate that viewers meet who ask for this name: of the tenant or the distribution that has
-    /// it, or else of the one that has its wildcard. Without a name it is that of dedicated IP addresses.
+    /// The certificate that viewers are served under this name: that of the tenant or distribution
+    /// with the name, or else with its wildcard. Without a name it is that of dedicated IP
+    /// addresses.
     pub(crate) fn served_under(&self, name: &str) -> Option<&StoredCertificate> {
         let wildcard = format!("*.{}", name.split_once('.').map_or("", |(_, domain)| domain));
         for wanted in [name, &wildcard] {
@@ -444,13 +446,13 @@ impl Account {
         self.distributions.values().filter_map(Distribution::policy).collect()
     }
 
-    /// The objects of rotations.
+    /// The objects in the folders of rotations.
     pub(crate) fn folder(&self) -> impl Iterator<Item = (&String, &String)> {
         self.objects.iter().filter(|(key, _)| key.starts_with(BUCKET))
     }
 }
 
-/// What follows an opening tag.
+/// The text after an opening tag, up to the next tag.
 fn between<'a>(document: &'a str, tag: &str) -> Option<&'a str> {
     document.split_once(tag).and_then(|(_, rest)| rest.split('<').next())
 }
@@ -469,14 +471,14 @@ pub(crate) fn leaf_of(pem: &str) -> Certificate {
     Certificate::from_pem(pem).expect("a stored certificate")
 }
 
-/// The stores refuse a key that is not the certificate's.
+/// The stores reject a key that does not belong to the certificate.
 pub(crate) fn matches_key(pem: &str, key: &str) -> bool {
     let key = KeyPair::from_pem(key).expect("a private key");
     let public = key.public_key_raw();
     leaf_of(pem).der().windows(public.len()).any(|bytes| bytes == public)
 }
 
-/// CloudFront's rule: the name itself, or a wildcard of the same level.
+/// CloudFront's rule: the name itself, or a wildcard at the same level.
 pub(crate) fn covers(names: &[String], alias: &str) -> bool {
     names.iter().any(|name| {
         name == alias
@@ -484,8 +486,8 @@ pub(crate) fn covers(names: &[String], alias: &str) -> bool {
     })
 }
 
-/// The account is the same, or else the lines that differ.
-/// What an attempt has left for the next one is no part of what there is.
+/// Asserts that the account is unchanged, and prints the lines that differ. Responses stored for a
+/// later attempt are ignored.
 pub(crate) fn assert_same(expected: &Account, got: &Account, when: &str) {
     let without_readings = |account: &Account| {
         let mut account = account.clone();

@@ -1,9 +1,11 @@
-//! An interpreter of the Amazon States Language, as far as this project's state machine goes, in virtual
-//! time: the fourth one that reads the definition, and the only one that is fast and redrives.
+//! An interpreter of the part of the Amazon States Language that this project's state machine uses,
+//! in virtual time. Three others read the definition too; this is the only one that is fast and
+//! supports redrives.
 //!
-//! After <https://states-language.net/spec.html>, the Step Functions Developer Guide, and what was recorded of
-//! the real one, which has the last word; docs/local-aws.md says of each rule which it is, and `asl_rules` has
-//! its cases. It panics on what it does not know, so that nothing in the definition is passed over in silence.
+//! It follows <https://states-language.net/spec.html>, the Step Functions Developer Guide, and
+//! recordings of the real service, which take precedence. docs/local-aws.md gives the source of
+//! each rule, and `asl_rules` tests them. It panics on anything unknown, so that nothing in the
+//! definition is ignored silently.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::dice::Dice;
 
-/// An error name and a cause, as Catch has them.
+/// An error name and a cause, as in a Catch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Failure {
     pub(crate) error: String,
@@ -31,12 +33,13 @@ impl Failure {
         Self { error: error.into(), cause: cause.into() }
     }
 
-    /// The execution ran out of its TimeoutSeconds: DescribeExecution has neither error nor cause of it.
+    /// The execution exceeded its TimeoutSeconds: DescribeExecution then returns neither error nor
+    /// cause.
     pub(crate) fn timed_out() -> Self {
         Self::new("", "")
     }
 
-    /// How the execution stands that ended with it.
+    /// The status of an execution that ended with this failure.
     pub(crate) fn status(&self) -> &'static str {
         if *self == Self::timed_out() { "TIMED_OUT" } else { "FAILED" }
     }
@@ -46,54 +49,55 @@ impl Failure {
     }
 }
 
-/// What no Catch takes, not even by its name.
+/// No Catch matches this error, not even by its name.
 const RUNTIME: &str = "States.Runtime";
 const TOO_LARGE: &str = "States.DataLimitExceeded";
 
-/// What a state machine calls.
+/// The functions and objects that a state machine uses.
 pub(crate) trait World {
-    /// A function, by the name of its step.
+    /// Invokes a function, by the name of its step.
     async fn invoke(&self, step: &str, event: Value) -> Result<Value, Failure>;
-    /// An object that an ItemReader reads.
+    /// Returns an object for an ItemReader.
     fn object(&self, bucket: &str, key: &str) -> Option<Value>;
-    /// The time.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// An execution, which may be redriven when it has failed.
+/// An execution, which can be redriven after it has failed.
 pub(crate) struct Execution<'a, W> {
     definition: &'a Value,
     world: &'a W,
     context: Value,
-    /// Where it is, and where a redrive goes on.
+    /// The current position, where a redrive resumes.
     at: Rc<RefCell<Place>>,
-    /// Invocations: a function that was called comes to its end, whatever becomes of the state that called it.
+    /// Running invocations: an invoked function runs to its end, even if the state that invoked it
+    /// has ended.
     invocations: RefCell<FuturesUnordered<Pin<Box<dyn Future<Output = ()> + 'a>>>>,
     dice: Cell<Dice>,
-    /// When it is stopped, from its start or from a redrive on.
+    /// When it is stopped, counted from its start or from a redrive.
     pub(crate) limit: Duration,
     /// The longest history of it and of its children, in events.
     pub(crate) events: Cell<usize>,
-    /// All of its children's events.
+    /// The events of all its children.
     pub(crate) events_of_children: Cell<usize>,
-    /// What is paid for: each state, each retry, each child that a Map starts ("Transitions in Distributed Map
-    /// state", Step Functions Developer Guide).
+    /// Billed transitions: each state, each retry, each child that a Map starts ("Transitions in
+    /// Distributed Map state", Step Functions Developer Guide).
     pub(crate) transitions: Cell<usize>,
     /// The largest payload, in bytes.
     pub(crate) largest: Cell<usize>,
-    /// Every payload, for those who search them.
+    /// Every payload, for tests that search them.
     pub(crate) payloads: RefCell<Vec<String>>,
 }
 
-/// The state that an execution, or an iteration of a Map, is in.
+/// The current state of an execution, or of an iteration of a Map.
 struct Place {
     state: String,
     input: Value,
-    /// Of a Map how far it is.
+    /// The progress of a Map.
     map: Option<Tour>,
 }
 
-/// A Map under way.
+/// A Map in progress.
 struct Tour {
     items: Vec<Value>,
     done: BTreeMap<usize, Value>,
@@ -137,33 +141,33 @@ impl<'a, W: World> Execution<'a, W> {
         }
     }
 
-    /// The name it was started under.
+    /// The name it was started with.
     pub(crate) fn name(&self) -> String {
         self.context["Execution"]["Name"].as_str().expect("a name").to_owned()
     }
 
-    /// Runs to an end.
+    /// Runs until the end.
     pub(crate) async fn run(&mut self) -> Result<Value, Failure> {
         let mut events = 2;
         let states = self.states(self.definition, &self.at, &self.context, &mut events);
         let ended = self.beside_invocations(tokio::time::timeout(self.limit, states)).await;
-        // What was called and is not waited for any more.
+        // Invocations whose results are no longer awaited.
         let all_others = async { while self.next_invocation().await {} };
         all_others.await;
         self.events.set(self.events.get().max(events));
         ended.unwrap_or_else(|_| Err(Failure::timed_out()))
     }
 
-    /// Goes on at the state that did not come to its end, with its input and with retries counted from the start.
-    /// Of a Map it runs the iterations that failed or were stopped from where they were, and those that were not
-    /// begun; those that succeeded have.
+    /// Resumes at the state that did not finish, with its input and with a fresh retry count. In a
+    /// Map, iterations that failed or were stopped resume where they were, and those that had not
+    /// started run; those that succeeded do not run again.
     pub(crate) async fn redrive(&mut self) -> Result<Value, Failure> {
         let count = self.context["Execution"]["RedriveCount"].as_u64().expect("a count");
         self.context["Execution"]["RedriveCount"] = (count + 1).into();
         self.run().await
     }
 
-    /// The state that it is in, or that it ended in.
+    /// The current state, or the one that it ended in.
     pub(crate) fn state_at(&self) -> String {
         self.at.borrow().state.clone()
     }
@@ -176,7 +180,7 @@ impl<'a, W: World> Execution<'a, W> {
                     return Poll::Ready(done);
                 }
                 match self.invocations.borrow_mut().poll_next_unpin(context) {
-                    // One has come to its end, and what waits for it goes on.
+                    // An invocation has ended, so the execution that awaits it can continue.
                     Poll::Ready(Some(())) => {}
                     Poll::Ready(None) | Poll::Pending => return Poll::Pending,
                 }
@@ -185,14 +189,14 @@ impl<'a, W: World> Execution<'a, W> {
         .await
     }
 
-    /// Waits for an invocation to come to its end; is there none?
+    /// Awaits the end of one invocation; false if there is none.
     async fn next_invocation(&self) -> bool {
         std::future::poll_fn(|context| self.invocations.borrow_mut().poll_next_unpin(context))
             .await
             .is_some()
     }
 
-    /// From a state to an end.
+    /// Runs from the current state to the end.
     async fn states(
         &self,
         machine: &Value,
@@ -219,7 +223,7 @@ impl<'a, W: World> Execution<'a, W> {
         }
     }
 
-    /// One state: its output, and the next one unless it is the end.
+    /// Runs one state. Returns its output, and the next state unless it is the end.
     async fn state(
         &self,
         name: &str,
@@ -284,7 +288,7 @@ impl<'a, W: World> Execution<'a, W> {
                         Ok((output, next()))
                     }
                     Err(failure) if failure.error == RUNTIME => Err(failure),
-                    // Only of the result of a Task it is known that States.ALL catches it.
+                    // That States.ALL catches it is known only for the result of a Task.
                     Err(failure) if kind == "Map" && failure.error == TOO_LARGE => {
                         place.borrow_mut().map = None;
                         Err(failure)
@@ -315,7 +319,7 @@ impl<'a, W: World> Execution<'a, W> {
             let event = template(&state["Parameters"], input, context)?;
             self.weigh(resource, &event)?;
             let failure = match self.invoke(step.clone(), event, limit).await {
-                // What ResultPath drops counts too.
+                // A result counts even if ResultPath drops it.
                 Ok(result) => match self.weigh(resource, &result) {
                     Ok(()) => return Ok(result),
                     Err(failure) => failure,
@@ -341,13 +345,14 @@ impl<'a, W: World> Execution<'a, W> {
         }
     }
 
-    /// Calls a function, which has as long as its Task has, and waits for it as long as this is waited for.
+    /// Invokes a function with the timeout of its Task. It runs on if the caller stops waiting for
+    /// it.
     async fn invoke(&self, step: String, event: Value, limit: Duration) -> Result<Value, Failure> {
         let (tell, told) = tokio::sync::oneshot::channel();
         let world = self.world;
         let invocation = async move {
             let done = tokio::time::timeout(limit, world.invoke(&step, event)).await;
-            // Whoever asked may be gone.
+            // The caller may no longer wait.
             drop(tell.send(done.unwrap_or_else(|_| Err(Failure::new("States.Timeout", "")))));
         };
         self.invocations.borrow_mut().push(Box::pin(invocation));
@@ -408,7 +413,7 @@ impl<'a, W: World> Execution<'a, W> {
         loop {
             while running.len() < limit {
                 let Some((index, item)) = waiting.next() else { break };
-                // Boxed: Maps nest.
+                // Boxed, because Maps nest.
                 running.push(Box::pin(iteration(index, item)));
             }
             let Some((index, own, result)) = running.next().await else { break };
@@ -483,7 +488,7 @@ impl<'a, W: World> Execution<'a, W> {
         tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     }
 
-    /// A number from 0 to 1.
+    /// A random number from 0 to 1.
     fn chance(&self) -> f64 {
         let mut dice = self.dice.get();
         let number = dice.next();
@@ -508,19 +513,19 @@ impl<'a, W: World> Execution<'a, W> {
     }
 }
 
-/// How long an execution may last.
+/// The maximum duration of an execution.
 pub(crate) fn limit_of(definition: &Value) -> Duration {
     definition["TimeoutSeconds"].as_u64().map_or(Duration::MAX, Duration::from_secs)
 }
 
-/// How long a Retry pauses at most before it tries again, after so many times.
+/// The longest pause of a Retry before its next attempt, after this many attempts.
 pub(crate) fn longest_pause(retrier: &Value, count: u64) -> f64 {
     let number = |name: &str, default: f64| retrier[name].as_f64().unwrap_or(default);
     let backoff = number("BackoffRate", 2.0).powf(count as f64);
     (number("IntervalSeconds", 1.0) * backoff).min(number("MaxDelaySeconds", f64::MAX))
 }
 
-/// Refuses fields that the interpreter would pass over.
+/// Rejects fields that the interpreter would ignore.
 fn known(name: &str, kind: &str, state: &Value) {
     let fields: &[&str] = match kind {
         "Pass" => &["Parameters", "ResultPath", "Next"],
@@ -568,7 +573,7 @@ fn known(name: &str, kind: &str, state: &Value) {
     }
 }
 
-/// Does a Retry or Catch speak of this error?
+/// Does a Retry or Catch match this error?
 fn matches(handler: &Value, error: &str) -> bool {
     let names = handler["ErrorEquals"].as_array().expect("ErrorEquals");
     assert!(!names.contains(&json!("States.TaskFailed")), "States.TaskFailed is not known here");
@@ -598,7 +603,7 @@ fn holds(rule: &Value, input: &Value) -> Result<bool, Failure> {
     }))
 }
 
-/// A reference path: into the context object with `$$`.
+/// Evaluates a reference path; `$$` refers to the context object.
 fn look_up(path: &str, input: &Value, context: &Value) -> Result<Value, Failure> {
     let (root, rest) = match path.strip_prefix("$$") {
         Some(rest) => (context, rest),
@@ -611,7 +616,8 @@ fn look_up(path: &str, input: &Value, context: &Value) -> Result<Value, Failure>
         .ok_or_else(|| Failure::runtime(format!("{path} could not be found in the input")))
 }
 
-/// Parameters and ItemSelector: fields that end with `.$` are paths or intrinsic functions.
+/// Evaluates Parameters and ItemSelector: fields that end with `.$` are paths or intrinsic
+/// functions.
 fn template(template: &Value, input: &Value, context: &Value) -> Result<Value, Failure> {
     match template {
         Value::Null => Ok(input.clone()),
@@ -648,7 +654,8 @@ fn computed(text: &str, input: &Value, context: &Value) -> Result<Value, Failure
     Ok(sum.into())
 }
 
-/// The input with a result put into it. Without a ResultPath the result is all, with null nothing of it.
+/// Merges a result into the input. Without a ResultPath the result replaces it; with null the
+/// result is dropped.
 fn merged(input: &Value, path: &Value, given: Option<&Value>, result: Value) -> Value {
     match (given, path.as_str()) {
         (None, _) => result,

@@ -1,5 +1,5 @@
-//! The rules of Step Functions that rotations depend on, on machines of a few lines. Where AWS was recorded, the
-//! cases are what it did; docs/local-aws.md has the sources.
+//! The rules of Step Functions that rotations depend on, tested with small state machines. Where
+//! AWS was recorded, the cases are its behaviour; docs/local-aws.md has the sources.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::asl::{Execution, Failure, PAYLOAD, World};
 
-/// Fails as often as the event says, and notes when it was called.
+/// Functions that fail as often as the event says, and record when they were called.
 #[derive(Default)]
 struct Bench {
     calls: RefCell<Vec<(Value, f64)>>,
@@ -18,7 +18,7 @@ struct Bench {
     most: Cell<usize>,
     began: RefCell<Option<tokio::time::Instant>>,
     objects: BTreeMap<&'static str, Value>,
-    /// Nothing fails any more.
+    /// From now on nothing fails.
     is_mended: Cell<bool>,
     ended: Cell<usize>,
 }
@@ -72,7 +72,7 @@ fn caught(error: &str) -> Value {
     json!([{"ErrorEquals": [error], "ResultPath": "$.failure", "Next": "Caught"}])
 }
 
-/// A machine that begins with this state.
+/// A machine with this first state.
 fn machine(first: Value) -> Value {
     let pass =
         json!({"Type": "Pass", "ResultPath": "$.caught", "Parameters": {"at": 1}, "Next": "Well"});
@@ -89,7 +89,7 @@ fn ending(ended: Result<Value, Failure>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_wait_longer_each_time_and_then_it_fails_or_is_caught() {
+async fn retries_back_off_and_then_the_error_is_final_or_caught() {
     for jitter in ["FULL", "NONE"] {
         let check =
             async |failures, error: &str, seconds: u64, catch: &Value, calls: usize, end: &str| {
@@ -102,13 +102,13 @@ async fn retries_wait_longer_each_time_and_then_it_fails_or_is_caught() {
                 assert_eq!(made.len(), calls);
                 for (number, pair) in made.windows(2).enumerate() {
                     let pause = pair[1].1 - pair[0].1 - seconds.min(60) as f64;
-                    // Not 40: MaxDelaySeconds.
+                    // 30 and not 40, because of MaxDelaySeconds.
                     let most = if error.is_empty() { 1.0 } else { [10.0, 20.0, 30.0][number] };
                     let least = if jitter == "NONE" { most } else { 0.0 };
                     let (least, most) = (least - 0.002, most + 0.002);
                     assert!((least..=most).contains(&pause), "{jitter}: {pause} of {most}");
                 }
-                // Redriven it goes on where it failed, with retries counted from the start.
+                // A redrive resumes at the failed state, with a fresh retry count.
                 if end == error && error != "States.Runtime" {
                     assert_eq!(execution.redrive().await.unwrap_err().error, error);
                     assert_eq!(world.calls.borrow().len(), 2 * calls);
@@ -123,14 +123,14 @@ async fn retries_wait_longer_each_time_and_then_it_fails_or_is_caught() {
         check(9, "Refused", 1, &none, 1, "Refused").await;
         check(9, "Refused", 1, &all, 1, "caught Refused").await;
         check(0, "", 61, &all, 2, "caught States.Timeout").await;
-        // States.ALL is not all.
+        // States.ALL does not match it.
         check(9, "States.Runtime", 1, &all, 1, "States.Runtime").await;
         check(9, "States.Runtime", 1, &caught("States.Runtime"), 1, "States.Runtime").await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_has_no_words() {
+async fn a_timeout_has_neither_error_nor_cause() {
     let (world, machine) = (Bench::default(), machine(task(json!([]), caught("States.ALL"))));
     let ended = Execution::new(&machine, &world, "x", input(0, "", 61, 1), 7).run().await;
     assert_eq!(ended.unwrap()["failure"], json!({"Error": "States.Timeout", "Cause": ""}));
@@ -142,13 +142,13 @@ async fn a_timeout_has_no_words() {
     assert_eq!((failure.error.as_str(), failure.cause.as_str()), ("", ""));
     assert_eq!(failure.status(), "TIMED_OUT");
     assert_eq!(execution.state_at(), "First");
-    // The limit begins anew, and so does the wait.
+    // A redrive restarts the time limit and the wait.
     assert_eq!(execution.redrive().await.unwrap_err().status(), "TIMED_OUT");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_payload_may_be_256_kib_and_no_more() {
-    // {"done":""}
+    // The other 11 bytes are {"done":""}.
     let most = PAYLOAD - 11;
     let kept = |path: Value, catch: &Value| {
         let mut task = task(json!([]), catch.clone());
@@ -170,15 +170,16 @@ async fn a_payload_may_be_256_kib_and_no_more() {
     let too_large = "States.DataLimitExceeded";
     check(kept(json!("$.result"), &none), json!(most - 200), "done").await;
     check(kept(json!("$.result"), &none), json!(most + 1), too_large).await;
-    // Recorded: States.ALL catches it of a Task, though the documentation says that it does not; ...
+    // Recorded: States.ALL catches it for a Task, although the documentation says that it does not.
     check(kept(json!("$.result"), &all), json!(most + 1), &format!("caught {too_large}")).await;
-    // ... what is dropped counts; ...
+    // Recorded: a result that is dropped counts.
     check(kept(Value::Null, &none), json!(most), "done").await;
     check(kept(Value::Null, &none), json!(most + 1), too_large).await;
-    // ... and in a Pass, where nothing can be caught, it ends the execution.
+    // Recorded: in a Pass, which has no Catch, it ends the execution.
     check(large.clone(), json!("y".repeat(80_000)), "done").await;
     check(large, json!("y".repeat(90_000)), too_large).await;
-    // Assumed: what a Task's result makes of the state, and the results of a Map, are not caught.
+    // Assumed: it is not caught for the state after merging a Task's result, nor for the results of
+    // a Map.
     check(kept(json!("$.result"), &all), json!(most), too_large).await;
     let each = json!({"Type": "Map", "ItemsPath": "$.size", "MaxConcurrency": 1,
         "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "It",
@@ -187,9 +188,9 @@ async fn a_payload_may_be_256_kib_and_no_more() {
     check(each, json!(["y".repeat(100_000), "y".repeat(100_000)]), too_large).await;
 }
 
-/// Paths that lead nowhere.
+/// Paths that do not exist.
 #[tokio::test(start_paused = true)]
-async fn what_a_state_cannot_read_ends_the_execution() {
+async fn a_path_that_does_not_exist_ends_the_execution() {
     let is_there = json!({"Variable": "$.there", "BooleanEquals": true, "Next": "Caught"});
     let choice = |rule: Value| json!({"Type": "Choice", "Choices": [rule], "Default": "Well"});
     let map = json!({"Type": "Map", "ItemsPath": "$.there", "Catch": caught("States.ALL"), "Next": "Well",
@@ -223,7 +224,7 @@ async fn what_a_state_cannot_read_ends_the_execution() {
         ),
         (choice(is_there.clone()), json!({"there": false}), "done"),
         (choice(is_there.clone()), json!({}), "States.Runtime"),
-        // What comes after a rule that does not hold is not looked at.
+        // Rules after one that does not hold are not evaluated.
         (
             choice(
                 json!({"And": [{"Variable": "$.here", "BooleanEquals": true}, is_there], "Next": "Caught"}),
@@ -244,7 +245,7 @@ async fn what_a_state_cannot_read_ends_the_execution() {
     }
 }
 
-/// A Map over items of which each is done by the Task `DoIt`.
+/// A Map whose items are handled by the Task `DoIt`.
 fn map(from: Value, concurrency: u64) -> Value {
     let mode = if from["ItemReader"].is_null() { "INLINE" } else { "DISTRIBUTED" };
     let mut map = from;
@@ -292,9 +293,9 @@ async fn maps_keep_to_their_concurrency_and_fail_with_an_iteration() {
     check(map(reader("nothing"), 1), 0, unread("The specified key does not exist.")).await;
 }
 
-/// Which items are done, attempt by attempt.
+/// The items that are done, attempt by attempt.
 #[tokio::test(start_paused = true)]
-async fn a_redrive_of_a_map_runs_what_did_not_succeed() {
+async fn a_redrive_of_a_map_runs_the_items_that_did_not_succeed() {
     for (kind, items) in
         [("inline", json!({"ItemsPath": "$.items"})), ("distributed", reader("items"))]
     {
@@ -325,9 +326,10 @@ async fn a_fail_state_fails_again() {
     assert_eq!(execution.redrive().await.unwrap_err(), first);
 }
 
-/// What a Map calls goes on when the Map has failed: Lambda does not know that nobody waits for it.
+/// Functions that a Map invoked run on after the Map has failed: Lambda does not know that their
+/// results are no longer awaited.
 #[tokio::test(start_paused = true)]
-async fn a_function_comes_to_its_end_though_nobody_waits() {
+async fn a_function_runs_to_its_end_after_its_map_has_failed() {
     let mut each = map(json!({"ItemsPath": "$.items", "Catch": caught("States.ALL")}), 2);
     each["ItemProcessor"]["States"]["DoIt"]["TimeoutSeconds"] = 60.into();
     let world = Bench::default();

@@ -1,4 +1,4 @@
-//! A throwaway authority and the certificates it issued, made once for all tests.
+//! A throwaway authority and its certificates, created once for all tests.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
@@ -8,27 +8,27 @@ use rotation_core::certificate::Certificate;
 use rotation_test_pki::{Authority, Issued, p256};
 
 pub(crate) struct Certificates {
-    /// Issues more of them.
+    /// Issues further certificates.
     authority: Authority,
     issued: Mutex<Vec<&'static Issued>>,
-    /// PEM of the root, for `SSL_CERT_FILE`.
+    /// The file with the root as PEM, for `SSL_CERT_FILE`.
     pub(crate) root_file: PathBuf,
     /// Expires in three weeks.
     pub(crate) old: Issued,
-    /// The same names, another year.
+    /// The same names, valid for another year.
     pub(crate) new: Issued,
     /// The same names, valid until a date between the two.
     pub(crate) other: Issued,
-    /// The same names, valid from the spring on and until after the old one.
+    /// The same names, valid from the spring until after the old one expires.
     pub(crate) early: Issued,
     /// Only one of the names.
     pub(crate) narrow: Issued,
-    /// Expired, not trusted, and its key belongs to another certificate.
+    /// Expired, not trusted, and with the key of another certificate.
     pub(crate) bad: Issued,
 }
 
 impl Certificates {
-    /// One more, for these names, from this moment on.
+    /// Issues a certificate for these names, valid from this time.
     pub(crate) fn issue(&self, names: &[&str], from: Timestamp, days: i64) -> &'static Issued {
         let until = from + SignedDuration::from_hours(24 * days);
         let issued = Box::leak(Box::new(self.authority.issue(names, from, until)));
@@ -36,12 +36,12 @@ impl Certificates {
         issued
     }
 
-    /// The key of one of these.
+    /// The private key of one of these certificates.
     pub(crate) fn key_of(&self, pem: &str) -> Option<&str> {
         let issued = self.issued.lock().unwrap();
         let all = [&self.old, &self.new, &self.other, &self.early, &self.narrow];
         let all = all.into_iter().chain(issued.iter().copied());
-        // Adapters write PEM in their own way, so certificates are compared and not texts.
+        // Adapters reformat PEM, so certificates are compared and not texts.
         let der = Certificate::from_pem(pem).ok()?;
         let is_it = |one: &&Issued| Certificate::from_pem(&one.pem).is_ok_and(|it| it == der);
         all.into_iter().find(is_it).map(|one| one.key.as_str())
@@ -53,7 +53,7 @@ pub(crate) fn certificates() -> &'static Certificates {
     CERTIFICATES.get_or_init(|| {
         let root = Authority::root("Throwaway Root");
         let authority = root.intermediate("Throwaway Authority");
-        // Another process makes other certificates.
+        // Each test process creates its own certificates.
         let name = format!("root-{}.pem", std::process::id());
         let root_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::write(&root_file, root.pem).unwrap();
@@ -83,8 +83,8 @@ fn midnight(day: &str) -> Timestamp {
     format!("{day}T00:00:00Z").parse().unwrap()
 }
 
-/// The private key is nowhere in this text, not even a line of it: neither as it lies in its source,
-/// nor as it travels to ACM (in base64) or IAM (as a form).
+/// Asserts that the text does not contain the private key, not even a line of it: neither in the
+/// format of its source, nor as sent to ACM (base64) or IAM (form-encoded).
 pub(crate) fn assert_no_key(text: &str) {
     let key = &certificates().new.key;
     let form: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();

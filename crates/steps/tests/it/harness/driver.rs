@@ -1,5 +1,5 @@
-//! Whole rotations: the state machine as it is deployed, the steps as they are deployed, an AWS in memory,
-//! and a clock that jumps.
+//! Runs whole rotations: the deployed state machine and steps, on an AWS in memory, in virtual
+//! time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,18 +21,18 @@ use crate::harness::rig::Rig;
 use crate::harness::rights;
 
 thread_local! {
-    /// When this thread's clock began, in tokio's time, which is virtual.
+    /// The start of this thread's clock, in tokio's virtual time.
     static BEGAN: RefCell<Option<Instant>> = const { RefCell::new(None) };
 }
 
-/// The tests' noon, and what has passed since.
+/// The tests' fixed time plus the elapsed virtual time.
 pub(crate) fn clock() -> Timestamp {
     let began = BEGAN.with_borrow_mut(|began| *began.get_or_insert_with(Instant::now));
     let passed = Instant::now().saturating_duration_since(began);
     now() + SignedDuration::try_from(passed).expect("not that long")
 }
 
-/// The state machine as it is deployed.
+/// The deployed state machine.
 pub(crate) fn definition() -> &'static Value {
     static DEFINITION: OnceLock<Value> = OnceLock::new();
     DEFINITION.get_or_init(|| {
@@ -41,10 +41,10 @@ pub(crate) fn definition() -> &'static Value {
     })
 }
 
-/// How long a change takes to reach the edges, in seconds.
+/// Seconds that a change takes to reach the edges.
 pub(crate) const PROPAGATION: i64 = 75;
 
-/// What is wrong with Lambda, from one invocation of a rotation on, counted from 0.
+/// A Lambda failure, starting at one invocation of a rotation, counted from 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trouble {
     pub(crate) from: usize,
@@ -53,65 +53,66 @@ pub(crate) struct Trouble {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ailment {
-    /// For so many seconds it runs no function, under this error.
+    /// For this many seconds every invocation fails with this error.
     Out(i64, &'static str),
-    /// The process of this step dies, so many times for this target, before it has begun or after it has done
-    /// everything; without a number each time, whatever for.
+    /// The process of this step dies, this many times for this target, before it starts or after it
+    /// has finished. With `usize::MAX` it dies each time, for every target.
     Dies { times: usize, after: bool },
 }
 
-/// What Lambda makes of a process that ends by itself.
+/// The error that Lambda reports for a process that exits.
 pub(crate) fn died() -> Failure {
     let message = "RequestId: 0-0 Error: Runtime exited with error: exit status 1";
     let payload = json!({"errorType": "Runtime.ExitError", "errorMessage": message});
     Failure::new("Runtime.ExitError", payload.to_string())
 }
 
-/// An account and whatever runs on it.
+/// An account, and the rotations that run on it.
 pub(crate) struct Driver {
     pub(crate) rig: Rig,
-    /// When the next execution is stopped, if it is not over by then.
+    /// When the next execution is stopped, unless it has ended by then.
     pub(crate) stop: Cell<Option<Duration>>,
     pub(crate) trouble: Cell<Option<Trouble>>,
-    /// How often any function was called.
+    /// The number of all invocations.
     called: Cell<usize>,
-    /// Until when Lambda is out of order, and which step dies how often from now on.
+    /// Until when Lambda fails; and which step dies how often from now on.
     out_until: Cell<Option<Timestamp>>,
     dying: RefCell<Option<(String, String, usize)>>,
     killed: Arc<Notify>,
     names: RefCell<usize>,
     invocations: RefCell<BTreeMap<String, usize>>,
-    /// Each function that was called, and for which target.
+    /// Each invoked function, with its target.
     order: RefCell<Vec<(String, String)>>,
 }
 
-/// What came of a rotation.
+/// The result of a rotation.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {
     pub(crate) result: Result<Value, Failure>,
     pub(crate) after: Account,
     pub(crate) journal: Vec<Event>,
-    /// Did the fault meet a call?
+    /// Did the fault hit a call?
     pub(crate) struck: bool,
-    /// The state that it ended in, and whether Lambda could not run the last step then.
+    /// The state that it ended in; and whether Lambda could not run the last step.
     pub(crate) ended_in: String,
     pub(crate) no_last_step: bool,
     pub(crate) events: usize,
     pub(crate) events_of_children: usize,
     pub(crate) transitions: usize,
-    /// How often each function was called.
+    /// The number of invocations of each function.
     pub(crate) invocations: BTreeMap<String, usize>,
-    /// And in which order, for which target.
+    /// The order of invocations, with their targets.
     pub(crate) order: Vec<(String, String)>,
     pub(crate) largest: usize,
     pub(crate) calls: Vec<Call>,
-    /// Every payload and error, for those who look for keys.
+    /// Every payload and error, for the search for private keys.
     pub(crate) texts: Vec<String>,
 }
 
 impl Driver {
     pub(crate) async fn new(account: Account) -> Self {
-        // Each begins at noon: otherwise the outages before it would add up until certificates expire.
+        // Each driver starts at the fixed time: otherwise the outages of earlier ones would add up
+        // until certificates expire.
         BEGAN.set(Some(Instant::now()));
         let mut rig = Rig::new(account).await;
         rig.context.now = clock;
@@ -134,13 +135,13 @@ impl Driver {
         }
     }
 
-    /// A rotation under this fault, to its end.
+    /// Runs a rotation with this fault until its end.
     pub(crate) async fn rotate(&self, request: &Value, fault: Option<Fault>, seed: u64) -> Ran {
         let (ran, _) = self.begin(request, fault, seed).await;
         ran
     }
 
-    /// The same; and the execution, so that it can be redriven.
+    /// The same, but also returns the execution, so that it can be redriven.
     pub(crate) async fn begin<'a>(
         &'a self,
         request: &Value,
@@ -161,7 +162,7 @@ impl Driver {
         (ran, execution)
     }
 
-    /// Redrives a failed execution, undisturbed.
+    /// Redrives a failed execution, without faults.
     pub(crate) async fn redrive(&self, execution: &mut Execution<'_, Self>) -> Ran {
         self.trouble.set(None);
         execution.limit = asl::limit_of(definition());
@@ -185,7 +186,7 @@ impl Driver {
         });
     }
 
-    /// Writes down what Step Functions would say of an execution.
+    /// Records an execution as Step Functions would report it.
     pub(crate) fn mark(&self, name: &str, status: &str, result: Option<&Result<Value, Failure>>) {
         let arn = format!("arn:aws:states:us-east-1:111122223333:execution:rotation:{name}");
         self.rig.change(|account| {
@@ -243,7 +244,7 @@ impl Driver {
 }
 
 impl Driver {
-    /// Is it now that Lambda does not run this, or lets it die once it has run?
+    /// Does Lambda fail now: before this function runs (false), or after it has run (true)?
     fn trouble_with(&self, step: &str, target: &str) -> Option<(Failure, bool)> {
         let number = self.called.get();
         self.called.set(number + 1);
@@ -289,7 +290,7 @@ impl asl::World for Driver {
         *self.invocations.borrow_mut().entry(step.to_owned()).or_default() += 1;
         let function = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:{step}");
         rights::note_call("state-machine", "lambda:InvokeFunction", &function, "");
-        // Those that look at time have a quarter of an hour.
+        // Functions that check the remaining time have fifteen minutes.
         let over_at = clock().as_millisecond() + 900_000;
         self.rig.context.over_at.store(over_at, Ordering::Relaxed);
         if step == "update-distribution" {
@@ -298,7 +299,7 @@ impl asl::World for Driver {
         }
         let attempt = Box::pin(self.rig.event(step, event));
         let result = tokio::select! {
-            // A function that dies says nothing.
+            // A function that dies returns nothing.
             () = self.killed.notified() => return Err(died()),
             result = attempt => result,
         };

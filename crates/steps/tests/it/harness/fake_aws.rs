@@ -1,5 +1,5 @@
-//! An AWS in memory that answers on the wire, below the SDK's client: real requests, real answers, and
-//! faults wherever a test wants one. It panics on a request that it does not know.
+//! A fake AWS in memory that answers HTTP requests, below the SDK's client: real requests, real
+//! responses, and faults wherever a test needs one. It panics on unknown requests.
 
 mod acm;
 mod cloudfront;
@@ -28,7 +28,7 @@ use crate::harness::account::{Account, now};
 use crate::harness::dice::Dice;
 use crate::harness::rights;
 
-/// One call of the SDK, whatever number of attempts it took.
+/// One call of the SDK, with all its attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) service: String,
@@ -38,38 +38,38 @@ pub(crate) struct Call {
     id: String,
 }
 
-/// Does this operation change nothing?
+/// Is this operation a read?
 pub(crate) fn is_read(operation: &str) -> bool {
     ["Get", "List", "Describe"].iter().any(|verb| operation.starts_with(verb))
 }
 
-/// What goes wrong with a call.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// 500, and nothing has happened.
+    /// Status 500, and the call had no effect.
     ErrorBefore,
-    /// It has happened, and the answer is 500.
+    /// Status 500, but the call took effect.
     ErrorAfter,
     Throttled,
-    /// The connection breaks before the request is through.
+    /// The connection breaks before the request is complete.
     ConnectionBefore,
-    /// The connection breaks before the answer is through.
+    /// The connection breaks before the response is complete.
     ConnectionAfter,
     AccessDenied,
-    /// It has happened, and the answer is none.
+    /// The call took effect, but the response is unusable.
     Malformed,
-    /// It has happened, and there is never an answer.
+    /// The call took effect, but there is no response.
     Timeout,
-    /// The function that calls dies before it has happened.
+    /// The calling function dies before the call takes effect.
     KilledBefore,
-    /// The function that calls dies after it has happened.
+    /// The calling function dies after the call took effect.
     KilledAfter,
-    /// This error, as the service words it, and nothing has happened.
+    /// This error, in the format of the service, and the call had no effect.
     Answer(u16, &'static str, &'static str),
 }
 
 impl Kind {
-    /// Those that retries get over, wherever they strike.
+    /// The faults that retries recover from, wherever they occur.
     const SURVIVABLE: [Self; 9] = [
         Self::ErrorBefore,
         Self::ErrorAfter,
@@ -93,7 +93,7 @@ impl Kind {
     ];
 }
 
-/// Which call, counted from 0 or by its operation, and for how many attempts of it.
+/// The call that fails, counted from 0 or by its operation, and for how many attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub(crate) at: At,
@@ -105,24 +105,24 @@ pub(crate) struct Fault {
 pub(crate) enum At {
     Call(usize),
     Operation(&'static str),
-    /// This call, and for so many seconds from then on all with the same operation on the same thing.
+    /// This call, and for this many seconds all calls with the same operation and resource.
     Outage(usize, i64),
-    /// Any attempt of any call, with this probability in a thousand.
+    /// Any attempt of any call, with this probability in per mille.
     Chance(u64),
 }
 
-/// What became of certificates and targets, and when: what the promises are checked against.
+/// What happened to certificates and targets, and when; the invariants are checked against this.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
-    /// The step that moves this target began.
+    /// The step that moves this target started.
     Begun { target: String },
-    /// It was noted that a target failed.
+    /// The halt note of a failed target was written.
     Halted,
-    /// A target was given another certificate, and has it everywhere at `until`.
+    /// A target was given another certificate, which is on all edges at `until`.
     Moved { at: Timestamp, until: Timestamp, target: String, from: String, to: String },
-    /// A certificate came into a store.
+    /// A certificate was added to a store.
     Imported { at: Timestamp, id: String, pem: String },
-    /// A certificate left its store while these targets had it, or were deploying.
+    /// A certificate was deleted while these targets served it, or were deploying.
     Deleted { at: Timestamp, id: String, used_by: Vec<String>, deploying: Vec<String> },
 }
 
@@ -131,40 +131,41 @@ pub(crate) struct World {
     pub(crate) account: Account,
     pub(crate) calls: Vec<Call>,
     pub(crate) fault: Option<Fault>,
-    /// Whether the fault has met a call.
+    /// Has the fault hit a call?
     pub(crate) struck: bool,
-    /// How many viewers came.
+    /// The number of handshakes.
     pub(crate) handshakes: usize,
-    /// The time.
+    /// The current time.
     pub(crate) clock: fn() -> Timestamp,
-    /// How many seconds a change takes to reach the edges; none: until it was read often enough.
+    /// Seconds until a change reaches the edges; `None`: after a number of reads.
     pub(crate) propagation: Option<i64>,
-    /// What is on its way, and until when.
+    /// The changes being deployed, and until when.
     pub(crate) deploying: BTreeMap<String, Timestamp>,
     pub(crate) journal: Vec<Event>,
-    /// Which function dies is told by the driver's own number of it.
+    /// Notified when a function dies; the driver numbers the functions.
     pub(crate) killed: Arc<tokio::sync::Notify>,
-    /// The operation and resource of an outage, and until when.
+    /// The operation and resource of an outage, and its end.
     outage: Option<(String, String, Timestamp)>,
-    /// How long each answer takes.
+    /// The latency of every response.
     pub(crate) latency: Duration,
-    /// An operation whose answers take longer.
+    /// An operation with a higher latency.
     pub(crate) slow: Option<(&'static str, Duration)>,
-    /// What CloudFront gives an account.
+    /// The rate limits of CloudFront.
     pub(crate) rates: Vec<Rate>,
     pub(crate) dice: Dice,
 }
 
-/// So many calls of CloudFront at once, and so many a second in the long run; what comes faster is throttled.
+/// A rate limit of CloudFront: a burst, and calls per second in the long run. Faster calls are
+/// throttled.
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
-    /// How the names of the operations begin.
+    /// The prefix of the operations' names.
     verb: &'static str,
     burst: f64,
     per_second: f64,
     taken: f64,
     since: Timestamp,
-    /// How many attempts were turned away.
+    /// How many attempts were throttled.
     pub(crate) throttled: usize,
 }
 
@@ -212,7 +213,7 @@ impl Default for World {
 #[derive(Clone, Default)]
 pub(crate) struct FakeAws(Arc<Mutex<World>>);
 
-/// The SDK logs its HTTP client, and the keys in this one are not the SDK's.
+/// The SDK logs its HTTP client; this one contains keys that are not the SDK's.
 impl fmt::Debug for FakeAws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FakeAws")
@@ -220,7 +221,7 @@ impl fmt::Debug for FakeAws {
 }
 
 impl FakeAws {
-    /// Looks at the world, or changes it.
+    /// Reads or changes the account and the faults.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -341,20 +342,20 @@ impl World {
         concerned.map(|rate| rate.is_over(at)).max().unwrap_or(false)
     }
 
-    /// Another fault, or none.
+    /// Sets another fault, or none.
     pub(crate) fn disturb(&mut self, fault: Option<Fault>) {
         self.fault = fault;
         self.outage = None;
     }
 
-    /// After the end: what is on its way arrives.
+    /// Completes all deployments, after the end of a rotation.
     pub(crate) fn settle(&mut self) {
         for (id, _) in std::mem::take(&mut self.deploying) {
             *self.account.reads_left(&id) = 0;
         }
     }
 
-    /// What has been on its way for long enough has arrived.
+    /// Completes the deployments whose time is over.
     fn propagate(&mut self) {
         let now = (self.clock)();
         let account = &mut self.account;
@@ -365,7 +366,7 @@ impl World {
         });
     }
 
-    /// Answers, and writes down what that has changed.
+    /// Answers a request, and records the changes in the journal.
     fn answer_and_note(&mut self, request: &Request) -> Answer {
         let at = (self.clock)();
         let served = |account: &Account| account.serving();
@@ -401,10 +402,10 @@ impl World {
         answer
     }
 
-    /// The number of this attempt, from 1.
+    /// Records the attempt; returns its number, from 1.
     fn log(&mut self, request: &Request) -> usize {
         let Request { service, operation, resource, invocation, .. } = request;
-        // From the end: a retry follows soon, and there may be many calls.
+        // Searched from the end: a retry follows soon, and there may be many calls.
         if let Some(call) = self.calls.iter_mut().rev().find(|call| call.id == *invocation) {
             call.attempts += 1;
             return call.attempts;
@@ -437,17 +438,17 @@ impl World {
     }
 }
 
-/// A request as its service sees it.
+/// A request as its service receives it.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) service: String,
     pub(crate) region: String,
     pub(crate) operation: String,
-    /// The ARN, id, name or key that it is about.
+    /// The ARN, id, name or key of its resource.
     pub(crate) resource: String,
     /// The path, without the query.
     path: String,
-    /// The query, or the form that is the body of IAM's requests.
+    /// The query, or for IAM the form in the body.
     form: Vec<(String, String)>,
     pub(crate) if_match: Option<String>,
     pub(crate) if_none_match: Option<String>,
@@ -512,7 +513,7 @@ impl Request {
     }
 }
 
-/// A percent-encoded path, which unlike a form has `+` for `+`.
+/// Decodes a percent-encoded path, in which `+` is a literal plus, unlike in a form.
 fn decoded(path: &str) -> String {
     let path = path.replace('+', "%2B");
     form_urlencoded::parse(path.as_bytes()).map(|(key, _)| key.into_owned()).collect()
@@ -533,7 +534,7 @@ impl Answer {
         Self::ok(body.to_string())
     }
 
-    /// An error in the envelope of its service.
+    /// An error in the format of its service.
     fn error(service: &str, status: u16, code: &str, message: &str) -> Self {
         let error = format!("<Code>{code}</Code><Message>{message}</Message>");
         let body = match service {
@@ -570,20 +571,20 @@ impl Answer {
     }
 }
 
-/// The first `size` of `all` from `marker` on, and the marker of the rest.
+/// The first `size` items from `marker` on, and the next marker.
 fn page<T>(all: Vec<T>, marker: Option<&str>, size: usize) -> (Vec<T>, Option<String>) {
     let from: usize = marker.map_or(0, |marker| marker.parse().expect("a marker of this page"));
     let next = (from + size < all.len()).then(|| (from + size).to_string());
     (all.into_iter().skip(from).take(size).collect(), next)
 }
 
-/// What is between the tags of the first element of this name, which has no attributes.
+/// The content of the first element with this name, which has no attributes.
 fn inner<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
 }
 
-/// What is between the tags of all elements of this name.
+/// The contents of all elements with this name.
 fn inners<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
     let end = format!("</{name}>");
     xml.split(&format!("<{name}>"))
@@ -592,7 +593,7 @@ fn inners<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// An element, if there is something to put into it.
+/// An element, unless there is no content.
 fn element(name: &str, content: Option<&str>) -> String {
     content.map(|content| format!("<{name}>{content}</{name}>")).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! What must always hold (ARCHITECTURE.md), checked by looking at the account and at the journal of what
-//! happened in it, not at what the code says of itself.
+//! The invariants ("What must always hold" in ARCHITECTURE.md), checked on the account and on a
+//! journal of all changes, not on the output of the code under test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -17,7 +17,7 @@ use crate::harness::driver::{Driver, Ran, definition};
 use crate::harness::fake_aws::Event;
 use crate::harness::rig::start;
 
-/// Which certificate is replaced, and which targets have it.
+/// The certificate to be replaced, and its targets.
 #[derive(Debug)]
 pub(crate) struct Stakes {
     pub(crate) old: String,
@@ -25,7 +25,7 @@ pub(crate) struct Stakes {
 }
 
 impl Stakes {
-    /// What is at stake for this certificate.
+    /// The targets of this certificate.
     pub(crate) fn of(account: &Account, old: &str) -> Self {
         let serving = account.serving();
         let targets = serving.iter().filter(|(_, has)| *has == old);
@@ -33,7 +33,7 @@ impl Stakes {
     }
 }
 
-/// Panics, saying when, if any promise was broken.
+/// Panics with `when` if an invariant is violated.
 pub(crate) fn check(before: &Account, stakes: &Stakes, request: &Value, ran: &Ran, when: &str) {
     let concurrency = request["concurrency"].as_u64().unwrap_or(1) as usize;
     the_key_is_nowhere(ran);
@@ -49,7 +49,7 @@ pub(crate) fn check(before: &Account, stakes: &Stakes, request: &Value, ran: &Ra
     assert!(ran.largest < 262_144 && ran.events < 25_000, "{when}: {} {}", ran.largest, ran.events);
 }
 
-/// 1
+/// Invariant 1.
 fn the_key_is_nowhere(ran: &Ran) {
     let objects = ran.after.folder().map(|(_, object)| object.as_str());
     let all: Vec<&str> = ran.texts.iter().map(String::as_str).chain(objects).collect();
@@ -61,7 +61,7 @@ fn the_ending_is_one_of_the_contract(ran: &Ran, when: &str) {
     if failure.status() == "TIMED_OUT" {
         return;
     }
-    // Only where no function can say it any more is it Lambda that gives the name.
+    // The error may have a name of Lambda only if the last step could not run.
     let is_lambdas = ran.no_last_step
         && ran.ended_in == "ReportNotWritten"
         && ["Lambda.", "Runtime."].iter().any(|prefix| failure.error.starts_with(prefix));
@@ -71,7 +71,7 @@ fn the_ending_is_one_of_the_contract(ran: &Ran, when: &str) {
     assert_eq!(state["Type"], "Task", "{when}: no redrive leaves {}", ran.ended_in);
 }
 
-/// A configuration less what tells which certificate it has.
+/// A configuration without the elements that name its certificate.
 fn rest_of(document: &str) -> String {
     let mut rest = document.replace("<Edited/>", "");
     for name in [
@@ -89,7 +89,7 @@ fn rest_of(document: &str) -> String {
     rest
 }
 
-/// 4
+/// Invariant 4.
 fn only_certificates_changed(before: &Account, stakes: &Stakes, ran: &Ran, when: &str) {
     for (id, one) in &before.distributions {
         let after = &ran.after.distributions[id];
@@ -113,8 +113,8 @@ fn moves(ran: &Ran) -> impl Iterator<Item = (&Timestamp, &Timestamp, &String, &S
     })
 }
 
-/// 3: on the way forward strictly; a target that failed while it was deploying does not hold up the
-/// rollback of the others.
+/// Invariant 3: strict until a rollback. A target that failed while it was deploying does not block
+/// the rollback of the others.
 fn never_more_than(concurrency: usize, before: &Account, stakes: &Stakes, ran: &Ran, when: &str) {
     for (at, _, target, _, to) in moves(ran) {
         let under_way: BTreeSet<&String> = moves(ran)
@@ -128,8 +128,8 @@ fn never_more_than(concurrency: usize, before: &Account, stakes: &Stakes, ran: &
             ran.journal
         );
     }
-    // After the first failure was written down, no further target is begun to be moved forward. One that was
-    // begun before, beside it, may arrive later.
+    // After the first failure was recorded, no further target may start. One that started earlier,
+    // in parallel, may finish later.
     let mut halted = false;
     let mut begun_after = BTreeMap::new();
     for event in &ran.journal {
@@ -145,7 +145,7 @@ fn never_more_than(concurrency: usize, before: &Account, stakes: &Stakes, ran: &
     }
 }
 
-/// The objects of this rotation, not of one before.
+/// The objects of this rotation, without those of earlier ones.
 fn written<'a>(
     before: &'a Account,
     ran: &'a Ran,
@@ -162,7 +162,7 @@ fn failed_targets(before: &Account, ran: &Ran) -> BTreeSet<String> {
         .collect()
 }
 
-/// 4: from the old certificate to one new one, or back.
+/// Invariant 4: from the old certificate to one new one, or back.
 fn each_change_is_the_rotations(stakes: &Stakes, ran: &Ran, when: &str) {
     let mut others = BTreeSet::new();
     for (_, _, target, from, to) in moves(ran) {
@@ -173,7 +173,7 @@ fn each_change_is_the_rotations(stakes: &Stakes, ran: &Ran, when: &str) {
     assert!(others.len() <= 1, "{when}: {others:?}");
 }
 
-/// 5
+/// Invariant 5.
 fn nothing_in_use_was_deleted(stakes: &Stakes, ran: &Ran, when: &str) {
     for event in &ran.journal {
         if let Event::Deleted { id, used_by, deploying, .. } = event {
@@ -184,7 +184,7 @@ fn nothing_in_use_was_deleted(stakes: &Stakes, ran: &Ran, when: &str) {
     }
 }
 
-/// 6 and 9
+/// Invariants 6 and 9.
 fn every_target_serves_what_is_valid_and_there(stakes: &Stakes, ran: &Ran, when: &str) {
     let serving = ran.after.serving();
     let in_stores: BTreeMap<&str, &str> = ran
@@ -207,13 +207,13 @@ fn every_target_serves_what_is_valid_and_there(stakes: &Stakes, ran: &Ran, when:
     }
 }
 
-/// 7
+/// Invariant 7.
 fn at_most_one_import(ran: &Ran, when: &str) {
     let imports = ran.journal.iter().filter(|event| matches!(event, Event::Imported { .. }));
     assert!(imports.count() <= 1, "{when}: {:#?}", ran.journal);
 }
 
-/// What the rotation says of its end is how things are.
+/// The ending describes the actual state.
 fn the_ending_is_true(stakes: &Stakes, request: &Value, ran: &Ran, when: &str) {
     let serving = ran.after.serving();
     let on_old = stakes.targets.iter().filter(|target| serving[*target] == stakes.old).count();
@@ -237,7 +237,7 @@ fn the_ending_is_true(stakes: &Stakes, request: &Value, ran: &Ran, when: &str) {
             assert_eq!(on_old, stakes.targets.len(), "{when}: {}", failure.cause);
         }
         Err(failure) => {
-            // Every target that is not where it was is named, or how many there are.
+            // The cause names every target that is not where it was, or their number.
             let told = &failure.cause;
             let moved = stakes.targets.len() - on_old;
             assert!(
@@ -263,9 +263,9 @@ fn what_was_asked_was_done(request: &Value, ran: &Ran, when: &str) {
     }
 }
 
-/// The checks themselves: an outcome that was spoiled in any one way is noticed.
+/// Tests the checks themselves: an outcome that is falsified in any one way is detected.
 #[tokio::test(start_paused = true)]
-async fn what_must_not_be_is_noticed() {
+async fn every_violation_is_detected() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let stakes = Stakes::of(&account, old.id());
     let request = start(json!({}))["request"].clone();

@@ -1,4 +1,4 @@
-//! Whole rotations, each step on record: with what it was given, what it called, what it left.
+//! Whole rotations that record each step: its input, its calls, its output.
 
 use jiff::SignedDuration;
 use rotation_core::ids::Store;
@@ -9,7 +9,7 @@ use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::Call;
 use crate::harness::rig::{EXECUTION, Rig, back, child, forward};
 
-/// A step that did its work undisturbed.
+/// A step that succeeded without faults.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) step: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct Done {
     pub(crate) calls: Vec<Call>,
 }
 
-/// Rotations that between them make every call there is.
+/// Rotations that together make every call.
 pub(crate) fn scenarios() -> [(Account, Value); 4] {
     let (tenants, _) = Account::with_tenants();
     let (iam, old) = Account::with_old_in(Store::Iam);
@@ -33,7 +33,7 @@ pub(crate) fn scenarios() -> [(Account, Value); 4] {
     });
     let (mut to_acm, old) = Account::with_old_in(Store::Iam);
     to_acm.add("E2", &old, &["www.example.com"], DEDICATED_IP);
-    // One certificate is there already.
+    // One certificate is in the store already.
     to_acm.quotas.insert("L-F141DD1D".into(), (Some(1.0), None));
     to_acm.quotas.insert("L-D2CB7DE9".into(), (None, Some(2_500.0)));
     [(tenants, json!({})), (iam, by_id), (to_iam, from_object), (to_acm, json!({"store": "acm"}))]
@@ -57,7 +57,7 @@ impl Record {
 }
 
 impl Record {
-    /// A child of RotateLane, to its end.
+    /// Runs one child of RotateLane to its end.
     async fn target(&mut self, state: &Value, target: &Value) {
         let mut child = child(state, target);
         child["update"] = self.step("update-distribution", &child).await;
@@ -74,7 +74,8 @@ impl Record {
         }
         if target["id"] == "E1" || target["kind"] == "tenant" {
             let undisturbed = self.rig.account();
-            // Viewers meet nobody where it was, and then it turns out to be gone.
+            // Verifies when the target no longer exists: no handshake succeeds, and the following
+            // read finds no target.
             self.rig.change(|account| {
                 account.distributions.clear();
                 account.tenants.clear();
@@ -86,10 +87,10 @@ impl Record {
         self.step("record-target", &child).await;
     }
 
-    /// What happens when this target, which was moved, turns out to have failed.
+    /// Lets this target, which was moved, fail, and rolls back.
     async fn fail_and_roll_back(&mut self, state: &Value, target: &Value) {
         let mut state = state.clone();
-        // Nothing has failed yet, and each target that is not where it should be is asked for.
+        // Without a failure, each target that is not where it should be is read individually.
         self.step("review-targets", &state).await;
         let mut failed = child(&state, target);
         failed["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
@@ -107,7 +108,7 @@ impl Record {
     }
 }
 
-/// The key of the claim on the old certificate, which comes first in its store.
+/// The key of the claim on the old certificate, the first in its store.
 fn claim_of(account: &Account) -> String {
     let old = certificates().old.pem.as_str();
     let arn = account.acm.iter().find(|(_, one)| one.pem == old).map(|(arn, _)| arn.as_str());
@@ -116,10 +117,10 @@ fn claim_of(account: &Account) -> String {
     format!("claims/{}.json", id.rsplit('/').next().unwrap())
 }
 
-/// Rotates as the state machine does, and for the record lets a target fail in between.
+/// Rotates like the state machine, with a failed target in between.
 pub(crate) async fn rotate(account: Account, request: Value) -> Vec<Done> {
     let mut record = Record { rig: Rig::new(account).await, done: Vec::new() };
-    // Somebody else's claim of long ago counts for nothing.
+    // An old claim of another execution that has ended does not count.
     let left_by = format!("{EXECUTION}-before");
     record.rig.change(|account| {
         let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "");
@@ -161,7 +162,7 @@ pub(crate) async fn rotate(account: Account, request: Value) -> Vec<Done> {
     record.step("delete-certificate", &state).await;
     record.rig.reset(&undisturbed);
     state["deletion"] = record.step("delete-certificate", &state).await;
-    // As after a lost answer.
+    // As after a lost response.
     record.step("delete-certificate", &state).await;
     let report = record.step("report-rotation", &state).await;
     assert_eq!(report["output"]["outcome"], "rotated");

@@ -1,4 +1,4 @@
-//! Runs steps as the state machine does, with JSON for input and output, on an account in memory.
+//! Runs steps like the state machine, with JSON input and output, on an account in memory.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use crate::harness::rights::calling;
 pub(crate) struct Rig {
     pub(crate) fake: FakeAws,
     pub(crate) context: Context,
-    /// The lines of metrics that were put out.
+    /// The metric lines that were emitted.
     metrics: Arc<Mutex<Vec<String>>>,
 }
 
@@ -56,7 +56,7 @@ impl Rig {
         rig
     }
 
-    /// Another account, an empty log and no fault.
+    /// Sets another account, an empty log and no fault.
     pub(crate) fn reset(&self, account: &Account) {
         self.fake.with(|world| {
             world.account = account.clone();
@@ -83,30 +83,30 @@ impl Rig {
         self.calls().iter().filter(|call| call.operation == operation).count()
     }
 
-    /// The metrics that were put out since they were asked for last.
+    /// The metrics emitted since the last call.
     pub(crate) fn metrics(&self) -> Vec<Value> {
         let lines = std::mem::take(&mut *self.metrics.lock().unwrap());
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// What `start-rotation` makes of an event.
+    /// Passes an event to `start-rotation`.
     pub(crate) async fn start(&self, event: Value) -> Result<Output, StepError> {
         self.context.over_at.store(i64::MAX, Ordering::Relaxed);
         calling("start-rotation", start_rotation::handle(&self.context, event)).await
     }
 
-    /// Lets this operation fail from now on.
+    /// Makes this operation fail from now on.
     pub(crate) fn fail(&self, operation: &'static str, kind: Kind) {
         let at = At::Operation(operation);
         self.fake.with(|world| world.fault = Some(Fault { at, kind, attempts: usize::MAX }));
     }
 
-    /// The first attempt of a step.
+    /// Runs the first attempt of a step.
     pub(crate) async fn step(&self, name: &str, input: &Value) -> Result<Value, StepError> {
         self.event(name, json!({"state": input, "retries": 0})).await
     }
 
-    /// An attempt of a step, with the event that the state machine makes.
+    /// Runs an attempt of a step, with the event of the state machine.
     pub(crate) async fn event(&self, name: &str, event: Value) -> Result<Value, StepError> {
         let Self { context, .. } = self;
         calling(name, async {
@@ -127,12 +127,12 @@ impl Rig {
         .await
     }
 
-    /// One that succeeds.
+    /// Runs a step that must succeed.
     pub(crate) async fn succeed(&self, name: &str, input: &Value) -> Value {
         self.step(name, input).await.unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// One that fails, as the state machine sees it: with a name and a message.
+    /// Runs a step that must fail; returns the name and message that the state machine sees.
     pub(crate) async fn refuse(&self, name: &str, input: &Value) -> (&'static str, String) {
         match self.step(name, input).await {
             Ok(output) => panic!("{name} should have failed: {output}"),
@@ -155,7 +155,7 @@ impl Rig {
         state
     }
 
-    /// The state after every target was moved, and is deployed.
+    /// The state after every target was moved and is deployed.
     pub(crate) async fn moved(&self, request: Value) -> Value {
         let state = self.imported(request).await;
         for target in self.targets(&state) {
@@ -168,7 +168,7 @@ impl Rig {
         state
     }
 
-    /// The targets of the plan, as they lie in the folder.
+    /// The targets of the plan, from the folder.
     pub(crate) fn targets(&self, state: &Value) -> Vec<Value> {
         let key = state["plan"]["targets"]["key"].as_str().unwrap();
         self.object(key).as_array().unwrap().clone()
@@ -180,15 +180,15 @@ impl Rig {
     }
 }
 
-/// A rotation of which every target was moved and is deployed, and its state then.
+/// A rotation after every target was moved and is deployed, with its state.
 pub(crate) async fn moved(account: Account, request: Value) -> (Rig, Value) {
     let rig = Rig::new(account).await;
     let state = rig.moved(request).await;
     (rig, state)
 }
 
-/// The SDK counts failures over all clients of a process and stops retrying after some; here each
-/// test shall see every retry.
+/// The SDK counts failures over all clients of a process, and stops retrying after some. Here every
+/// test needs every retry.
 fn unlimited(mut aws: Aws) -> Aws {
     macro_rules! unlimited {
         ($($field:ident $sdk:ident),*) => {$(
@@ -208,11 +208,11 @@ fn unlimited(mut aws: Aws) -> Aws {
 pub(crate) const MACHINE: &str = "arn:aws:states:us-east-1:111122223333:stateMachine:rotation";
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:notices";
 
-/// The rotation of all tests.
+/// The execution of all tests.
 pub(crate) const EXECUTION: &str =
     "arn:aws:states:us-east-1:111122223333:execution:rotation:autumn";
 
-/// The state after ReceiveRequest; of fields that are not given, the source is the secret.
+/// The state after ReceiveRequest; the default source is the secret.
 pub(crate) fn start(mut request: Value) -> Value {
     if let Some(request) = request.as_object_mut() {
         request.entry("newCertificate").or_insert_with(|| SECRET.into());
@@ -238,7 +238,7 @@ pub(crate) fn forward(state: &Value) -> Value {
     })
 }
 
-/// What MoveBack adds to the state in place of it.
+/// What MoveBack puts in its place.
 pub(crate) fn back(state: &Value, round: u64) -> Value {
     json!({
         "way": "back",
@@ -267,7 +267,7 @@ pub(crate) fn child(state: &Value, target: &Value) -> Value {
     })
 }
 
-/// A certificate's id in the state.
+/// A certificate's id from the state.
 pub(crate) fn id(value: &Value) -> CertificateId {
     serde_json::from_value(value.clone()).unwrap()
 }

@@ -1,7 +1,9 @@
-//! Who calls what, on what, as far as a policy can tell: `calls.txt` has every call of every test here, and
-//! tests/contract/test_rights.py decides each by the policies of the template.
+//! Records which step makes which call on which resource, in the terms of a policy. `calls.txt` has
+//! every call of all tests here, and tests/contract/test_rights.py checks each of them against the
+//! policies of the template.
 //!
-//! What a policy cannot tell apart is one line: names, ids and times are written as NAME, ID and the like.
+//! Calls that a policy cannot distinguish are one line: names, ids and times are written as NAME,
+//! ID and so on.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -10,22 +12,22 @@ use crate::harness::account::{ACCOUNT, Account, BUCKET};
 use crate::harness::fake_aws::Request;
 
 tokio::task_local! {
-    /// Whose calls these are: the name of a step.
+    /// The name of the calling step.
     static CALLER: String;
 }
 
-/// Whatever this calls, the step of this name calls.
+/// Attributes all calls of this future to the step.
 pub(crate) fn calling<T>(step: &str, what: impl Future<Output = T>) -> impl Future<Output = T> {
-    // Boxed: as a part of its caller's it is too much for the compiler.
+    // Boxed: too large for the compiler as a part of its caller's future.
     CALLER.scope(step.to_owned(), Box::pin(what))
 }
 
 pub(crate) const LISTED: &str = include_str!("../steps/calls.txt");
 
-/// What was called since the process began.
+/// The calls since the process started.
 static CALLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// A request of the step that is running.
+/// Records a request of the running step.
 pub(crate) fn note(account: &Account, request: &Request) {
     let caller = CALLER.with(Clone::clone);
     let Request { service, operation, .. } = request;
@@ -33,8 +35,8 @@ pub(crate) fn note(account: &Account, request: &Request) {
     note_call(&caller, &format!("{service}:{operation}"), &resource, &context(account, request));
 }
 
-/// `make unit` lets the file be written anew next to the tests, and compares; on its own a test fails at the first call
-/// that is not listed.
+/// `make unit` rewrites the file next to the tests, and compares. A test that runs alone fails at
+/// the first call that is not listed.
 pub(crate) fn note_call(caller: &str, call: &str, resource: &str, context: &str) {
     let line = format!("{caller} {call} {resource}{context}");
     let mut called = CALLED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +55,8 @@ pub(crate) fn note_call(caller: &str, call: &str, resource: &str, context: &str)
     std::fs::write(path, all.join("\n") + "\n").unwrap();
 }
 
-/// What the call is about, as policies name it: the Service Authorization Reference has which call names what.
+/// The resource of the call in policies. The Service Authorization Reference lists the resources of
+/// each call.
 fn resource(account: &Account, request: &Request) -> String {
     let Request { service, operation, resource, region, .. } = request;
     let here = |rest: String| format!("arn:aws:{service}:{region}:{ACCOUNT}:{rest}");
@@ -72,7 +75,8 @@ fn resource(account: &Account, request: &Request) -> String {
         ("acm", "ImportCertificate") => here("certificate/ID".to_owned()),
         ("acm", _) => format!("{}/ID", resource.split('/').next().expect("an ARN")),
         ("iam", _) => {
-            // The path of what is there, or comes; of what is not there, AWS does not say.
+            // The path of the existing or new certificate. For one that does not exist, AWS does
+            // not document the path.
             let there = account.iam.get(resource).map(|one| one.path.as_str());
             let path = there.or(request.get("Path")).unwrap_or("/cloudfront/");
             format!("arn:aws:iam::{ACCOUNT}:server-certificate{path}NAME")
@@ -90,14 +94,14 @@ fn resource(account: &Account, request: &Request) -> String {
     }
 }
 
-/// The keys of the request's context that a policy may look at, but for `aws:SecureTransport`, which is true.
+/// The context keys that a policy may check, except `aws:SecureTransport`, which is true.
 fn context(account: &Account, request: &Request) -> String {
     let Request { service, operation, resource, .. } = request;
     match (service.as_str(), operation.as_str()) {
         ("s3", "ListObjectsV2") => {
             format!(" s3:prefix={}", key(request.get("prefix").unwrap_or_default()))
         }
-        // No key, but S3 looks at another right before it says so.
+        // Not a context key: for a missing object S3 checks another permission before it says so.
         ("s3", "GetObject") if !account.objects.contains_key(resource) => " absent".to_owned(),
         ("s3", "PutObject") if request.if_match.is_some() => " s3:if-match=ETAG".to_owned(),
         ("s3", "PutObject") if request.if_none_match.is_some() => " s3:if-none-match=*".to_owned(),
@@ -120,14 +124,14 @@ fn context(account: &Account, request: &Request) -> String {
     }
 }
 
-/// Of `BUCKET/KEY`.
+/// Generalises `BUCKET/KEY`.
 pub(crate) fn object(resource: &str) -> String {
     let (bucket, path) = resource.split_once('/').expect("a bucket and a key");
     let path = if bucket == BUCKET { key(path) } else { "OBJECT".to_owned() };
     format!("arn:aws:s3:::{bucket}/{path}")
 }
 
-/// A key of the bucket, or the beginning of some.
+/// Generalises a key in the bucket, or a prefix.
 fn key(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -141,7 +145,8 @@ fn key(path: &str) -> String {
     }
 }
 
-/// `distribution-E1.json` is ID.json, and `1.json` and `review-1.json` are N.json and review-N.json.
+/// `distribution-E1.json` becomes ID.json, `1.json` and `review-1.json` become N.json and
+/// review-N.json.
 fn part_of_folder(part: &str) -> String {
     if part.starts_with("distribution-") || part.starts_with("tenant-") {
         return "ID.json".to_owned();
@@ -154,7 +159,7 @@ fn part_of_folder(part: &str) -> String {
     }
 }
 
-/// A source's name, which may have been given as an ARN, less the last part of it.
+/// A source's name, which may be an ARN, without its last part.
 fn named(name: &str) -> String {
     let marks = [":secret:", ":parameter"];
     let name = marks.iter().find_map(|mark| Some(name.split_once(mark)?.1)).unwrap_or(name);

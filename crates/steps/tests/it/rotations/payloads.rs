@@ -1,8 +1,9 @@
-//! What goes through a rotation and what it leaves behind, to the byte: every payload of the state machine and every
-//! object in the bucket, of rotations that end in each way, and what `start-rotation` says, sends and writes.
+//! Pins all data of rotations that end in each way: every payload of the state machine, every
+//! object in the bucket, and the output, notices and objects of `start-rotation`.
 //!
-//! Callers, people's scripts and rotations that were begun by an earlier version read these. Sentences are left out:
-//! they are pinned where they are made. `WRITE_PAYLOADS=1` writes `payloads.txt`.
+//! Callers, operators' scripts and rotations that were started by an earlier version depend on
+//! these formats. Sentences are omitted, because they are pinned where they are created.
+//! `WRITE_PAYLOADS=1` writes `payloads.txt`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -16,24 +17,25 @@ use crate::harness::driver::{Driver, Ran};
 use crate::harness::rig::Rig;
 use crate::rotations::whole_rotations::scenes;
 
-/// One that succeeds with both kinds of targets, one with the other store and another kind of source, and both that
-/// fail.
+/// One rotation that succeeds with both kinds of targets, one with the other store and another kind
+/// of source, and both kinds of failure.
 const SCENES: [&str; 4] =
     ["one after the other, a tenant too", "server certificates", "a rollback", "a stop"];
 
 const PINNED: &str = include_str!("payloads.txt");
 
-/// Certificates are new each time: what is made of their bytes is numbered in the order in which it is met.
+/// Certificates differ in each run, so values derived from them are replaced by numbers, in order
+/// of appearance.
 #[derive(Default)]
 struct Masks {
     known: BTreeMap<String, usize>,
 }
 
 impl Masks {
-    /// JSON without what differs from run to run, and without sentences.
+    /// The JSON without values that differ from run to run, and without sentences.
     fn json(&mut self, text: &str) -> String {
         let mut masked = String::new();
-        // Between quotation marks stand strings, and a string may hold an escaped one.
+        // Strings are between quotation marks, and may contain an escaped one.
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('"') {
             let end = end_of_string(after);
@@ -48,7 +50,7 @@ impl Masks {
         if text.contains(' ') {
             return "…".to_owned();
         }
-        // Runs of hexadecimal digits as long as a digest, or a piece of one.
+        // Runs of hexadecimal digits as long as a digest, or a part of one.
         let mut masked = String::new();
         for piece in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
             let digits = piece.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
@@ -74,7 +76,7 @@ fn end_of_string(text: &str) -> usize {
     text.find(is_end).expect("a string has an end")
 }
 
-/// Everything that is in the bucket, but for the page, which has tests of its own.
+/// All objects in the bucket, except the report page, which has its own tests.
 fn objects(account: &Account, masks: &mut Masks) -> String {
     let mut text = String::new();
     for (key, object) in &account.objects {
@@ -85,7 +87,8 @@ fn objects(account: &Account, masks: &mut Masks) -> String {
     text
 }
 
-/// The same with its fields in order: which one a map has depends on the features of what is built with it.
+/// The same JSON with sorted fields: the type of its maps depends on the features of the other
+/// crates in the build.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -97,7 +100,7 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// What is in a payload, but not which values.
+/// The fields of a payload, without their values.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -108,7 +111,7 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-/// The payloads, of those that look alike the first, and the objects.
+/// The payloads, only the first of each shape, and the objects.
 fn rotation(name: &str, ran: &Ran) -> String {
     let mut masks = Masks::default();
     let mut text = format!("## {name}\n");
@@ -124,7 +127,7 @@ fn rotation(name: &str, ran: &Ran) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_are_as_they_were() {
+async fn payloads_and_objects_are_pinned() {
     let mut text = String::new();
     for scene in scenes().iter().filter(|scene| SCENES.contains(&scene.name)) {
         let driver = Driver::new(scene.account.clone()).await;
@@ -170,7 +173,7 @@ async fn they_are_as_they_were() {
     assert_eq!(text.len(), PINNED.len());
 }
 
-/// What comes of a look at everything, but for texts and ids.
+/// The result of an evaluation of all certificates, without texts and ids.
 async fn started(name: &str, account: Account) -> String {
     let rig = Rig::new(account).await;
     let output = rig.start(json!({"look": "all"})).await.expect("a look");

@@ -1,6 +1,8 @@
-//! Many targets, and an AWS that is slow or has had enough: what a rotation costs, and that it comes to its end.
+//! Rotations with many targets, and with a slow or throttling AWS: what they cost, and that they
+//! finish.
 //!
-//! `SCALE=10000 cargo test -p rotation-steps --test it scale -- --nocapture` counts that many targets too.
+//! `SCALE=10000 cargo test -p rotation-steps --test it scale -- --nocapture` also counts that many
+//! targets.
 
 #![expect(clippy::print_stdout, reason = "what was counted")]
 
@@ -16,10 +18,11 @@ use crate::harness::fake_aws::Rate;
 use crate::harness::invariants::{Stakes, check};
 use crate::harness::rig::start;
 
-/// How many distributions a page of CloudFront's has.
+/// The page size of CloudFront's list of distributions.
 const PAGE: usize = 100;
 
-/// An account where so many distributions serve the old certificate and E3 another one, and a request.
+/// An account in which `count` distributions serve the old certificate and E3 another one, and a
+/// request.
 fn fleet(count: usize, mut request: Value) -> (Account, String, Value) {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let distribution = account.distributions["E1"].clone();
@@ -34,7 +37,7 @@ fn updated(ran: &Ran) -> &Value {
     &ran.result.as_ref().expect("it succeeds")["targets"]["updated"]
 }
 
-/// A rotation where each deployment takes four minutes, counted.
+/// Counts a rotation in which each deployment takes four minutes.
 async fn counted(count: usize) -> Value {
     let (account, _, request) = fleet(count, json!({"concurrency": 40}));
     let mut driver = Driver::new(account).await;
@@ -58,9 +61,10 @@ async fn counted(count: usize) -> Value {
     })
 }
 
-/// `counts.json` has what rotations cost, and docs/cost.md prices it. `WRITE_COUNTS=1` writes it.
+/// `counts.json` has the counted costs of rotations, and docs/cost.md prices them. `WRITE_COUNTS=1`
+/// writes it.
 #[tokio::test(start_paused = true)]
-async fn what_a_rotation_costs_is_known_and_grows_with_its_targets() {
+async fn the_cost_is_pinned_and_linear_in_the_targets() {
     let pinned: Value = serde_json::from_str(include_str!("counts.json")).expect("JSON");
     let mut counts = BTreeMap::new();
     for count in [10, 100, 200] {
@@ -78,7 +82,7 @@ async fn what_a_rotation_costs_is_known_and_grows_with_its_targets() {
     for count in ["10", "100", "200"] {
         assert_eq!(counts[count], pinned[count], "{count} targets");
     }
-    // Each target as much as the one before: nothing looks at all of them for each of them.
+    // Each target costs as much as the one before: nothing reads all targets for each of them.
     let of = |count: &str, what: &str, name: &str| -> f64 {
         let value = if name.is_empty() { &counts[count][what] } else { &counts[count][what][name] };
         value.as_f64().unwrap_or(0.0)
@@ -86,7 +90,7 @@ async fn what_a_rotation_costs_is_known_and_grows_with_its_targets() {
     let grows = |what: &str, name: &str| {
         let (few, some, many) =
             (of("10", what, name), of("100", what, name), of("200", what, name));
-        // Lanes and pages come on top: 40 lanes at most, and a page for each hundred.
+        // Lanes and pages are extra: at most 40 lanes, and one page per hundred targets.
         let (per_target, later) = ((some - few) / 90.0, (many - some) / 100.0);
         assert!((later - per_target).abs() < 0.5, "{what} {name}: {per_target}, then {later}");
     };
@@ -99,8 +103,8 @@ async fn what_a_rotation_costs_is_known_and_grows_with_its_targets() {
     }
 }
 
-/// CloudFront throttles accounts: four updates at once and one every five seconds is what users have seen
-/// (certd/certd#796). Forty lanes come faster than that; they wait their turn, and nobody notices.
+/// CloudFront throttles accounts: users have seen limits of four updates at once and one every five
+/// seconds (certd/certd#796). Forty lanes are faster than that; they wait, without an error.
 #[tokio::test(start_paused = true)]
 async fn throttling_slows_a_rotation_and_breaks_nothing() {
     const TARGETS: usize = 150;
@@ -143,13 +147,14 @@ async fn throttling_slows_a_rotation_and_breaks_nothing() {
         seconds.insert(name, passed);
     }
     assert!(seconds["as seen"] > seconds["free"], "{seconds:?}");
-    // No slower than the rate makes it: 149 updates at one every 20 seconds, and the last one's way.
+    // Not slower than the rate limit requires: 149 updates at one every 20 seconds, plus the last
+    // deployment.
     assert!(seconds["an account that others use too"] < 3 * 149 * 20, "{seconds:?}");
 }
 
-/// One target after the other is never too fast for CloudFront.
+/// Targets in sequence never exceed the rate limit.
 #[tokio::test(start_paused = true)]
-async fn one_after_the_other_is_never_throttled() {
+async fn targets_in_sequence_are_never_throttled() {
     let (account, _, request) = fleet(30, json!({}));
     let driver = Driver::new(account).await;
     driver.rig.fake.with(|world| {
@@ -163,13 +168,14 @@ async fn one_after_the_other_is_never_throttled() {
     assert_eq!(throttled, 0);
 }
 
-/// Sixty pages that take half a minute each are half an hour, and a function has a quarter.
+/// Sixty pages of half a minute each take half an hour, and a function has fifteen minutes.
 #[tokio::test(start_paused = true)]
-async fn what_does_not_fit_into_one_invocation_goes_on_where_it_stopped() {
+async fn a_read_longer_than_one_invocation_resumes_where_it_stopped() {
     const TARGETS: usize = 60;
     let (mut account, old, request) = fleet(TARGETS, json!({"concurrency": 40}));
     account.page_size = 1;
-    // Somebody else's: which distribution it is attached to stands in no list, so each is asked.
+    // A continuous-deployment policy of another user: no list shows its distribution, so each one
+    // is read.
     account.distribution("E3").config.push_str(POLICY);
     let driver = Driver::new(account.clone()).await;
     driver.rig.fake.with(|world| world.latency = Duration::from_secs(15));
@@ -181,21 +187,22 @@ async fn what_does_not_fit_into_one_invocation_goes_on_where_it_stopped() {
         "{:?}",
         ran.invocations
     );
-    // For the plan, the review and the deletion; no page twice.
+    // For the plan, the review and the deletion; no page is read twice.
     let lists = ran.calls.iter().filter(|call| call.operation == "ListDistributions");
     assert_eq!(lists.count(), 3 * (TARGETS + 1));
 }
 
-/// The next attempt asks only what has no answer yet; what is too old, or was read to its end, is asked anew.
+/// The next attempt reads only missing pages. Stored responses that are too old, or that belong to
+/// a finished read, are read again.
 #[tokio::test(start_paused = true)]
-async fn a_reading_that_was_throttled_goes_on() {
+async fn a_throttled_read_resumes() {
     const PAGES: usize = 10;
     let (mut account, _, request) = fleet(PAGES - 1, json!({}));
     account.page_size = 1;
     let Driver { mut rig, .. } = Driver::new(account).await;
     rig.context.now = clock;
     let state = json!({"request": request, "execution": start(json!({}))["execution"]});
-    // How the step ends, and how many pages it asks for, if CloudFront answers for so many.
+    // How the step ends, and how many pages it reads, if CloudFront answers this many calls.
     let plan = async |answered: usize| {
         rig.fake.with(|world| {
             world.calls.clear();

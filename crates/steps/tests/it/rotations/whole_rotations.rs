@@ -1,8 +1,8 @@
-//! Whole rotations with a fault at every call in turn, in every way, once and for long, on the way forward
-//! and on the way back; then at random. After each one every promise is checked, and the same rotation is
-//! redriven or started again and must reach its goal.
+//! Whole rotations with a fault at every call in turn, of every kind, once and for long, before and
+//! during a rollback; then at random. After each rotation all invariants are checked, and the same
+//! rotation is redriven or started again and must succeed.
 //!
-//! `cargo test --test it whole -- --nocapture` says how many there were and how they ended.
+//! `cargo test --test it whole -- --nocapture` prints how many there were and how they ended.
 
 #![expect(clippy::print_stdout, reason = "how many rotations, and how they ended")]
 
@@ -19,15 +19,15 @@ use crate::harness::fake_aws::{At, Call, Fault, Kind, is_read};
 use crate::harness::invariants::{Stakes, check};
 use crate::harness::rig::start;
 
-/// An account, what is asked for, and what comes of it undisturbed.
+/// An account, a request, and its expected ending without faults.
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(crate) account: Account,
     old: String,
     pub(crate) request: Value,
-    /// Of the output, or the error's name.
+    /// The outcome in the output, or the name of the error.
     ending: &'static str,
-    /// What has to be cured before it can succeed.
+    /// Removes the cause of the failure, so that a second rotation can succeed.
     cure: fn(&mut Account),
 }
 
@@ -67,7 +67,7 @@ fn a_tenant(account: &mut Account) {
     account.tenants = with_tenants.tenants;
 }
 
-/// A distribution whose edges go on serving another certificate.
+/// A distribution whose edges keep serving another certificate.
 fn odd_edge(account: &mut Account) {
     let other = &certificates().other;
     let edge =
@@ -75,7 +75,7 @@ fn odd_edge(account: &mut Account) {
     account.odd_edges = [("b.shop.example.com".to_owned(), edge)].into();
 }
 
-/// A distribution with a fault that CloudFront finds when it is updated.
+/// A distribution with a fault that CloudFront reports when it is updated.
 const BROKEN: &str = "<WebACLId>gone</WebACLId>";
 
 pub(crate) fn scenes() -> Vec<Scene> {
@@ -132,7 +132,7 @@ pub(crate) fn scenes() -> Vec<Scene> {
                 odd_edge(account);
             },
         )
-        // It does so on the way back, too.
+        // Its edges serve the other certificate in the rollback, too.
         .ends("RotationIncomplete", |account| account.odd_edges.clear()),
     ]
 }
@@ -144,7 +144,7 @@ fn ending(ran: &Ran) -> &str {
     }
 }
 
-/// What is wrong with a rotation's world.
+/// What goes wrong during a rotation.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
     Nothing,
@@ -152,7 +152,7 @@ enum Wrong {
     Lambda(Trouble),
 }
 
-/// One rotation under a fault; then what is left of it, by a redrive or by a new execution.
+/// Runs one rotation with a fault, then finishes it, by a redrive or by a new execution.
 async fn survive(scene: &Scene, wrong: Wrong, seed: u64, when: &str) -> String {
     let driver = Driver::new(scene.account.clone()).await;
     let stakes = Stakes::of(&scene.account, &scene.old);
@@ -193,7 +193,7 @@ async fn survive(scene: &Scene, wrong: Wrong, seed: u64, when: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_scene_ends_as_it_should() {
+async fn every_scene_has_its_expected_ending() {
     for scene in scenes() {
         for seed in [2, 3] {
             assert_eq!(
@@ -206,7 +206,7 @@ async fn every_scene_ends_as_it_should() {
     }
 }
 
-/// What travels does not grow with the number of targets, and neither does any history.
+/// Neither payloads nor histories grow with the number of targets.
 #[tokio::test(start_paused = true)]
 async fn many_targets_leave_small_payloads_and_histories() {
     let mut sizes = Vec::new();
@@ -223,12 +223,12 @@ async fn many_targets_leave_small_payloads_and_histories() {
         sizes.push((ran.events, ran.largest));
     }
     let (few, many) = (sizes[0], sizes[1]);
-    // Lanes are what there may be more of: 29 and 40.
+    // Only the number of lanes may grow: 29 and 40.
     assert!(many.0 < few.0 * 3 / 2 && many.1 < few.1 * 3 / 2, "{few:?} and {many:?}");
 }
 
-/// Of each target one read and one update of its configuration, and the looks at its deployment; of the account
-/// one list before everything and one before the deletion.
+/// For each target one read and one update of its configuration, and the polls of its deployment;
+/// for the account one list at the start and one before the deletion.
 #[tokio::test(start_paused = true)]
 async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
     const TARGETS: usize = 12;
@@ -252,7 +252,7 @@ async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
                 ("GetDistribution", looks * TARGETS),
                 ("GetDistributionConfig", TARGETS),
                 ("ListContinuousDeploymentPolicies", 1),
-                // Of this certificate and of the new one, as soon as there is one.
+                // Of the old certificate, and of the new one as soon as it exists.
                 ("ListDistributionTenantsByCustomization", 2 * lists - 1),
                 ("ListDistributions", lists),
                 ("UpdateDistribution", TARGETS),
@@ -262,13 +262,13 @@ async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
     }
 }
 
-/// The longest outage: nothing gets through to the end of any rotation.
+/// The longest outage: no rotation ends before it does.
 const FOR_EVER: i64 = 30 * 24 * 3_600;
 /// An outage that outlasts the retries of every step, and ends before a rollback gives up.
 const AN_HOUR: i64 = 3_600;
 
-/// In which ways to break a call: once, for an hour, for ever. For a read it makes no difference whether it
-/// has happened.
+/// The faults of a call: once, for an hour, for ever. For a read it is irrelevant whether it took
+/// effect.
 fn ways(number: usize, call: &Call) -> Vec<Fault> {
     let once = |kind| Fault { at: At::Call(number), kind, attempts: usize::MAX };
     let outage =
@@ -293,13 +293,14 @@ fn ways(number: usize, call: &Call) -> Vec<Fault> {
     kinds.into_iter().map(once).chain(outages).collect()
 }
 
-/// The kinds of fault that a retry gets over when they strike once.
+/// The kinds of fault that a retry recovers from when they occur once.
 fn passes(fault: &Fault) -> bool {
     matches!(fault.at, At::Call(_)) && fault.kind != Kind::AccessDenied
 }
 
-/// Breaks each call of a scene in each way. A target's third look is like its second, and the fifth target
-/// like the third.
+/// Breaks each call of a scene in each way. The third and later calls of an operation on the same
+/// resource are skipped because they are like the second, and the fifth target because it is like
+/// the third.
 async fn break_each_call(name: &str) {
     let scenes = scenes();
     let scene = scenes.iter().find(|scene| scene.name == name).unwrap();
@@ -355,7 +356,7 @@ break_each_call_of! {
     each_call_of_a_rotation_that_stops: "a stop",
 }
 
-/// In which ways Lambda may be out of order, and whether the rotation ends all the same as it would.
+/// The ways in which Lambda fails, and whether the rotation still ends as without the failure.
 const AILMENTS: [(Ailment, bool); 7] = [
     (Ailment::Out(600, "Lambda.TooManyRequestsException"), true),
     (Ailment::Out(AN_HOUR, "Lambda.ServiceException"), false),
@@ -366,7 +367,7 @@ const AILMENTS: [(Ailment, bool); 7] = [
     (Ailment::Dies { times: usize::MAX, after: true }, false),
 ];
 
-/// Lambda is out of order from each invocation of a scene on, or lets a process die.
+/// Makes Lambda fail from each invocation of a scene on, or lets a process die.
 async fn break_lambda_at_each_invocation(name: &str) {
     let scenes = scenes();
     let scene = scenes.iter().find(|scene| scene.name == name).unwrap();
@@ -375,14 +376,16 @@ async fn break_lambda_at_each_invocation(name: &str) {
     let (mut rotations, mut endings) = (0, BTreeMap::new());
     let mut seen = BTreeSet::new();
     for (from, (step, target)) in undisturbed.order.iter().enumerate() {
-        // A target's second look is like its first, and the fifth target like the third.
+        // A step's second invocation for a target is like its first, and the fifth target is like
+        // the third.
         if !seen.insert((step, target)) || target.as_str() > "F1" && target != "F2" {
             continue;
         }
         for (index, (kind, goes_on)) in AILMENTS.into_iter().enumerate() {
             let when = format!("{name}: {kind:?} from invocation {from} on, {step} of {target}");
             let trouble = Wrong::Lambda(Trouble { from, kind });
-            // Every ailment is followed by redrives and by new executions.
+            // The seed alternates, so that every failure is followed both by a redrive and by a new
+            // execution.
             let seed = (from + from / 2 + index) as u64;
             let ended = survive(scene, trouble, seed, &when).await;
             if goes_on {
@@ -414,16 +417,17 @@ break_lambda_in! {
     lambda_is_out_of_order_in_a_rotation_that_stops: "a stop",
 }
 
-/// A Map that fails stops its lanes, and not the functions that work for them: an update that is under way then
-/// goes through, and is seen and put back.
+/// A Map that fails stops its lanes, but not the functions that they have invoked: an update in
+/// progress still takes effect. The review sees it, and the target is restored.
 #[tokio::test(start_paused = true)]
-async fn what_is_called_while_a_map_fails_is_seen() {
+async fn an_update_in_flight_when_a_map_fails_is_rolled_back() {
     let request = json!({"concurrency": 3});
     let scene = Scene::new("lanes", Store::Acm, request, |account, _| more_targets(account, 10));
     let stakes = Stakes::of(&scene.account, &scene.old);
     let run = async |trouble, seed| {
         let mut driver = Driver::new(scene.account.clone()).await;
-        // A step that moves a target takes half of the target's time, between its look and its write.
+        // The step that moves a target takes half of the target's time, between its read and its
+        // write.
         driver.rig.context.settings.poll_seconds = 5;
         driver.rig.fake.with(|world| {
             world.slow = Some(("GetDistributionConfig", Duration::from_secs(18)));
@@ -450,10 +454,10 @@ async fn what_is_called_while_a_map_fails_is_seen() {
     assert_eq!(failed, 30);
 }
 
-/// Service Quotas gives no answer for longer than the retries: the documented defaults count, and the output says so.
-/// Where they are full it is waited for.
+/// Service Quotas is unavailable for longer than the retries: the documented defaults apply, and
+/// the output says so. Where they are full, the rotation waits.
 #[tokio::test(start_paused = true)]
-async fn a_rotation_does_without_service_quotas() {
+async fn a_rotation_continues_without_service_quotas() {
     let outage =
         |operation, kind| Fault { at: At::Operation(operation), kind, attempts: usize::MAX };
     for (operation, kind) in [
@@ -471,7 +475,8 @@ async fn a_rotation_does_without_service_quotas() {
         assert_eq!(output["outcome"], "rotated", "{when}");
         assert!(output["notes"].to_string().contains("Service Quotas was unavailable"), "{output}");
     }
-    // There is no room, and nobody to ask for more until the deadline, with all its looks in the history.
+    // There is no room, and no increase can be requested until the deadline; the history holds all
+    // polls.
     let scene =
         Scene::new("full", Store::Iam, json!({"newCertificate": "ssm:/tls/www"}), |account, _| {
             account.iam_room = 1;
@@ -485,10 +490,10 @@ async fn a_rotation_does_without_service_quotas() {
     assert!(ran.result.unwrap_err().cause.contains("no increase could be requested"));
 }
 
-/// Whoever stops an execution, or a limit that it runs into: redriven it goes on in the middle, and what was done is
-/// not done again.
+/// An execution that was stopped, or exceeded a limit, resumes where it was when it is redriven,
+/// and repeats nothing that was done.
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_was_stopped_at_any_moment_goes_on() {
+async fn an_execution_stopped_at_any_time_resumes_when_redriven() {
     let scenes = scenes();
     let mut stopped = BTreeSet::new();
     for name in ["a quota first", "three at once", "one after the other, a tenant too"] {
@@ -510,13 +515,13 @@ async fn an_execution_that_was_stopped_at_any_moment_goes_on() {
             assert_eq!(ending(&ran), scene.ending, "{when}: {:?}", ran.result);
         }
     }
-    // What takes no time is never stopped in.
+    // States without a duration are never stopped in; these two have one.
     for name in ["RotateTargets", "WaitForQuota"] {
         assert!(stopped.contains(name), "{stopped:?}");
     }
 }
 
-/// Any call may fail at any time, in any way. `ROTATION_SEEDS=FROM..TO` runs others, or more.
+/// Any call may fail at any time, in any way. `ROTATION_SEEDS=FROM..TO` runs other or more seeds.
 #[tokio::test(start_paused = true)]
 async fn faults_at_random() {
     let seeds = std::env::var("ROTATION_SEEDS").unwrap_or_else(|_| "0..150".into());
@@ -525,7 +530,7 @@ async fn faults_at_random() {
     let mut endings = BTreeMap::new();
     for seed in from.parse::<u64>().unwrap()..to.parse().unwrap() {
         let scene = &scenes[seed as usize % (scenes.len() - 1)];
-        // From a fault in a hundred attempts to one in three.
+        // From a fault in one of a hundred attempts to one of three.
         let per_mille = 10 + seed * 37 % 320;
         let fault = Fault { at: At::Chance(per_mille), kind: Kind::Timeout, attempts: usize::MAX };
         let when = format!("seed {seed}, {per_mille} in a thousand, {}", scene.name);

@@ -1,5 +1,6 @@
-//! A year of certificates of 47 days, in virtual time: sources that are refreshed at random moments or far too
-//! late, events that come twice, late or not at all, targets that cannot be rotated for some days.
+//! A year with certificates of 47 days, in virtual time: sources that are refreshed at random times
+//! or far too late, events that arrive twice, late or not at all, targets that cannot be rotated
+//! for some days.
 //!
 //! `YEAR_SEEDS=0..100 cargo test --test it year -- --nocapture` runs other years.
 
@@ -29,35 +30,36 @@ const LIFETIME: i64 = 47;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-/// The daily look is at most this late, and a rotation of two targets takes less than the rest.
+/// The daily evaluation is at most this late, and a rotation of two targets takes less than the
+/// rest.
 const LATENESS: i64 = 30 * 60;
 const SLACK: i64 = LATENESS + HOUR;
 
-/// With this in its configuration a distribution cannot be updated.
+/// An element with which a distribution cannot be updated.
 const BROKEN: &str = "<WebACLId>gone</WebACLId>";
 
-/// What happens from outside.
+/// External events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     /// A new certificate is put into the source of this site.
     Refresh(usize),
-    /// The first target of this site breaks, or is mended.
+    /// The first target of this site breaks, or is repaired.
     Break(usize),
     Mend(usize),
-    /// It is time for the daily look.
+    /// The daily evaluation is due.
     Tick,
-    /// An event reaches the function.
+    /// An event arrives at the function.
     Deliver(String),
-    /// ACM tells, each day, of what expires within 45 days.
+    /// The daily event of ACM for certificates that expire within 45 days.
     AcmTells,
 }
 
-/// A certificate with what it serves, its source and all that ever lay there.
+/// A certificate with its targets, its source and everything that was ever in the source.
 struct Site {
     name: String,
     secret: String,
     in_source: Vec<(Timestamp, String)>,
-    /// When the function was told that the source has changed.
+    /// When the function received an event about a change of the source.
     told: Vec<Timestamp>,
     broken: Vec<(Timestamp, Timestamp)>,
 }
@@ -68,7 +70,7 @@ struct Year<'a> {
     sites: Vec<Site>,
     queue: BTreeSet<(Timestamp, u64, Happening)>,
     queued: u64,
-    /// The names of all executions that were begun.
+    /// The names of all executions that were started.
     begun: BTreeSet<String>,
     running: FuturesUnordered<LocalBoxFuture<'a, (String, Result<Value, Failure>)>>,
     ended: Vec<(String, Result<Value, Failure>)>,
@@ -89,7 +91,7 @@ impl<'a> Year<'a> {
         self.at(clock() + SignedDuration::from_secs(seconds), what);
     }
 
-    /// On time, twice, late, or never.
+    /// Delivers an event on time, twice, late, or never.
     fn send(&mut self, event: &Value) {
         let text = event.to_string();
         let fate = self.roll(10);
@@ -119,7 +121,7 @@ impl<'a> Year<'a> {
                 self.in_seconds(next, Happening::Break(index));
             }
             Happening::Tick => {
-                // The schedule does not forget, but it may be late and may come twice.
+                // The schedule loses no run, but may be late or run twice.
                 let late = self.roll(LATENESS);
                 let look = json!({"look": "all"}).to_string();
                 self.in_seconds(late, Happening::Deliver(look.clone()));
@@ -155,7 +157,7 @@ impl<'a> Year<'a> {
         }
     }
 
-    /// Somebody puts the next certificate into the source.
+    /// Puts the next certificate into the source.
     fn refresh(&mut self, index: usize) {
         let Site { name, secret, .. } = &self.sites[index];
         let names = [name.as_str(), &format!("*.{name}")];
@@ -169,7 +171,7 @@ impl<'a> Year<'a> {
         });
         self.sites[index].in_source.push((clock(), material.pem.clone()));
         self.send(&event);
-        // Now and then nobody thinks of it for far too long.
+        // Now and then the refresh is far too late.
         let days = if self.roll(100) < 15 { 60 } else { 12 + self.roll(34) };
         let next = days * DAY + self.roll(DAY);
         self.in_seconds(next, Happening::Refresh(index));
@@ -181,7 +183,7 @@ impl<'a> Year<'a> {
 
     fn begin_what_was_started(&mut self) {
         let executions = self.driver.rig.fake.with(|world| {
-            // Nobody asks for them, and they would be searched for each attempt.
+            // Cleared, because no test reads them and each attempt would search them.
             world.calls.clear();
             world.account.executions.clone()
         });
@@ -214,7 +216,7 @@ impl<'a> Year<'a> {
         self.ended.push((name, result));
     }
 
-    /// Until the year is over.
+    /// Runs until the end of the year.
     async fn pass(&mut self) {
         let end = now() + SignedDuration::from_secs(DAYS * DAY);
         while let Some((time, ..)) = self.queue.first().filter(|(time, ..)| *time < end) {
@@ -238,7 +240,7 @@ fn target(site: usize, number: usize) -> String {
     format!("E{site}{number}")
 }
 
-/// Three certificates in each store, of two targets each, with this and that in their tags.
+/// Three certificates in each store, with two targets each and different tags.
 fn sites() -> (Account, Vec<Site>) {
     let mut account = Account::default();
     let mut sites = Vec::new();
@@ -270,7 +272,7 @@ fn sites() -> (Account, Vec<Site>) {
     (account, sites)
 }
 
-/// What a target served, from when to when.
+/// The certificates that a target served, each from when to when.
 fn served(journal: &[Event], first: &str, target: &str) -> Vec<Span> {
     let mut spans = vec![(now(), Timestamp::MAX, first.to_owned())];
     for event in journal {
@@ -284,7 +286,7 @@ fn served(journal: &[Event], first: &str, target: &str) -> Vec<Span> {
     spans
 }
 
-/// Everything that ever lay in a store, by what CloudFront calls it.
+/// Every certificate that was ever in a store, by its id in CloudFront.
 fn ever_stored(before: &Account, journal: &[Event]) -> BTreeMap<String, Certificate> {
     let before = before.certificates().into_iter().map(|id| {
         let pem = before.pem_of(&id).expect("it is there").to_owned();
@@ -304,7 +306,7 @@ fn after(time: Timestamp, seconds: i64) -> Timestamp {
 }
 
 impl Site {
-    /// From when on a replacement of this certificate was there and could be put in its place.
+    /// Since when a usable replacement of this certificate was available.
     fn replaceable_from(&self, certificate: &Certificate) -> Option<Timestamp> {
         let lives_longer = |pem: &str| leaf_of(pem).not_after() > certificate.not_after();
         let (from, _) = self.in_source.iter().find(|(_, pem)| lives_longer(pem))?;
@@ -317,7 +319,8 @@ impl Site {
     }
 }
 
-/// No certificate expires on a target while a replacement was there for a day. Those that expired.
+/// No certificate may expire on a target while a replacement was available for a day. Returns those
+/// that expired.
 fn check_expiry<'a>(
     site: &Site,
     spans: &'a [Span],
@@ -345,8 +348,9 @@ fn check_expiry<'a>(
     expired
 }
 
-/// Nothing is rotated without need: never to what lives no longer (but for a rollback), never twice, and not
-/// before it is time unless the source has just changed or something was begun before.
+/// No rotation without need: never to a certificate that expires earlier (except in a rollback),
+/// never twice, and not before the due date unless the source has just changed or a rotation has
+/// begun before.
 fn check_need(
     site: &Site,
     spans: &[Span],
@@ -377,7 +381,8 @@ fn check_need(
     }
 }
 
-/// Two certificates are one rotation; another attempt only after one that failed, and not on the same day.
+/// Two certificates are one rotation. Another attempt follows only after a failed one, and not on
+/// the same day.
 fn check_executions(account: &Account, ended: &[(String, Result<Value, Failure>)], seed: u64) {
     let mut succeeded = BTreeSet::new();
     for (name, result) in ended {
@@ -399,7 +404,7 @@ fn check_executions(account: &Account, ended: &[(String, Result<Value, Failure>)
                 assert_eq!(output["outcome"], "rotated", "year {seed}: {name}");
             }
             Err(failure) => {
-                // Nothing is put back to a certificate that has expired.
+                // No target is restored to an expired certificate.
                 let has_expired = failure.cause.contains("since the old certificate has expired");
                 let expected = if has_expired { "RotationIncomplete" } else { "RolledBack" };
                 assert_eq!(failure.error, expected, "year {seed}: {name}: {}", failure.cause);
@@ -408,7 +413,8 @@ fn check_executions(account: &Account, ended: &[(String, Result<Value, Failure>)
     }
 }
 
-/// No notice is repeated, and there is one at each moment of a certificate that expires unreplaced.
+/// No notice is repeated, and there is one on each notice day of a certificate that expires without
+/// replacement.
 fn check_notices(account: &Account, failed: usize, expired: &BTreeSet<&str>, seed: u64) {
     let details: Vec<Value> = account
         .events

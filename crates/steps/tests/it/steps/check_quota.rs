@@ -14,7 +14,7 @@ const ACM_IMPORTED_IN_YEAR: &str = "L-3808DC70";
 const IAM: &str = "L-BF35879D";
 const DEDICATED: &str = "L-DA9DCC93";
 
-/// A plan on this account, and what the quotas are afterwards.
+/// A plan on this account, with its quotas.
 async fn planned(account: &Account) -> (Rig, Value) {
     let rig = Rig::new(account.clone()).await;
     let state = rig.planned(json!({})).await;
@@ -29,12 +29,12 @@ fn acm(quota: &str, applied: Option<f64>, default: Option<f64>) -> Account {
 }
 
 #[tokio::test(start_paused = true)]
-async fn room_by_the_accounts_value_the_default_or_the_documentation() {
+async fn limits_come_from_the_account_the_default_or_the_documentation() {
     for (account, line) in [
         (acm(ACM_CERTIFICATES, Some(3.0), Some(1.0)), "ACM certificates: 2 of 3"),
         (acm(ACM_CERTIFICATES, None, Some(3.0)), "2 of 3 (the default;"),
         (acm(ACM_CERTIFICATES, None, None), "2 of 2500 (the documented default;"),
-        // More in use than the default: it is not this account's limit.
+        // Usage above the default: the account has a different limit.
         (acm(ACM_CERTIFICATES, None, Some(1.0)), "2 of 1 (the default;"),
     ] {
         let (rig, state) = planned(&account).await;
@@ -47,7 +47,7 @@ async fn room_by_the_accounts_value_the_default_or_the_documentation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_the_import_counts_against_is_looked_at() {
+async fn only_quotas_that_the_import_counts_against_are_checked() {
     let (mut account, _) = Account::with_old_in(Store::Iam);
     account.iam_room = 2;
     let (rig, state) = planned(&account).await;
@@ -58,7 +58,7 @@ async fn only_what_the_import_counts_against_is_looked_at() {
     );
     assert_eq!(rig.calls().len(), 1);
 
-    // It lies there already: no more room is needed.
+    // The certificate is in the store already, so it needs no more room.
     let (mut account, _) = Account::with_old_in(Store::Acm);
     account.put_acm(&certificates().new, &[]);
     let (rig, state) = planned(&account).await;
@@ -93,7 +93,7 @@ async fn dedicated_ip_addresses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_increase_is_asked_for_once_waited_for_and_used() {
+async fn an_increase_is_requested_once_awaited_and_used() {
     let (mut iam, _) = Account::with_old_in(Store::Iam);
     iam.iam_room = 1;
     for (account, code, desired) in [
@@ -113,7 +113,7 @@ async fn an_increase_is_asked_for_once_waited_for_and_used() {
 
         let output = rig.succeed("check-quota", &state).await;
         assert_eq!(output["status"], "pending");
-        // Approved is not enough: the value has to follow.
+        // Approval is not enough: the quota must have the new value.
         rig.change(|account| account.quota_requests[0].status = "APPROVED".into());
         let output = rig.succeed("check-quota", &state).await;
         assert_eq!(output["status"], "pending");
@@ -132,9 +132,9 @@ fn request(code: &str, status: &str, created: Timestamp) -> QuotaRequest {
     QuotaRequest { id, code: code.into(), status: status.into(), desired: 9.0, created }
 }
 
-/// Requests from before the rotation have said their word, unless they are open.
+/// Closed requests from before the rotation do not count.
 #[tokio::test(start_paused = true)]
-async fn earlier_requests() {
+async fn only_open_requests_from_before_the_rotation_count() {
     let earlier = now() - SignedDuration::from_hours(24);
     for (status, asked) in [("PENDING", 0), ("CASE_OPENED", 0), ("DENIED", 1), ("APPROVED", 1)] {
         let mut account = acm(ACM_CERTIFICATES, Some(2.0), None);
@@ -146,7 +146,7 @@ async fn earlier_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_or_too_late() {
+async fn a_refused_or_late_increase_ends_the_rotation() {
     for status in ["DENIED", "NOT_APPROVED", "CASE_CLOSED", "INVALID_REQUEST"] {
         let mut account = acm(ACM_IMPORTED, Some(2.0), None);
         account.quota_requests.push(request(ACM_IMPORTED, status, now()));
@@ -163,9 +163,9 @@ async fn refused_or_too_late() {
     assert!(cause.contains("not granted within 48 hours"), "{cause}");
 }
 
-/// What Service Quotas itself answers to the request.
+/// Responses of Service Quotas to the request.
 #[tokio::test(start_paused = true)]
-async fn answers_of_service_quotas() {
+async fn responses_of_service_quotas() {
     const ASK: &str = "RequestServiceQuotaIncrease";
     for (code, told) in [
         ("ResourceAlreadyExistsException", "already requested"),
@@ -184,7 +184,7 @@ async fn answers_of_service_quotas() {
     assert!(cause.contains("accepts no request") && cause.contains("Ask AWS Support"), "{cause}");
 }
 
-/// Two requests may be open in a region: the third quota waits for a place, and gets one.
+/// Two requests may be open in a region: the third quota waits until one is closed.
 #[tokio::test(start_paused = true)]
 async fn more_full_quotas_than_requests_may_be_open() {
     let mut account = acm(ACM_CERTIFICATES, Some(2.0), None);
@@ -216,7 +216,7 @@ async fn without_service_quotas_the_documented_defaults_count() {
         ("GetServiceQuota", Kind::Throttled, "Throttled"),
         ("GetAWSDefaultServiceQuota", Kind::Timeout, "Unavailable"),
     ] {
-        // Its own value would be lower.
+        // The account's own value would be lower.
         let (rig, state) = planned(&acm(ACM_CERTIFICATES, None, Some(2.0))).await;
         rig.fail(operation, kind);
         assert_eq!(rig.refuse("check-quota", &state).await.0, name);
@@ -241,12 +241,12 @@ async fn without_service_quotas_the_documented_defaults_count() {
             "{note}"
         );
 
-        // And when it answers after all, nothing is assumed.
+        // If Service Quotas responds again, nothing is assumed.
         rig.fake.with(|world| world.fault = None);
         let output = rig.succeed("check-quota", &in_vain(&state)).await;
         assert_eq!((&output["status"], &output["note"]), (&json!("pending"), &Value::Null));
     }
-    // A missing permission would not pass, and what others say counts as before.
+    // A missing permission would not pass, and errors of other services are still errors.
     for (operation, kind, name) in [
         ("GetServiceQuota", Kind::AccessDenied, "AccessDenied"),
         ("ListCertificates", Kind::ErrorBefore, "Unavailable"),
@@ -257,9 +257,9 @@ async fn without_service_quotas_the_documented_defaults_count() {
     }
 }
 
-/// Full by the store's own word, or by the documented default, and nobody to ask for more.
+/// Full by the store's own value, or by the documented default, while no increase can be requested.
 #[tokio::test(start_paused = true)]
-async fn without_service_quotas_what_is_full_is_waited_for() {
+async fn without_service_quotas_full_quotas_are_polled() {
     let (mut iam, _) = Account::with_old_in(Store::Iam);
     iam.iam_room = 1;
     for operation in
@@ -272,7 +272,7 @@ async fn without_service_quotas_what_is_full_is_waited_for() {
         assert_eq!((&output["status"], &output["waitSeconds"]), (&json!("pending"), &json!(7_200)));
         assert!(output["quotas"].to_string().contains("waiting for Service Quotas"), "{output}");
 
-        // What AssumeQuota has left is no failure: the next look asks as if nothing had been.
+        // The output of AssumeQuota is not an error: the next poll calls Service Quotas as usual.
         rig.fake.with(|world| world.fault = None);
         let mut later = state.clone();
         later["quota"] = output;

@@ -1,4 +1,5 @@
-//! `delete-certificate` deletes the old certificate if nothing uses it, and otherwise says what does.
+//! `delete-certificate` deletes the old certificate if nothing uses it, and otherwise returns the
+//! use.
 
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ async fn the_old_certificate_is_deleted_once_nothing_uses_it() {
     }
 }
 
-/// What becomes of a deletion that has to be left, with these words for a reason; and nothing is deleted.
+/// Expects that nothing is deleted, with this error or reason.
 async fn check(store: Store, change: impl FnOnce(&mut Account, &Value), name: &str, told: &str) {
     let (account, old) = Account::with_old_in(store);
     let (rig, state) = moved(account, json!({})).await;
@@ -47,7 +48,7 @@ async fn check(store: Store, change: impl FnOnce(&mut Account, &Value), name: &s
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_used_is_kept() {
+async fn a_certificate_in_use_is_kept() {
     let old = |state: &Value| id(&state["plan"]["oldCertificate"]["id"]);
     for store in [Store::Acm, Store::Iam] {
         let load_balancer = |account: &mut Account, state: &Value| {
@@ -79,9 +80,9 @@ async fn what_is_used_is_kept() {
     check(Store::Acm, of_aws, "kept", "969236854626").await;
 }
 
-/// Attached between the look and the deletion: the store itself refuses.
+/// A use that begins between the read and the deletion: the store itself refuses.
 #[tokio::test(start_paused = true)]
-async fn the_store_has_the_last_word() {
+async fn the_store_may_refuse_the_deletion() {
     for (store, operation, code) in [
         (Store::Acm, "DeleteCertificate", "ResourceInUseException"),
         (Store::Iam, "DeleteServerCertificate", "DeleteConflict"),

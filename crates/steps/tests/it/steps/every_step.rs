@@ -1,5 +1,5 @@
-//! What holds for every step of every rotation: it may run twice, each of its calls may fail in each
-//! way, it calls what it may call, and it tells nobody the key.
+//! What holds for every step of every rotation: it may run twice, each of its calls may fail in
+//! each way, it makes only its permitted calls, and it never reveals the private key.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +18,13 @@ use crate::harness::rig::Rig;
 use crate::harness::rights::LISTED;
 use crate::steps::start_rotation;
 
-/// Only `since`, `quotas` and the like say which attempt it was: what the state machine branches on,
-/// and what a step has made, is the same.
+/// The part of an output that must be equal in both runs: what the state machine branches on, and
+/// what the step has created. `since`, `quotas` and the like differ per attempt.
 fn same(step: &str, output: &Value) -> Value {
     if step == "check-quota" { output["status"].clone() } else { output.clone() }
 }
 
-/// A panic is a name that the state machine knows, without the panic's words.
+/// A panic becomes an error name that the state machine matches, without the panic message.
 #[tokio::test]
 async fn a_step_that_panics_is_internal() {
     let key = &certificates().new.key;
@@ -39,7 +39,7 @@ async fn a_step_that_panics_is_internal() {
 
 /// The context object of TestState has no RedriveCount.
 #[tokio::test(start_paused = true)]
-async fn steps_do_without_the_number_of_redrives() {
+async fn steps_run_without_a_redrive_count() {
     let (account, request) = scenarios().into_iter().next().unwrap();
     let rig = Rig::new(account).await;
     let mut state = crate::harness::rig::start(request.clone());
@@ -59,7 +59,7 @@ async fn every_step_may_run_twice() {
         let rig = Rig::new(account.clone()).await;
         for done in rotate(account, request).await {
             let Done { step, before, input, output, after, .. } = done;
-            // The second time a deployment is further on.
+            // In the second run a deployment is further on.
             if output["status"] == "InProgress" {
                 continue;
             }
@@ -72,19 +72,19 @@ async fn every_step_may_run_twice() {
     }
 }
 
-/// The names that a call may fail a step with, and whether the step may succeed all the same: because
-/// the SDK's retry got through, or because the answer says nothing that is needed.
+/// The error names that a failed call may cause. The step may also succeed, because the SDK's retry
+/// succeeded, or because the response contains nothing that is needed.
 fn expected(kind: Kind, call: &Call) -> &'static [&'static str] {
     let is_source = matches!(call.operation.as_str(), "GetSecretValue" | "GetParameter")
         || call.resource == "sources/www.pem";
     match kind {
-        // What was read before need not be read again.
+        // Pages that were read before need not be read again.
         Kind::Throttled => &["Throttled", "Unfinished"],
         Kind::AccessDenied if is_source => &["SourceUnreadable"],
         Kind::AccessDenied => &["AccessDenied"],
-        // An object has no form by which a broken one could be told.
+        // Objects have no format, so a broken one cannot be detected as such.
         Kind::Malformed if call.service == "s3" && is_source => &["SourceUnreadable"],
-        // The SDK's retry meets the ETag of the attempt that got through.
+        // The SDK's retry sees the ETag of the attempt that took effect.
         _ if call.operation.starts_with("UpdateDistribution") => &["Unavailable", "TargetChanged"],
         _ => &["Unavailable", "Unfinished"],
     }
@@ -99,8 +99,8 @@ fn check_error(error: StepError, kind: Kind, call: &Call) {
     assert_no_key(&diagnostic.error_message);
 }
 
-/// In which ways to break a call, and for how many attempts of it. With a read it makes no difference
-/// whether it has happened, and the SDK's own retry of it is no business of ours.
+/// The faults of a call, and for how many attempts. For a read it is irrelevant whether it took
+/// effect, and the SDK's own retry of it is not tested here.
 fn ways(call: &Call) -> Vec<(Kind, usize)> {
     let all = Kind::ALL.into_iter().flat_map(|kind| [(kind, 1), (kind, usize::MAX)]);
     let (error, broken) = (Kind::ErrorAfter, Kind::ConnectionAfter);
@@ -111,7 +111,7 @@ fn ways(call: &Call) -> Vec<(Kind, usize)> {
 }
 
 /// Breaks every call of every step in every way, for one attempt and for all of them, and then runs
-/// the step again as the state machine would: in the end the account is as if nothing had happened.
+/// the step again like the state machine. At the end the account is as without the fault.
 async fn break_every_call(scenario: usize) {
     let (account, request) = scenarios().into_iter().nth(scenario).unwrap();
     let rig = Rig::new(account.clone()).await;
@@ -119,7 +119,7 @@ async fn break_every_call(scenario: usize) {
     for done in rotate(account, request).await {
         let Done { step, before, input, output, after, calls } = done;
         let operations: Vec<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
-        // One target after the other makes the same calls.
+        // Further targets make the same calls.
         if output["status"] == "InProgress" || !broken.insert((step, operations.join(" "))) {
             continue;
         }
@@ -164,9 +164,9 @@ async fn every_call_of_a_rotation_that_needs_a_quota_may_fail() {
     break_every_call(3).await;
 }
 
-/// Steps write into the folder of their own rotation and nowhere else, and the ones that look only look.
+/// Steps write only to the folder of their own rotation, and read-only steps write nothing.
 #[tokio::test(start_paused = true)]
-async fn each_step_writes_where_it_may_write() {
+async fn each_step_writes_only_where_it_may() {
     for (account, request) in scenarios() {
         for done in rotate(account, request).await {
             for call in done.calls.iter().filter(|call| call.operation == "PutObject") {
@@ -191,7 +191,7 @@ async fn each_step_writes_where_it_may_write() {
     }
 }
 
-/// What subscribers of the log are given, down to the finest.
+/// A subscriber that receives the log at the finest level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -207,7 +207,7 @@ impl std::io::Write for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_private_key_is_in_nothing_that_a_rotation_leaves() {
+async fn the_private_key_is_in_no_output_object_or_log() {
     for (account, request) in scenarios() {
         let log = Log::default();
         let writer = log.clone();
@@ -217,7 +217,7 @@ async fn the_private_key_is_in_nothing_that_a_rotation_leaves() {
             .finish();
         let guard =
             lambda_runtime::tracing::subscriber::util::SubscriberInitExt::set_default(subscriber);
-        // A line that another test's thread was the first to come by just then would stay unwatched.
+        // A log line that another test's thread reached first might otherwise stay disabled.
         tracing::callsite::rebuild_interest_cache();
         let rotation = rotate(account, request).await;
         drop(guard);

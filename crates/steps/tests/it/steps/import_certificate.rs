@@ -12,14 +12,14 @@ fn the_new_one(account: &mut Account, output: &Value) -> StoredCertificate {
     account.stored_mut(&id(&output["id"])).clone()
 }
 
-/// How many certificates of the account have the new leaf.
+/// The number of certificates in the account with the new leaf.
 fn copies(account: &Account) -> usize {
     let all = account.acm.values().chain(account.iam.values());
     all.filter(|one| leaf_of(&one.pem) == leaf_of(&certificates().new.pem)).count()
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_each_store_into_each_with_the_old_ones_tags() {
+async fn imports_from_and_into_each_store_inherit_tags() {
     for (from, to) in [0, 1, 2, 3].map(|n| (STORES[n / 2], STORES[n % 2])) {
         let (account, old) = Account::with_old_in(from);
         let rig = Rig::new(account).await;
@@ -52,9 +52,9 @@ async fn from_each_store_into_each_with_the_old_ones_tags() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lies_there_is_taken() {
+async fn an_existing_import_is_reused() {
     for store in STORES {
-        // When the plan was made: not by this rotation.
+        // In the store when the plan was made: not imported by this rotation.
         let (mut account, _) = Account::with_old_in(store);
         let there = match store {
             Store::Acm => account.put_acm(&certificates().new, &[]),
@@ -65,7 +65,7 @@ async fn what_lies_there_is_taken() {
         let output = rig.succeed("import-certificate", &state).await;
         assert_eq!(output, json!({"id": there, "imported": false}));
 
-        // Since then: an earlier attempt has got through.
+        // Imported since then: by an earlier attempt.
         let rig = Rig::new(Account::with_old_in(store).0).await;
         let state = rig.planned(json!({})).await;
         let first = rig.succeed("import-certificate", &state).await;
@@ -74,9 +74,9 @@ async fn what_lies_there_is_taken() {
     }
 }
 
-/// IAM's names are unique, and this one says which certificate it is.
+/// IAM's names are unique, and the name identifies the certificate.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_no_list_shows_yet() {
+async fn an_upload_is_found_by_name_before_the_list_shows_it() {
     let rig = Rig::new(Account::with_old_in(Store::Iam).0).await;
     let state = rig.planned(json!({})).await;
     let first = rig.succeed("import-certificate", &state).await;
@@ -84,7 +84,7 @@ async fn an_upload_that_no_list_shows_yet() {
     assert_eq!(rig.succeed("import-certificate", &state).await, first);
     assert_eq!(copies(&rig.account()), 1);
 
-    // The name is there, and it is another certificate.
+    // The name exists, but belongs to another certificate.
     let arn = id(&first["id"]).arn().to_owned();
     let name = arn.rsplit('/').next().unwrap().to_owned();
     rig.change(|account| {
@@ -96,7 +96,7 @@ async fn an_upload_that_no_list_shows_yet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_holds_something_else_by_now() {
+async fn a_source_that_changed_after_the_plan_is_refused() {
     for (content, name, told) in [
         (certificates().other.source(), "CertificateInvalid", "holds another certificate"),
         ("gone".to_owned(), "SourceUnreadable", "tls/www"),
@@ -120,7 +120,7 @@ async fn a_source_that_holds_something_else_by_now() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_take_it() {
+async fn errors_of_the_stores_are_translated() {
     for (store, operation, code, name) in [
         (Store::Acm, "ImportCertificate", "LimitExceededException", "QuotaDenied"),
         (Store::Acm, "ImportCertificate", "ValidationException", "CertificateInvalid"),
@@ -137,7 +137,7 @@ async fn a_store_that_does_not_take_it() {
         let (error, cause) = rig.refuse("import-certificate", &state).await;
         assert_eq!(error, name, "{code}");
         assert!(cause.contains("told so"), "{cause}");
-        // Neither of the two is idempotent: one attempt each.
+        // Neither call is idempotent: one attempt each.
         assert_eq!(
             rig.calls().iter().find(|call| call.operation == operation).unwrap().attempts,
             1
@@ -158,9 +158,9 @@ async fn a_store_that_is_full_although_the_quotas_showed_room() {
     }
 }
 
-/// Somebody has deleted the old certificate meanwhile: there are no tags to inherit.
+/// Another user has deleted the old certificate meanwhile: there are no tags to inherit.
 #[tokio::test(start_paused = true)]
-async fn an_old_certificate_that_is_gone() {
+async fn an_old_certificate_that_was_deleted_meanwhile() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = Rig::new(account).await;
     let state = rig.planned(json!({})).await;

@@ -20,7 +20,7 @@ fn targets(rig: &Rig, state: &Value) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_that_serves_the_old_certificate_in_lanes() {
+async fn all_targets_of_the_old_certificate_in_lanes() {
     let (account, old) = Account::with_tenants();
     let rig = Rig::new(account.clone()).await;
     let state = rig.planned(json!({"oldCertificate": old.arn(), "concurrency": 3})).await;
@@ -39,7 +39,7 @@ async fn everything_that_serves_the_old_certificate_in_lanes() {
         .flat_map(|lanes| lanes.as_array().unwrap())
         .map(|key| rig.object(key.as_str().unwrap()))
         .collect();
-    // One goes alone, then three at once.
+    // One alone as a canary, then three at once.
     let sizes: Vec<usize> = waves.iter().map(|lanes| lanes.as_array().unwrap().len()).collect();
     assert_eq!(sizes, [1, 3]);
     assert!(lanes.iter().all(|lane| lane.as_array().unwrap().len() == 1));
@@ -56,7 +56,7 @@ async fn everything_that_serves_the_old_certificate_in_lanes() {
     assert_same(&account, &after, "a plan");
 }
 
-/// The old certificate is found by whatever the input calls it.
+/// The old certificate is found by every identifier that the input may use.
 #[tokio::test(start_paused = true)]
 async fn the_old_certificate_by_arn_id_or_tag() {
     for store in [Store::Acm, Store::Iam] {
@@ -113,7 +113,8 @@ async fn replaced_and_deleted_by_an_earlier_rotation() {
     }
 }
 
-/// Of several copies the one that most targets serve, and among equals the one this system imported.
+/// Of several copies the one that the most targets serve; on a tie, the one that this system
+/// imported.
 #[tokio::test(start_paused = true)]
 async fn copies_of_the_new_certificate_in_the_store() {
     let (mut account, _) = Account::with_old_in(Store::Acm);
@@ -135,7 +136,7 @@ async fn copies_of_the_new_certificate_in_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_to_do() {
+async fn outcomes_of_plans() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = Rig::new(account.clone()).await;
     let outcome = async |account: &Account, request: Value| {
@@ -152,7 +153,7 @@ async fn what_there_is_to_do() {
     idle.distributions.clear();
     assert_eq!(outcome(&idle, json!({})).await, ("nothingToDo".into(), vec![]));
 
-    // Everything is moved: what may be left is waiting for it to be deployed, and the deletion.
+    // Everything is moved; waiting for the deployment, and the deletion, may be left.
     let mut moved = idle.clone();
     let new = moved.put_acm(&certificates().new, &[]);
     moved.add("E1", &new, &["www.example.com"], "");
@@ -165,9 +166,10 @@ async fn what_there_is_to_do() {
     assert!(moved.has(&old));
 }
 
-/// What CloudFront may ask for further rights on is noted, and is no reason to refuse.
+/// Associations for which CloudFront may require further permissions are noted, and are no reason
+/// to refuse.
 #[tokio::test(start_paused = true)]
-async fn associations_are_noted_with_the_rights_that_they_may_take() {
+async fn associations_are_noted_with_the_permissions_they_may_require() {
     const ACL: &str = "<WebACLId>arn:aws:wafv2:us-east-1:111122223333:global/webacl/a/1</WebACLId>";
     const FUNCTION: &str = "<CacheBehaviors><Quantity>1</Quantity><Items><CacheBehavior><PathPattern>/a</PathPattern><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy><LambdaFunctionAssociations><Quantity>1</Quantity><Items><LambdaFunctionAssociation><LambdaFunctionARN>arn:f:1</LambdaFunctionARN><EventType>viewer-request</EventType></LambdaFunctionAssociation></Items></LambdaFunctionAssociations></CacheBehavior></Items></CacheBehaviors>";
     const OVERRIDE: &str = "<WebAcl><Action>override</Action><Arn>arn:acl</Arn></WebAcl>";
@@ -189,14 +191,14 @@ async fn associations_are_noted_with_the_rights_that_they_may_take() {
         assert!(note.starts_with(expected), "{note}");
     }
     assert_eq!(notes.len(), 3, "{notes:?}");
-    // In plan.json too, for people.
+    // Also in plan.json, for operators.
     let plan = rig.object("rotations/autumn/20261123T110000Z/plan.json");
     let one = plan["targets"].as_array().unwrap().iter().find(|one| one["target"]["id"] == "E2");
     assert_eq!(one.unwrap()["associations"], json!(["edgeFunction"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn notes_on_what_does_not_stand_in_the_way() {
+async fn notes_that_do_not_prevent_a_rotation() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.add("E5", &old, &["www.example.com"], DEDICATED_IP);
     account.stored_mut(&old).held_by.push(ELB.to_owned());
@@ -209,7 +211,8 @@ async fn notes_on_what_does_not_stand_in_the_way() {
     assert_eq!(state["plan"]["targets"]["dedicatedIp"], 1);
 }
 
-/// Changes the account, plans, and expects the rotation to be refused with these words in the cause.
+/// Changes the account, plans, and expects the rotation to be refused with these words in the
+/// cause.
 async fn check(
     store: Store,
     change: impl FnOnce(&mut Account, &CertificateId),
@@ -268,7 +271,7 @@ async fn sources_that_cannot_be_read() {
     };
     let request = json!({"newCertificate": "ssm:/tls/www"});
     check(Store::Acm, in_clear, request, "SourceUnreadable", &["unencrypted"]).await;
-    // What else is known to be wrong is told at once.
+    // Other known problems are reported together with it.
     let gone = |account: &mut Account, old: &CertificateId| {
         account.acm.remove(old.arn());
         account.secrets.clear();
@@ -284,7 +287,7 @@ async fn sources_that_cannot_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_certificates_that_are_not_there() {
+async fn old_certificates_that_are_not_found() {
     let gone = |account: &mut Account, old: &CertificateId| {
         account.acm.remove(old.arn());
         account.iam.clear();
@@ -299,7 +302,7 @@ async fn old_certificates_that_are_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn certificates_that_will_not_do() {
+async fn certificates_that_are_not_fit() {
     let bad =
         |account: &mut Account, _: &CertificateId| account.put_source(&certificates().bad.source());
     let words =
@@ -361,7 +364,7 @@ async fn targets_that_cannot_be_rotated() {
     check(Store::Acm, extra(TEMPLATE), request, name, &["distribution E2: is multi-tenant"]).await;
 }
 
-/// One look tells all there is to mend, the gravest kind first; and the plan is left for people.
+/// One plan reports all problems, the most severe kind first, and is stored for operators.
 #[tokio::test(start_paused = true)]
 async fn findings_of_every_kind_at_once() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
@@ -382,7 +385,7 @@ async fn findings_of_every_kind_at_once() {
     assert!(record["findings"].as_array().unwrap().len() >= 6, "{record:#}");
 }
 
-/// A policy id is in no list, so it is looked up; but only where the account has a policy at all.
+/// A policy id is in no list, so the configuration is read; but only if the account has any policy.
 #[tokio::test(start_paused = true)]
 async fn configurations_are_read_only_if_there_are_policies() {
     let (mut account, _) = Account::with_old_in(Store::Acm);
@@ -396,8 +399,8 @@ async fn configurations_are_read_only_if_there_are_policies() {
     assert_eq!(rig.count("GetDistributionConfig"), 2);
 }
 
-/// 10,000 targets: what travels through the state machine stays small, and the order of the pages
-/// makes no difference.
+/// 10,000 targets: the payloads of the state machine stay small, and the order of the pages is
+/// irrelevant.
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_distributions() {
     let mut account = Account::default();
@@ -442,7 +445,8 @@ async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
             account.executions.insert(EXECUTION.to_owned(), execution);
         });
     };
-    // Step Functions does not know it yet, then it runs: nothing is changed by the second.
+    // The first execution is not visible in Step Functions yet, then it is running: the second one
+    // changes nothing.
     let before = rig.account();
     let (name, told) = rig.refuse("plan-rotation", &second(json!({}))).await;
     assert_eq!(name, "Unavailable");
@@ -456,13 +460,13 @@ async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
         assert!(told.starts_with("execution autumn: has been rotating arn:aws:acm"), "{told}");
         assert_same(&before, &rig.account(), status);
     }
-    // A dry run may look on, and the holder itself may plan again.
+    // A dry run is allowed, and the holder itself may plan again.
     assert_eq!(
         rig.succeed("plan-rotation", &second(json!({"dryRun": true}))).await["outcome"],
         "planned"
     );
     rig.planned(json!({})).await;
-    // However it ended, its claim is worth nothing.
+    // However the holder ended, its claim no longer counts.
     for status in ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"] {
         rig.reset(&before);
         running(status);

@@ -1,4 +1,5 @@
-//! `poll-deployment` reads one target once, and says whether it is `Deployed` with the certificate it was given.
+//! `poll-deployment` reads one target once, and returns whether it is `Deployed` with the
+//! certificate that it was given.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -34,9 +35,9 @@ async fn in_progress_until_it_is_deployed() {
     }
 }
 
-/// `Deployed` with the old certificate in view is the state before the update.
+/// `Deployed` together with the old certificate is the state before the update.
 #[tokio::test(start_paused = true)]
-async fn what_a_look_shows() {
+async fn polling_reports_the_state_of_the_target() {
     for target in [distribution("E1"), tenant()] {
         let (rig, state) = imported().await;
         assert_eq!(poll(&rig, &deployment(&state, &target, 1)).await, "InProgress");

@@ -1,4 +1,4 @@
-//! `record-target` writes down how a target ended; the record of a failure stops the targets after it.
+//! `record-target` writes how a target ended; the record of a failure stops the targets after it.
 
 use serde_json::json;
 
@@ -6,9 +6,9 @@ use crate::harness::account::assert_same;
 use crate::harness::rig::child;
 use crate::steps::update_distribution::{distribution, imported, tenant, update};
 
-/// Once a target has failed no other is begun; the note is the same however often it is written.
+/// Once a target has failed no other is started. The halt note is idempotent.
 #[tokio::test(start_paused = true)]
-async fn after_a_failure_no_target_is_begun() {
+async fn after_a_failure_no_further_target_is_started() {
     let (rig, state) = imported().await;
     for target in [tenant(), distribution("E2")] {
         let mut failed = child(&state, &target);
@@ -32,7 +32,7 @@ async fn after_a_failure_no_target_is_begun() {
         assert_eq!(update(&rig, &state, target).await, "notBegun");
     }
     assert_same(&before, &rig.account(), "nothing is written");
-    // A note in the folder of another rotation says nothing about this one.
+    // A halt note in the folder of another rotation does not count.
     rig.change(|account| {
         let moved = account.folder().map(|(k, v)| (k.replace("autumn", "winter"), v.clone()));
         account.objects = moved.collect();

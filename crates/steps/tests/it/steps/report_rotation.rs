@@ -1,4 +1,5 @@
-//! `report-rotation` says how a rotation ended: in the report and as the end of the execution.
+//! `report-rotation` records how a rotation ended, in the report and as the result of the
+//! execution.
 
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::account::Account;
 use crate::harness::rig::{Rig, moved, start};
 
-/// What the folder says of the end, which is what the execution ends with.
+/// The ending in the folder, which must be that of the execution.
 async fn report(rig: &Rig, state: &Value) -> Value {
     let ended = rig.step("report-rotation", state).await;
     let report = rig.object("rotations/autumn/20261123T110000Z/report.json");
@@ -25,7 +26,7 @@ async fn report(rig: &Rig, state: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_that_did_its_work() {
+async fn a_rotation_that_succeeded() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let (rig, mut state) = moved(account, json!({})).await;
     state["review"] = rig.succeed("review-targets", &state).await;
@@ -88,7 +89,7 @@ async fn a_dry_run() {
     assert_eq!(reported["output"]["targets"]["total"], 2);
 }
 
-/// Each of the contract's names passes through; anything else is a rotation that did not get to its end.
+/// Each ending of the contract is kept; any other error means that the rotation is incomplete.
 #[tokio::test(start_paused = true)]
 async fn a_rotation_that_failed() {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
@@ -128,7 +129,7 @@ async fn a_rotation_that_failed() {
     assert_eq!(reported["cause"], reviewed["review"]["cause"]);
 }
 
-/// States that the state machine cannot come to.
+/// States that the state machine cannot produce.
 #[tokio::test(start_paused = true)]
 async fn a_state_that_fits_no_ending() {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
@@ -138,10 +139,10 @@ async fn a_state_that_fits_no_ending() {
     }
 }
 
-/// The last step once more, when its report could not be written: it fails under an ending whatever it is given, and
-/// asks nobody.
+/// The last step runs again because its report could not be written: it fails with an ending
+/// whatever its input, and makes no AWS call.
 #[tokio::test(start_paused = true)]
-async fn without_a_report_there_is_an_ending_all_the_same() {
+async fn a_rotation_without_a_report_still_has_an_ending() {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
     let planned = rig.planned(json!({})).await;
     let mut no_plan = planned.clone();
@@ -162,7 +163,7 @@ async fn without_a_report_there_is_an_ending_all_the_same() {
             cause.contains("The report could not be written") && cause.contains(told),
             "{cause}"
         );
-        // Redriven it begins anew.
+        // A redrive starts over.
         state["redriveCount"] = 1.into();
         assert_eq!(rig.succeed("report-rotation", &state).await["again"], true);
     }
@@ -170,17 +171,17 @@ async fn without_a_report_there_is_an_ending_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_decided_without_service_quotas_is_in_the_output() {
+async fn an_outage_of_service_quotas_is_noted_in_the_output() {
     let (rig, mut state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     state["quota"] = json!({"status": "sufficient", "quotas": [], "note": "told so"});
     state["review"] = rig.succeed("review-targets", &state).await;
     let reported = report(&rig, &state).await;
     assert_eq!(reported["output"]["notes"], json!(["told so"]));
     assert_eq!(reported["plan"]["notes"], json!(["told so"]));
-    // It was redriven in the middle of its way, and has reached its goal.
+    // It was redriven halfway, and has succeeded.
     state["redriveCount"] = 1.into();
     assert_eq!(rig.succeed("report-rotation", &state).await["again"], false);
-    // It failed, and begins anew.
+    // It failed, and starts over.
     state["review"]["next"] = "incomplete".into();
     assert_eq!(rig.succeed("report-rotation", &state).await["again"], true);
 }

@@ -8,7 +8,7 @@ use crate::harness::certificates::certificates;
 use crate::harness::rig::{Rig, child, moved};
 
 #[tokio::test(start_paused = true)]
-async fn every_target_arrived() {
+async fn all_targets_serve_the_new_certificate() {
     let (mut account, _) = Account::with_tenants();
     let new = account.put_acm(&certificates().new, &[]);
     account.add("E5", &new, &["www.example.com"], "");
@@ -20,9 +20,9 @@ async fn every_target_arrived() {
     );
 }
 
-/// Counts are what is true in CloudFront now, whatever the steps have said.
+/// Counts show the current state in CloudFront, whatever the steps have reported.
 #[tokio::test(start_paused = true)]
-async fn where_targets_can_stand() {
+async fn counts_of_every_target_state() {
     let counts = async |rig: &Rig, state: &Value| {
         let review = rig.succeed("review-targets", state).await;
         let count = |name: &str| review["counts"][name].as_u64().unwrap();
@@ -31,7 +31,7 @@ async fn where_targets_can_stand() {
     };
     let (rig, state) = moved(Account::with_tenants().0, json!({})).await;
     let new = state["newCertificate"]["id"]["arn"].as_str().unwrap().to_owned();
-    // A tenant with a third certificate is in no list, and is asked for by its id.
+    // A tenant with a third certificate is in no list, and is read by its id.
     rig.change(|account| {
         let third = account.put_acm(&certificates().other, &[]);
         for text in [
@@ -55,7 +55,7 @@ async fn where_targets_can_stand() {
     assert!(cause.contains("1 of 4 targets serve the new certificate"), "{cause}");
     assert!(cause.contains("Still on the old certificate: distribution E2"), "{cause}");
 
-    // One that failed has failed, whatever it serves, and its words are passed on.
+    // A failed target counts as failed whatever it serves, and its message is in the cause.
     let mut failed = child(&state, &target);
     failed["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
     rig.succeed("record-target", &failed).await;
@@ -79,7 +79,7 @@ async fn a_map_that_failed_is_not_complete() {
     assert!(cause.contains("ExceedToleratedFailureThreshold: too many"), "{cause}");
 }
 
-/// A target that failed, with another one moved before it.
+/// A failed target, with another one moved before it.
 async fn failed_after_a_move(request: Value) -> (Rig, Value) {
     let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
     let state = rig.imported(request).await;
@@ -94,7 +94,7 @@ async fn failed_after_a_move(request: Value) -> (Rig, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_from_a_failure() {
+async fn decisions_after_a_failure() {
     let (rig, state) = failed_after_a_move(json!({})).await;
     let review = rig.succeed("review-targets", &state).await;
     assert_eq!(review["next"], "rollBack");
@@ -108,7 +108,7 @@ async fn what_follows_from_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_put_back_to_a_certificate_that_has_expired() {
+async fn no_target_is_restored_to_an_expired_certificate() {
     let (mut rig, state) = failed_after_a_move(json!({})).await;
     rig.context.now = || "2026-12-15T00:00:00Z".parse().unwrap();
     let review = rig.succeed("review-targets", &state).await;

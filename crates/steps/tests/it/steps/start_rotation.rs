@@ -1,4 +1,4 @@
-//! What starts by itself, event by event.
+//! Automatic rotations, event by event.
 
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::automation::decision::Decision;
@@ -23,7 +23,7 @@ async fn rig(account: Account) -> Rig {
     rig
 }
 
-/// The decision about a certificate.
+/// The decision on a certificate.
 #[track_caller]
 fn decided(output: &Output, id: &CertificateId) -> Decision {
     let looked = output.certificates.iter().find(|looked| looked.id == id.id());
@@ -34,7 +34,7 @@ async fn look(rig: &Rig, event: Value) -> Output {
     rig.start(event).await.expect("a look")
 }
 
-/// The executions that run, with their inputs.
+/// The running executions, with their inputs.
 fn running(rig: &Rig) -> Vec<(String, Value)> {
     let executions = rig.account().executions;
     executions
@@ -47,7 +47,7 @@ fn running(rig: &Rig) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// Lets the one execution that runs end.
+/// Ends the one running execution.
 fn end(rig: &Rig, status: &str, at: Timestamp) {
     rig.change(|account| {
         let arn = account
@@ -66,7 +66,7 @@ fn tomorrow() -> Timestamp {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_starts_what_is_due_with_the_settings_of_the_tags() {
+async fn an_evaluation_starts_due_rotations_with_the_settings_of_the_tags() {
     for store in [Store::Acm, Store::Iam] {
         let (mut account, old) = Account::with_old_in(store);
         let tags = &mut account.stored_mut(&old).tags;
@@ -96,14 +96,13 @@ async fn a_look_starts_what_is_due_with_the_settings_of_the_tags() {
             })
         );
         assert!(output.notices.is_empty());
-        // And the plan takes it.
+        // The plan accepts the input.
         rig.planned(input.clone()).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_comes_twice_starts_one_rotation_and_a_failed_one_starts_again_the_next_day()
-{
+async fn a_duplicate_event_starts_one_rotation_and_a_failed_one_is_retried_the_next_day() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let mut rig = rig(account).await;
     let event = json!({
@@ -145,15 +144,15 @@ async fn another_new_certificate_is_another_rotation() {
     assert_eq!(rig.account().executions.len(), 2);
 }
 
-/// Much of its life is left.
+/// A time when much of the lifetime is left.
 fn early() -> Timestamp {
     "2026-05-01T06:00:00Z".parse().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn before_it_is_time_only_those_who_ask_are_served() {
+async fn before_the_due_date_only_requested_evaluations_start_a_rotation() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
-    // Valid already.
+    // Valid already at that time.
     account.put_source(&certificates().early.source());
     let mut rig = rig(account).await;
     rig.context.now = early;
@@ -180,7 +179,7 @@ async fn before_it_is_time_only_those_who_ask_are_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
+async fn a_missing_replacement_is_notified_once_per_notice_day() {
     for store in [Store::Acm, Store::Iam] {
         let (mut account, old) = Account::with_old_in(store);
         account.put_source(&certificates().old.source());
@@ -192,7 +191,7 @@ async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
             (|| "2026-11-01T06:00:00Z".parse().unwrap(), 1),
             (|| "2026-11-02T06:00:00Z".parse().unwrap(), 1),
             (|| "2026-11-20T06:00:00Z".parse().unwrap(), 2),
-            // Looks were missed: one notice, not three.
+            // Evaluations were missed: one notice, not three.
             (|| "2026-12-10T06:00:00Z".parse().unwrap(), 3),
             (|| "2026-12-14T22:00:00Z".parse().unwrap(), 4),
             (|| "2026-12-16T06:00:00Z".parse().unwrap(), 5),
@@ -226,7 +225,7 @@ async fn without_a_replacement_a_notice_says_so_once_at_each_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
+async fn an_unusable_replacement_is_notified_immediately_and_once() {
     let stranger = format!(
         "{}{}{}",
         certificates().new.pem,
@@ -253,7 +252,7 @@ async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
         assert!(subject.ends_with("its replacement is unusable"), "{subject}");
         assert!(text.contains(said), "{text}");
         assert_no_key(text);
-        // Another one that will not do is another notice.
+        // Another unusable replacement is another notice.
         rig.change(|account| account.put_source(&certificates().bad.source()));
         look(&rig, all()).await;
         assert_eq!(rig.account().messages.len(), 2, "{said}");
@@ -261,7 +260,7 @@ async fn a_replacement_that_will_not_do_is_told_of_at_once_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_not_there_is_told_of() {
+async fn a_missing_source_is_notified() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.secrets.clear();
     let rig = rig(account).await;
@@ -271,7 +270,7 @@ async fn a_source_that_is_not_there_is_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_tags_are_told_of_and_nothing_is_guessed() {
+async fn invalid_tags_are_notified_and_nothing_is_guessed() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.stored_mut(&old).tags.push(("cert-rotation:delete-old".into(), "no".into()));
     let rig = rig(account).await;
@@ -287,7 +286,7 @@ async fn bad_tags_are_told_of_and_nothing_is_guessed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nothing_serves_and_what_is_not_managed_is_left_alone() {
+async fn unserved_and_unmanaged_certificates_are_left_alone() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let unserved = account.put_acm(&certificates().old, &[("cert-rotation:source", SECRET)]);
     let unmanaged = account.put_acm(&certificates().old, &[("team", "web")]);
@@ -302,7 +301,7 @@ async fn what_nothing_serves_and_what_is_not_managed_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_that_a_person_has_started_is_not_disturbed() {
+async fn a_rotation_that_an_operator_started_is_not_disturbed() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = rig(account).await;
     rig.planned(json!({})).await;
@@ -318,7 +317,7 @@ async fn a_rotation_that_a_person_has_started_is_not_disturbed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_rotation_is_moving_targets_to_waits_for_its_end() {
+async fn a_certificate_that_a_running_rotation_moves_to_is_not_replaced_yet() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let replaces = [("cert-rotation:source", SECRET), ("cert-rotation:replaces", old.id())];
     let next = account.put_acm(&certificates().early, &replaces);
@@ -333,7 +332,7 @@ async fn what_a_rotation_is_moving_targets_to_waits_for_its_end() {
         "detail": {"name": SECRET, "labelUpdated": "AWSCURRENT"},
     });
     assert_eq!(decided(&look(&rig, asked.clone()).await, &next), Decision::UnderWay);
-    // All have arrived, and the rotation keeps the old certificate for some days more.
+    // All are deployed, and the rotation retains the old certificate for some days.
     rig.change(|account| {
         let ids = ["E1", "E2"];
         ids.iter().for_each(|id| account.add(id, &next, &["www.example.com"], ""));
@@ -358,7 +357,7 @@ async fn a_dry_run_is_made_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_rotation_is_told_of_in_its_own_words() {
+async fn a_failed_rotation_is_notified_with_its_cause() {
     let (account, old) = Account::with_old_in(Store::Acm);
     let rig = rig(account).await;
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
@@ -386,9 +385,10 @@ async fn a_failed_rotation_is_told_of_in_its_own_words() {
     }
 }
 
-/// `DescribeExecution` gives neither error nor cause of one that timed out, or was stopped without a word.
+/// For an execution that timed out, or was stopped without an error, `DescribeExecution` returns
+/// neither error nor cause.
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
+async fn an_execution_without_error_and_cause_is_notified_by_its_status() {
     let arn = format!("{}:night", MACHINE.replace(":stateMachine:", ":execution:"));
     for (status, error, cause, subject, said) in [
         ("TIMED_OUT", "", "", "TIMED_OUT", "exceeded the timeout of its state machine."),
@@ -413,9 +413,9 @@ async fn an_execution_that_says_nothing_is_told_of_by_its_status() {
     }
 }
 
-/// The console names a secret by its whole ARN, tags name it as people do.
+/// The console names a secret by its full ARN, tags by its name.
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_characters() {
+async fn a_secret_is_recognised_by_name_arn_and_arn_without_the_six_characters() {
     const WHOLE: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www-AbCdEf";
     const PARTIAL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:tls/www";
     for tag in [SECRET, WHOLE, PARTIAL] {
@@ -452,7 +452,7 @@ async fn a_secret_is_the_same_by_its_name_its_arn_and_its_arn_without_the_six_ch
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_puts_out_days_to_expiry_of_both_stores() {
+async fn an_evaluation_emits_days_to_expiry_for_both_stores() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     let tags = [("cert-rotation:source", SECRET)];
     let server = account.put_iam("www-old", &certificates().old, &tags);
@@ -474,14 +474,14 @@ async fn a_look_puts_out_days_to_expiry_of_both_stores() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_none_is_refused_before_anything_is_read() {
+async fn an_invalid_event_is_refused_before_anything_is_read() {
     let rig = rig(Account::default()).await;
     let error = rig.start(json!({"source": "aws.ec2"})).await.expect_err("none");
     assert_eq!(error.name(), "RequestInvalid");
     assert!(rig.calls().is_empty());
 }
 
-/// What looks call, between them everything there is.
+/// The calls of evaluations; together all calls of this function.
 pub(crate) async fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     for (account, input) in scenarios() {
@@ -497,7 +497,7 @@ pub(crate) async fn calls() -> Vec<Call> {
         });
         rig.planned(input).await;
         rig.reset(&rig.account());
-        // Claimed, then not any more, then without a replacement.
+        // Claimed, then no longer claimed, then without a replacement.
         look(&rig, all()).await;
         rig.change(|account| {
             let ended = Execution::running(now()).is("FAILED", now(), "RolledBack", "{}");
@@ -518,8 +518,9 @@ pub(crate) async fn calls() -> Vec<Call> {
     calls
 }
 
-/// Breaks every call in every way, for one attempt and for all, and lets the event come again: in the end one
-/// execution has been started, and each notice was sent; a second time only if its answer was lost.
+/// Breaks every call in every way, for one attempt and for all, and repeats the event: at the end
+/// one execution has been started, and each notice was sent once, or twice if its response was
+/// lost.
 #[tokio::test(start_paused = true)]
 async fn every_call_may_fail() {
     let (mut starts, old) = Account::with_old_in(Store::Acm);
@@ -548,7 +549,7 @@ async fn every_call_may_fail() {
                     if let Err(error) = &broken {
                         assert_no_key(&format!("{error} {error:?}"));
                     }
-                    // Lambda tries again, and there is another day.
+                    // Lambda retries, and the next day follows.
                     rig.start(all()).await.expect(&when);
                     rig.context.now = tomorrow;
                     rig.start(all()).await.expect(&when);
@@ -556,7 +557,8 @@ async fn every_call_may_fail() {
                     let after = rig.account();
                     assert_eq!(after.executions.len(), undisturbed.executions.len(), "{when}");
                     let (sent, expected) = (after.messages.len(), undisturbed.messages.len());
-                    // What AWS lost the answer to is sent again, and a source that may not be read is told of.
+                    // A notice whose response was lost is sent again, and a source without
+                    // permission to read causes a notice.
                     let more = match call.operation.as_str() {
                         "Publish" => 3,
                         "PutObject" => 1,

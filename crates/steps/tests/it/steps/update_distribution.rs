@@ -29,8 +29,8 @@ pub(super) async fn update(rig: &Rig, state: &Value, target: Value) -> String {
     output["status"].as_str().unwrap().to_owned()
 }
 
-/// The certificate changes, the deprecated members that would contradict it go, and nothing else
-/// changes by a byte, known to the SDK or not.
+/// The certificate changes, the deprecated members that would contradict it are removed, and no
+/// other byte changes, whether the SDK knows the element or not.
 #[tokio::test(start_paused = true)]
 async fn nothing_but_the_certificate_changes() {
     for (from, to) in [(Store::Acm, Store::Iam), (Store::Iam, Store::Acm)] {
@@ -67,7 +67,7 @@ async fn nothing_but_the_certificate_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_written_where_nothing_is_to_do() {
+async fn a_target_that_needs_no_change_is_not_written() {
     for target in [distribution("E1"), tenant()] {
         let (rig, state) = imported().await;
         let target_id = target["id"].as_str().unwrap().to_owned();
@@ -98,10 +98,10 @@ async fn nothing_is_written_where_nothing_is_to_do() {
     }
 }
 
-/// Somebody edits the distribution between read and write: their edit stays, and the next attempt
-/// makes the change on top of it.
+/// Another user edits the distribution between read and write: the edit is kept, and the next
+/// attempt makes the change on top of it.
 #[tokio::test(start_paused = true)]
-async fn an_edit_by_somebody_else_is_never_lost() {
+async fn an_edit_by_another_user_is_never_lost() {
     let (rig, state) = imported().await;
     rig.change(|account| account.edited_meanwhile = true);
     let input = child(&state, &distribution("E1"));
@@ -116,7 +116,7 @@ async fn an_edit_by_somebody_else_is_never_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cloudfront_refuses() {
+async fn refusals_of_cloudfront() {
     let check = async |change: &dyn Fn(&mut Account), name: &str, told: &str| {
         let (rig, state) = imported().await;
         rig.change(|account| change(account));
@@ -131,7 +131,7 @@ async fn what_cloudfront_refuses() {
     let in_progress = |account: &mut Account| account.distribution("E1").reads_until_deployed = 1;
     check(&in_progress, "CertificateChangeInProgress", "distribution E1").await;
     check(&|account| e1(account, POLICY), "Refused", "continuous deployment").await;
-    // An alias since the plan, and a certificate that CloudFront does not see yet.
+    // An alias that was added after the plan, and a certificate that CloudFront does not see yet.
     let alias = |account: &mut Account| {
         let config = &mut account.distribution("E1").config;
         *config = config.replace("www.example.com", "api.example.net");
@@ -141,10 +141,10 @@ async fn what_cloudfront_refuses() {
     check(&unseen, "CertificateNotAccepted", "doesn't exist").await;
 }
 
-/// What an answer of AWS's makes of an update; where a right is missing, the message ends with what is, in words of
-/// ours.
+/// The error for each response of AWS to an update. If a permission is missing, the message ends
+/// with a sentence of this system that names it.
 #[tokio::test(start_paused = true)]
-async fn answers_to_an_update() {
+async fn responses_to_an_update() {
     const NO_GET_VPC_ORIGIN: &str = "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action";
     const NO_ACL: &str = "Unable to verify read permissions on Web ACL. Please retry the request";
     const NO_LOGS: &str = "You don't have permission to access the S3 bucket for CloudFront logs: logs.s3.amazonaws.com If you're using IAM, you need s3:GetBucketAcl and s3:PutBucketAcl permissions to create a distribution or to update log settings for an existing distribution. In addition, the S3 ACL for the bucket must grant you FULL_CONTROL.";
@@ -166,7 +166,7 @@ async fn answers_to_an_update() {
         (OF_TENANT, 400, "InvalidArgument", NOT_SEEN, Err("CertificateNotAccepted"), ""),
         (OF_TENANT, 404, "EntityNotFound", NOT_SEEN, Err("CertificateNotAccepted"), ""),
         (OF_TENANT, 400, "InvalidArgument", "no such parameter", Err("Refused"), ""),
-        // The tenant is still there.
+        // The tenant still exists.
         (OF_TENANT, 404, "EntityNotFound", "no such group", Err("Refused"), ""),
         (OF_TENANT, 412, "PreconditionFailed", "stale", Err("TargetChanged"), ""),
     ] {

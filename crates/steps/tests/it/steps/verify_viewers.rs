@@ -1,4 +1,4 @@
-//! What viewers meet: `verify-viewers` against edges in memory, with real handshakes.
+//! `verify-viewers` against edges in memory, with real handshakes.
 
 use rotation_core::ids::{CertificateId, Store};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn target(kind: &str, id: &str) -> Value {
     json!({"kind": kind, "id": id, "serves": "old"})
 }
 
-/// The target as `poll-deployment` has seen it.
+/// The target as returned by `poll-deployment`.
 async fn deployed(rig: &Rig, state: &Value, target: &Value) -> Value {
     let mut input = child(state, target);
     input["update"] = json!({"status": "moving", "since": now()});
@@ -31,7 +31,7 @@ async fn verify(rig: &Rig, state: &Value, target: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_name_is_asked_for() {
+async fn each_name_is_verified() {
     for store in [Store::Acm, Store::Iam] {
         let (mut account, old) = Account::with_old_in(store);
         account.add("E5", &old, &["*.shop.example.com"], "");
@@ -57,10 +57,10 @@ async fn each_name_is_asked_for() {
     }
 }
 
-/// A tenant is asked for at its connection group's endpoint; a template where its tenants are that have
-/// no certificate of their own.
+/// A tenant is verified at the endpoint of its connection group, a template at the endpoints of its
+/// tenants without their own certificate.
 #[tokio::test(start_paused = true)]
-async fn tenants_are_asked_for_at_their_endpoint() {
+async fn tenants_are_verified_at_their_endpoint() {
     let (mut account, _) = Account::with_tenants();
     let mut grouped = Tenant::of("E4", "t3.shop.example.com", None);
     grouped.body.push_str("<ConnectionGroupId>cg_other</ConnectionGroupId>");
@@ -81,7 +81,7 @@ fn serves(material: &Issued, chain: &str) -> OddEdge {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_viewers_should_not_meet() {
+async fn wrong_certificates_and_failed_handshakes_are_reported() {
     let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     let all = certificates();
     let check = async |edge: OddEdge, error: &str, told: &[&str]| {
@@ -92,7 +92,7 @@ async fn what_viewers_should_not_meet() {
         for words in [&["distribution E2", "b.shop.example.com"], told].concat() {
             assert!(cause.contains(words), "{words}: {cause}");
         }
-        // The other name is all right.
+        // The other name is fine.
         assert!(!cause.contains("a.shop.example.com") || error == "EdgeUnreachable", "{cause}");
     };
     let wrong = "WrongCertificateServed";
@@ -104,9 +104,9 @@ async fn what_viewers_should_not_meet() {
     check(OddEdge::Unreachable, "EdgeUnreachable", &["connecting to"]).await;
 }
 
-/// The edge of a retry may have caught up.
+/// In a retry the edge may be up to date.
 #[tokio::test(start_paused = true)]
-async fn a_late_edge_is_looked_at_again() {
+async fn a_late_edge_is_verified_by_a_retry() {
     let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     let all = certificates();
     odd(&rig, "www.example.com", serves(&all.old, &all.old.chain));
@@ -119,7 +119,7 @@ async fn a_late_edge_is_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_there_is_nothing_to_see() {
+async fn targets_without_viewers_are_skipped() {
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.add("E5", &old, &[], "");
     let (rig, state) = moved(account, json!({})).await;
@@ -135,7 +135,7 @@ async fn where_there_is_nothing_to_see() {
         e1.config = e1.config.replace("<Enabled>true</Enabled>", "<Enabled>false</Enabled>");
     });
     check("E1", "disabled").await;
-    // A template whose tenants all bring their own.
+    // A template whose tenants all have their own certificate.
     let (mut account, old) = Account::with_old_in(Store::Acm);
     account.add("E4", &old, &[], TEMPLATE);
     let (rig, state) = moved(account, json!({})).await;
@@ -143,9 +143,9 @@ async fn where_there_is_nothing_to_see() {
     assert_eq!(seen["status"], "skipped");
 }
 
-/// What viewers meet is no fault of the rotation's when the target is no longer its own.
+/// A wrong certificate is no error if another user has changed the target meanwhile.
 #[tokio::test(start_paused = true)]
-async fn what_somebody_has_taken_over_since_the_last_look_is_skipped() {
+async fn targets_changed_by_another_user_are_skipped() {
     let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
     let input = deployed(&rig, &state, &target("distribution", "E1")).await;
     let all = certificates();
@@ -167,7 +167,7 @@ async fn what_somebody_has_taken_over_since_the_last_look_is_skipped() {
     check("no longer exists").await;
 }
 
-/// On the way back the old certificate is what viewers must meet.
+/// In a rollback viewers must be served the old certificate.
 #[tokio::test(start_paused = true)]
 async fn a_rollback_is_verified_too() {
     let (rig, mut state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;

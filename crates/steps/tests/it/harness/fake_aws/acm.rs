@@ -48,7 +48,7 @@ pub(super) fn answer(account: &mut Account, request: &Request) -> Answer {
 }
 
 fn list(account: &Account, input: &Value) -> Answer {
-    // Without a filter AWS shows RSA 1024 and 2048 only, and all certificates here are P-256.
+    // Without a filter AWS lists RSA 1024 and 2048 only, and all certificates here are P-256.
     let every_key = input["Includes"]["keyTypes"]
         .as_array()
         .is_some_and(|types| types.contains(&json!("EC_prime256v1")));
@@ -92,7 +92,7 @@ fn import(account: &mut Account, input: &Value) -> Answer {
     Answer::json(json!({ "CertificateArn": arn }))
 }
 
-/// The SDK's own: blobs travel in base64.
+/// Decodes with the SDK's own base64.
 fn from_base64(text: &str) -> String {
     let bytes = aws_smithy_types::base64::decode(text).expect("base64");
     String::from_utf8(bytes).expect("PEM")

@@ -84,7 +84,7 @@ fn status(reads_until_deployed: u32) -> &'static str {
     if reads_until_deployed == 0 { "Deployed" } else { "InProgress" }
 }
 
-/// The status that this read shows; each read brings the deployment a step further.
+/// The status that this read returns. Each read advances the deployment.
 fn seen(reads_until_deployed: &mut u32) -> &'static str {
     let status = status(*reads_until_deployed);
     *reads_until_deployed = reads_until_deployed.saturating_sub(1);
@@ -136,7 +136,7 @@ fn document(id: &str, distribution: &Distribution, status: &str) -> String {
     )
 }
 
-/// The default one, and one for those who name it.
+/// The default group, and another one that tenants may name.
 fn connection_groups() -> Answer {
     let group = |id: &str, is_default: bool| {
         format!(
@@ -178,7 +178,7 @@ fn tenants(account: &Account, request: &Request, wanted: impl Fn(&Tenant, &str) 
     ))
 }
 
-/// What a read has besides what a write may hold: the names, the times, and the status of a domain.
+/// The read-only parts of a tenant: its names and times, and the status of its domains.
 fn tenant_content(id: &str, tenant: &Tenant, status: &str) -> String {
     let body = tenant.body.replace("</Domain>", "</Domain><Status>active</Status>");
     format!(
@@ -240,7 +240,7 @@ fn update(account: &mut Account, request: &Request) -> Answer {
     Answer { status: 200, etag: Some(distribution.etag()), body }
 }
 
-/// Exactly one certificate, in its store, that covers all aliases.
+/// Accepts exactly one certificate, in its store, that covers all aliases.
 fn accepts(account: &Account, viewer: &str, aliases: &[&str]) -> Result<(), String> {
     let stored = match (inner(viewer, "ACMCertificateArn"), inner(viewer, "IAMCertificateId")) {
         (Some(arn), None) => account.acm.get(arn),

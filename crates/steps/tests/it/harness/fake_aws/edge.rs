@@ -1,4 +1,4 @@
-//! The edges: TLS in memory, by SNI, with the certificates that distributions and tenants have.
+//! The edges: TLS in memory, by SNI, with the certificates of distributions and tenants.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ use crate::harness::account::{Account, OddEdge};
 use crate::harness::certificates::certificates;
 
 impl FakeAws {
-    /// Two addresses, one of each family, that answer for every edge.
+    /// One IPv4 and one IPv6 address, for every edge.
     pub(crate) fn edges(&self) -> Edges {
         let addresses: [SocketAddr; 2] =
             ["192.0.2.1:443", "[2001:db8::1]:443"].map(|one| one.parse().expect("an address"));
@@ -46,7 +46,7 @@ impl FakeAws {
             .expect("TLS versions")
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Sni(self.clone())));
-        // Tickets cost a handshake's worth of random numbers, and nobody comes back.
+        // Tickets need as many random numbers as a handshake, and no viewer resumes a session.
         config.send_tls13_tickets = 0;
         tokio::spawn(TlsAcceptor::from(Arc::new(config)).accept(edge));
         Ok(viewer)
@@ -67,7 +67,7 @@ impl ResolvesServerCert for Sni {
     }
 }
 
-/// The PEM chain and the key that this name is served with.
+/// The PEM chain and the private key for this name.
 fn served(account: &Account, name: &str) -> Option<(String, String)> {
     match account.odd_edges.get(name) {
         Some(OddEdge::Serves { chain, key }) => return Some((chain.clone(), key.clone())),
@@ -79,7 +79,7 @@ fn served(account: &Account, name: &str) -> Option<(String, String)> {
     Some((format!("{}{}", stored.pem, stored.chain), key.to_owned()))
 }
 
-/// Reading keys takes longer than handshakes.
+/// Cached, because parsing keys takes longer than a handshake.
 fn certified(chain: &str, key: &str) -> Arc<CertifiedKey> {
     static KEYS: OnceLock<Mutex<BTreeMap<String, Arc<CertifiedKey>>>> = OnceLock::new();
     let mut keys = KEYS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! S3 and SNS, and what speaks JSON besides ACM: Secrets Manager, Systems Manager, Service Quotas, Step
-//! Functions, EventBridge.
+//! S3 and SNS, and the JSON services besides ACM: Secrets Manager, Systems Manager, Service Quotas,
+//! Step Functions, EventBridge.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::{Answer, Request};
 use crate::harness::account::{Account, Execution, QuotaRequest, now};
 
-/// Of `CertificateManager.ListCertificates` the operation, and of the body what it is about.
+/// The operation, from a target such as `CertificateManager.ListCertificates`, and the resource,
+/// from the body.
 pub(super) fn json_operation(target: &str, request: &Request) -> (String, String) {
     let operation = target.split('.').nth(1).expect("a target with an operation");
     let input = request.json();
@@ -87,7 +88,8 @@ pub(super) fn states(account: &mut Account, request: &Request, at: Timestamp) ->
                 });
                 if let Some((stopped, name, cause)) = &execution.ended {
                     answer["stopDate"] = stopped.as_second().into();
-                    // Of one that timed out, or was stopped without a word, there is neither.
+                    // An execution that timed out, or was stopped without an error, has neither
+                    // field.
                     for (field, text) in [("error", name), ("cause", cause)] {
                         if !text.is_empty() {
                             answer[field] = json!(text);
@@ -108,7 +110,8 @@ pub(super) fn states(account: &mut Account, request: &Request, at: Timestamp) ->
                 Answer::json(json!({"executionArn": arn, "startDate": started.as_second()}))
             };
             match account.executions.get(&arn) {
-                // As long as it runs, the same input gives the same execution, and says when that was started.
+                // While it is running, the same input returns the same execution, with its original
+                // start date.
                 Some(there) if there.status == "RUNNING" && there.input == text => {
                     answer(there.started)
                 }
@@ -131,7 +134,8 @@ pub(super) fn sns(account: &mut Account, request: &Request) -> Answer {
     assert_eq!(request.operation, "Publish");
     let field = |name: &str| request.get(name).expect("a field of Publish").to_owned();
     let subject = field("Subject");
-    // SNS API, Publish: ASCII, begins with a letter, number or punctuation mark, at most 100 characters.
+    // SNS API, Publish: ASCII, begins with a letter, number or punctuation mark, at most 100
+    // characters.
     assert!(subject.is_ascii() && subject.len() <= 100 && !subject.contains('\n'), "{subject}");
     account.messages.push((subject, field("Message")));
     Answer::ok(
@@ -189,7 +193,7 @@ pub(super) fn service_quotas(account: &mut Account, request: &Request) -> Answer
             if open.any(|request| request.code == code) {
                 return error("ResourceAlreadyExistsException");
             }
-            // Two open requests in a region, whatever they are for.
+            // At most two open requests per region, for any quotas.
             if account.quota_requests.iter().filter(is_open).count() >= 2 {
                 return error("QuotaExceededException");
             }
