@@ -163,74 +163,83 @@ fn quota(one: &check_quota::Use) -> Quota {
 
 /// The plan as text.
 pub(crate) fn text(planned: &Planned) -> String {
+    let mut lines = certificates(planned);
+    lines.push(String::new());
+    if !planned.targets.is_empty() {
+        lines.extend(targets(&planned.targets));
+        lines.push(String::new());
+    }
+    lines.extend(planned.quotas.iter().map(quota_line));
+    lines.extend(planned.notes.iter().map(|note| format!("{} {note}", styled(WARN, "!"))));
+    lines.push(summary(planned));
+    let cross = styled(BAD, "✗");
+    lines.extend(planned.findings.iter().map(|it| format!("{cross} {it} ({})", it.ending.name())));
+    lines.join("\n")
+}
+
+fn certificates(planned: &Planned) -> Vec<String> {
     let Planned { old_certificate: old, new_certificate: new, .. } = planned;
-    let until = |at: Option<jiff::Timestamp>| at.map_or("–".to_owned(), moment);
     let new_id = new.id.as_ref().map_or_else(
         || format!("{:.19}… (to be put into {})", new.fingerprint, planned.store),
         |id| format!("{} (in {} already)", id.id(), planned.store),
     );
-    let mut lines = vec![
-        format!(
-            "{}  {}, until {}",
-            styled(STRONG, "Old certificate"),
-            old.given,
-            until(old.not_after)
-        ),
+    let old_until = old.not_after.map_or("–".to_owned(), moment);
+    vec![
+        format!("{}  {}, until {old_until}", styled(STRONG, "Old certificate"), old.given),
         format!("{}  {new_id}, until {}", styled(STRONG, "New certificate"), moment(new.not_after)),
-        String::new(),
-    ];
-    if !planned.targets.is_empty() {
-        let mut table = output::table(&["TARGET", "NOW", "NAMES", "COVERED"]);
-        for one in planned.targets.iter().take(SHOWN) {
-            let covered = match one.uncovered.len() {
-                0 => styled(GOOD, "✓ all"),
-                _ => styled(BAD, format!("✗ not {}", first(&one.uncovered, 3))),
-            };
-            table.add_row([
-                one.target.to_string(),
-                served(one.serves, one.deployed),
-                first(&one.names, 3),
-                covered,
-            ]);
-        }
-        lines.push(table.trim_fmt());
-        if planned.targets.len() > SHOWN {
-            let more = planned.targets.len() - SHOWN;
-            lines.push(styled(SOFT, format!("and {more} more; --output json has all")));
-        }
-        lines.push(String::new());
+    ]
+}
+
+fn targets(targets: &[Target]) -> Vec<String> {
+    let mut table = output::table(&["TARGET", "NOW", "NAMES", "COVERED"]);
+    for one in targets.iter().take(SHOWN) {
+        let covered = match one.uncovered.len() {
+            0 => styled(GOOD, "✓ all"),
+            _ => styled(BAD, format!("✗ not {}", first(&one.uncovered, 3))),
+        };
+        table.add_row([
+            one.target.to_string(),
+            served(one.serves, one.deployed),
+            first(&one.names, 3),
+            covered,
+        ]);
     }
-    for quota in &planned.quotas {
-        let mark = if quota.room { styled(GOOD, "✓") } else { styled(WARN, "!") };
-        let asks =
-            if quota.room { "" } else { ": the rotation requests an increase and waits for it" };
-        lines.push(format!("{mark} {}: {} of {} used{asks}", quota.name, quota.used, quota.limit));
+    let mut lines = vec![table.trim_fmt()];
+    if targets.len() > SHOWN {
+        let more = targets.len() - SHOWN;
+        lines.push(styled(SOFT, format!("and {more} more; --output json has all")));
     }
-    lines.extend(planned.notes.iter().map(|note| format!("{} {note}", styled(WARN, "!"))));
+    lines
+}
+
+fn quota_line(quota: &Quota) -> String {
+    let Quota { name, used, limit, room } = quota;
+    if *room {
+        format!("{} {name}: {used} of {limit} used", styled(GOOD, "✓"))
+    } else {
+        let mark = styled(WARN, "!");
+        format!(
+            "{mark} {name}: {used} of {limit} used: the rotation requests an increase and waits for it"
+        )
+    }
+}
+
+fn summary(planned: &Planned) -> String {
+    if matches!(planned.outcome, Outcome::NothingToDo) {
+        return styled(GOOD, "✓ Nothing to do.");
+    }
     let to_move = planned.targets.iter().filter(|one| one.serves == Serves::Old).count();
+    let of = match planned.targets.len() {
+        1 => "1 target is".to_owned(),
+        count => format!("{count} targets are"),
+    };
     let Estimate { seconds, usd } = planned.estimate;
-    lines.push(match planned.outcome {
-        Outcome::NothingToDo => styled(GOOD, "✓ Nothing to do."),
-        _ => format!(
-            "{to_move} of {} to be moved, in about {}, for {}.",
-            match planned.targets.len() {
-                1 => "1 target is".to_owned(),
-                count => format!("{count} targets are"),
-            },
-            span(SignedDuration::from_secs(seconds)),
-            match usd {
-                ..0.01 => "less than 0.01 USD".to_owned(),
-                usd => format!("about {usd:.2} USD"),
-            }
-        ),
-    });
-    lines.extend(
-        planned
-            .findings
-            .iter()
-            .map(|finding| format!("{} {} ({})", styled(BAD, "✗"), finding, finding.ending.name())),
-    );
-    lines.join("\n")
+    let price = match usd {
+        ..0.01 => "less than 0.01 USD".to_owned(),
+        usd => format!("about {usd:.2} USD"),
+    };
+    let duration = span(SignedDuration::from_secs(seconds));
+    format!("{to_move} of {of} to be moved, in about {duration}, for {price}.")
 }
 
 fn served(serves: Serves, deployed: bool) -> String {

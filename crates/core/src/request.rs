@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::ids::Store;
-use crate::redact;
 
 use fields::{Fields, invalid, kind};
 
@@ -91,23 +90,8 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
         )]);
     };
     let mut fields = Fields { object, findings: Vec::new() };
-    for name in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        fields.refuse(
-            redact::field(name).unwrap_or("(its name is not shown)"),
-            "is not a field of a rotation",
-            &format!("leave it out, or correct its spelling: the fields are {}", FIELDS.join(", ")),
-        );
-    }
-
-    let source = fields.string("newCertificate");
-    if !object.contains_key("newCertificate") {
-        fields.refuse(
-            "newCertificate",
-            "is missing",
-            "name the source of the new certificate: a Secrets Manager name or ARN, ssm:/path, or s3://bucket/key",
-        );
-    }
-    let source_ref = source.as_deref().and_then(|s| fields.check("newCertificate", source_ref(s)));
+    fields.refuse_unknown();
+    let source = fields.source();
     let old = fields.string("oldCertificate");
     let old = old.as_deref().and_then(|s| fields.check("oldCertificate", old_ref(s)));
     let store = fields.choice("store", &[("acm", Store::Acm), ("iam", Store::Iam)]);
@@ -128,8 +112,8 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
         );
     }
 
-    match (source, source_ref, fields.findings.is_empty()) {
-        (Some(source), Some(source_ref), true) => Ok(Request {
+    match source {
+        Some((source, source_ref)) if fields.findings.is_empty() => Ok(Request {
             source,
             source_ref,
             old,

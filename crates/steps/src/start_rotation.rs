@@ -12,7 +12,6 @@ use rotation_core::automation::decision::{
 };
 use rotation_core::automation::notice::{About, Notice, failed};
 use rotation_core::automation::trigger::{self, At, Scope, Trigger};
-use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::finding::Finding;
 use rotation_core::ids::Serves;
@@ -170,23 +169,58 @@ async fn evaluate(
     let targets = fleet.targets_of(&one.id);
     let mut evaluated = Evaluated::of(context, one, targets.len());
     let Some(source) = tags::value(&one.tags, tags::SOURCE) else { return Ok(evaluated) };
-    let moment = context.settings.schedule.moment(&one.certificate, now);
+    let Considered { decision, findings, found, next } =
+        consider(reading, scope, one, fleet).await?;
+    evaluated.decision = decision;
+    evaluated.findings = findings.iter().map(ToString::to_string).collect();
+
+    if let (Decision::Start, Some((name, input))) = (decision, next) {
+        if scope.dry_run || start(context, &name, &input).await? {
+            evaluated.execution = Some(name);
+        } else {
+            evaluated.decision = Decision::UnderWay;
+        }
+    }
     let certificate = &one.certificate;
+    let moment = context.settings.schedule.moment(certificate, now);
     let about = About { id: &one.id, certificate, source, targets: &targets, moment, now };
+    let leaf = found.as_ref().map(|bundle| &bundle.leaf);
+    if let Some(notice) = about.notice_of(decision, leaf, &findings)
+        && !scope.dry_run
+    {
+        send(context, notice, output).await?;
+    }
+    Ok(evaluated)
+}
+
+/// A decision, and what is needed to act on it.
+struct Considered {
+    decision: Decision,
+    /// Why it is `SettingsInvalid` or `ReplacementUnusable`.
+    findings: Vec<Finding>,
+    /// The content of the source.
+    found: Option<Box<Bundle>>,
+    /// Name and input of the next execution, if the replacement is fit.
+    next: Option<(String, Value)>,
+}
+
+/// Reads the facts about one certificate, and decides.
+async fn consider(
+    reading: &Reading<'_>,
+    scope: &Scope,
+    one: &Stored,
+    fleet: &Fleet,
+) -> Result<Considered, StepError> {
+    let (context, now) = (reading.context(), (reading.context().now)());
+    let served = !fleet.targets_of(&one.id).is_empty();
     let (input, request) = match managed::request(&one.tags, &one.id) {
         Ok(wanted) => wanted,
         Err(findings) => {
-            evaluated.found(&findings);
-            evaluated.decision =
-                if targets.is_empty() { Decision::NotServed } else { Decision::SettingsInvalid };
-            if !targets.is_empty() && !scope.dry_run {
-                send(context, about.settings(&findings), output).await?;
-            }
-            return Ok(evaluated);
+            let decision = if served { Decision::SettingsInvalid } else { Decision::NotServed };
+            return Ok(Considered { decision, findings, found: None, next: None });
         }
     };
-
-    let found = read_replacement(reading, &request, one, !targets.is_empty()).await?;
+    let found = read_replacement(reading, &request, one, served).await?;
     let next = match &found.bundle {
         Some(bundle) if found.replacement == Replacement::Fit => {
             Some(next_attempt(context, one, bundle, &request).await?)
@@ -194,37 +228,22 @@ async fn evaluate(
         _ => None,
     };
     let facts = Facts {
-        served: !targets.is_empty(),
-        is_time: now >= evaluated.time_of,
+        served,
+        is_time: now >= context.settings.schedule.time_of(&one.certificate),
         asked: scope.asked,
         replacement: found.replacement,
         claimed: next.is_some() && is_claimed(context, one, fleet).await?,
         dry_run: request.dry_run,
         past: next.as_ref().map_or(Past::None, |next| next.past),
     };
-    evaluated.decision = decide(&facts, now);
-
-    match (evaluated.decision, next) {
-        (Decision::Start, Some(next)) => {
-            if scope.dry_run || start(context, &next.name, &input).await? {
-                evaluated.execution = Some(next.name);
-            } else {
-                evaluated.decision = Decision::UnderWay;
-            }
-        }
-        (Decision::ReplacementUnusable, _) => {
-            evaluated.found(&found.findings);
-            if !scope.dry_run {
-                send(context, about.unusable(found.leaf(), &found.findings), output).await?;
-            }
-        }
-        (Decision::ReplacementMissing, _) if about.moment.is_some() && !scope.dry_run => {
-            let other = found.leaf().filter(|leaf| *leaf != certificate);
-            send(context, about.missing(other.map(Certificate::not_after)), output).await?;
-        }
-        _ => {}
-    }
-    Ok(evaluated)
+    let decision = decide(&facts, now);
+    let is_unusable = decision == Decision::ReplacementUnusable;
+    Ok(Considered {
+        decision,
+        findings: if is_unusable { found.findings } else { Vec::new() },
+        found: found.bundle,
+        next: next.map(|next| (next.name, input)),
+    })
 }
 
 impl Evaluated {
@@ -244,10 +263,6 @@ impl Evaluated {
             execution: None,
         }
     }
-
-    fn found(&mut self, findings: &[Finding]) {
-        self.findings = findings.iter().map(ToString::to_string).collect();
-    }
 }
 
 /// Starts an execution under a name that was free a moment ago. If a duplicate event has started it
@@ -263,12 +278,6 @@ struct Found {
     replacement: Replacement,
     bundle: Option<Box<Bundle>>,
     findings: Vec<Finding>,
-}
-
-impl Found {
-    fn leaf(&self) -> Option<&Certificate> {
-        self.bundle.as_ref().map(|bundle| &bundle.leaf)
-    }
 }
 
 /// Reads the source. If it holds another certificate that expires later, examines it as the plan

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::automation::decision::days_left;
+use crate::automation::decision::{Decision, days_left};
 use crate::certificate::{Certificate, Fingerprint};
 use crate::failure::Failure;
 use crate::finding::{Finding, listed};
@@ -71,9 +71,29 @@ pub struct About<'a> {
 }
 
 impl About<'_> {
+    /// The notice that this decision calls for. Most call for none, and a missing replacement only
+    /// on the notice days. `found` is the certificate in the source, `findings` are the reasons of
+    /// the decision.
+    pub fn notice_of(
+        &self,
+        decision: Decision,
+        found: Option<&Certificate>,
+        findings: &[Finding],
+    ) -> Option<Notice> {
+        match decision {
+            Decision::SettingsInvalid => Some(self.settings(findings)),
+            Decision::ReplacementUnusable => Some(self.unusable(found, findings)),
+            Decision::ReplacementMissing if self.moment.is_some() => {
+                let other = found.filter(|leaf| *leaf != self.certificate);
+                Some(self.missing(other.map(Certificate::not_after)))
+            }
+            _ => None,
+        }
+    }
+
     /// No replacement: the source holds the served certificate itself, or one that is valid until
     /// `found`, which is no later.
-    pub fn missing(&self, found: Option<Timestamp>) -> Notice {
+    fn missing(&self, found: Option<Timestamp>) -> Notice {
         let found = match found {
             None => "The source contains the certificate that is served now.".to_owned(),
             Some(until) => format!(
@@ -95,7 +115,7 @@ impl About<'_> {
     }
 
     /// A replacement with these findings.
-    pub fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
+    fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
         let text = format!(
             "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
              When this is fixed, the rotation starts automatically.\n{}",
@@ -117,7 +137,7 @@ impl About<'_> {
     }
 
     /// Tags with these findings.
-    pub fn settings(&self, findings: &[Finding]) -> Notice {
+    fn settings(&self, findings: &[Finding]) -> Notice {
         let text = format!(
             "The tags of the certificate of {}, which {}, are invalid. Until they are corrected, the certificate is not rotated.\n\n{}\n{}",
             name(self.certificate),
@@ -256,4 +276,46 @@ fn line(text: &str) -> String {
 /// A short digest that tells notices apart.
 fn digest(text: &str) -> String {
     Fingerprint::of(text.as_bytes()).short()
+}
+
+#[cfg(test)]
+mod tests {
+    use rotation_test_pki::*;
+
+    use super::*;
+    use crate::failure::Ending;
+    use crate::fixtures::certificate;
+
+    #[test]
+    fn decisions_that_call_for_a_notice() {
+        let leaf =
+            certificate(&Authority::root("Root").sign(&leaf_params(&["a.example"]), &p256()));
+        let id = CertificateId::Iam { id: "ASCAEXAMPLE".into(), arn: "arn".into() };
+        let now = "2026-06-20T00:00:00Z".parse().expect("a time");
+        let findings = [Finding::new(Ending::CertificateInvalid, "it", "is bad", "mend it")];
+        let check = |decision, moment, expected: Option<Kind>| {
+            let about =
+                About { id: &id, certificate: &leaf, source: "s", targets: &[], moment, now };
+            let notice = about.notice_of(decision, None, &findings);
+            assert_eq!(notice.map(|notice| notice.kind), expected, "{decision:?} {moment:?}");
+        };
+        for moment in [None, Some(14)] {
+            check(Decision::SettingsInvalid, moment, Some(Kind::SettingsInvalid));
+            check(Decision::ReplacementUnusable, moment, Some(Kind::ReplacementUnusable));
+            for quiet in [
+                Decision::NotManaged,
+                Decision::NotServed,
+                Decision::InTime,
+                Decision::NotYet,
+                Decision::UnderWay,
+                Decision::Rehearsed,
+                Decision::Later,
+                Decision::Start,
+            ] {
+                check(quiet, moment, None);
+            }
+        }
+        check(Decision::ReplacementMissing, None, None);
+        check(Decision::ReplacementMissing, Some(14), Some(Kind::ReplacementMissing));
+    }
 }

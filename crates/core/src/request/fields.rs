@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::failure::Ending;
 use crate::finding::Finding;
-use crate::request::references::{Fault, is_word};
+use crate::redact;
+use crate::request::FIELDS;
+use crate::request::references::{Fault, SourceRef, is_word, source_ref};
 
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
@@ -30,6 +32,36 @@ pub(super) struct Fields<'a> {
 impl Fields<'_> {
     pub(super) fn refuse(&mut self, field: &str, problem: &str, cure: &str) {
         self.findings.push(invalid(field, problem, cure));
+    }
+
+    /// A name that is not a field. Only names that cannot hold a secret are shown.
+    pub(super) fn refuse_unknown(&mut self) {
+        let object = self.object;
+        for name in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
+            self.refuse(
+                redact::field(name).unwrap_or("(its name is not shown)"),
+                "is not a field of a rotation",
+                &format!(
+                    "leave it out, or correct its spelling: the fields are {}",
+                    FIELDS.join(", ")
+                ),
+            );
+        }
+    }
+
+    /// The source of the new certificate, as given and parsed: the only field without a default.
+    pub(super) fn source(&mut self) -> Option<(String, SourceRef)> {
+        const FIELD: &str = "newCertificate";
+        if !self.object.contains_key(FIELD) {
+            self.refuse(
+                FIELD,
+                "is missing",
+                "name the source of the new certificate: a Secrets Manager name or ARN, ssm:/path, or s3://bucket/key",
+            );
+        }
+        let given = self.string(FIELD)?;
+        let parsed = self.check(FIELD, source_ref(&given))?;
+        Some((given, parsed))
     }
 
     pub(super) fn check<T>(&mut self, field: &str, parsed: Result<T, Fault>) -> Option<T> {
