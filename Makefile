@@ -9,6 +9,7 @@ FUZZ_SECONDS ?= 60
 COUNTS  ?= 10 100
 SCALE   ?= 100 1000 10000
 ROUNDS  ?= 3
+WORKERS ?= 3
 
 VENV    := .local/venv
 TOOLS   := .local/tools.stamp
@@ -99,8 +100,8 @@ calls: needs ## Record the calls of each step
 contract: tools ## Test that state machine, template, code and pages agree, that the template can be deployed, and the local AWS
 	$(PYTEST) tests/contract tests/local_aws tests/bench tests/acceptance
 
-rotations: tools functions ## Test whole rotations of the deployed template on the local AWS
-	$(PYTEST) tests/rotations
+rotations: tools functions ## Test whole rotations of the deployed template on the local AWS [WORKERS=3]
+	$(PYTEST) tests/rotations --numprocesses $(WORKERS) --dist worksteal
 
 released: package ## Test the release packages: sizes, glibc, cold starts, whole rotations
 	$(PYTEST) tests/released

@@ -9,6 +9,7 @@ with LocalAws() as aws:
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -53,6 +54,14 @@ def client(service: str, endpoint: str, region: str = REGION, config: Config | N
         aws_secret_access_key="test",
         config=config,
     )
+
+
+def end_with_parent() -> None:
+    """Has Linux end this process when the one that started it is gone (PR_SET_PDEATHSIG of prctl(2)).
+
+    A test worker whose runner is killed exits without any cleanup, and its servers would stay.
+    """
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 class LocalAws:
@@ -172,6 +181,7 @@ class LocalAws:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=end_with_parent,
                 )
             )
 

@@ -8,6 +8,7 @@ import pytest
 
 from local_aws.platform import LocalAws
 from rotations.account import SOURCE_BUCKET, Account
+from rotations.leaks import assert_no_key_is_left
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,7 @@ def local_aws() -> Iterator[LocalAws]:
         # No scheduled run while tests count the executions that are started.
         aws.deploy(SourceBucket=SOURCE_BUCKET, LookSchedule="cron(0 0 1 1 ? 2199)")
         yield aws
+        assert_no_key_is_left(aws)
 
 
 @pytest.fixture

@@ -347,7 +347,14 @@ def test_interrupted(person: Person, at: str) -> None:
     command = [sys.executable, "-m", "acceptance", *person.command("--yes")]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # Jobs that a shell starts in the background ignore SIGINT, and so do their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         said = ""
         assert process.stdout

@@ -9,6 +9,7 @@ import datetime as dt
 import itertools
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -65,13 +66,18 @@ UPPER = {
 # Without AWS
 
 
+def masked(text: str) -> str:
+    """The id of a case that has the name of a run: workers must agree on it, and each makes runs of its own."""
+    return re.sub(r"certrot-acc-\d{12}-\w{1,4}", "RUN", text, flags=re.IGNORECASE)
+
+
 @pytest.mark.parametrize(("name", "tag"), [*LOOK_ALIKES.values(), *UPPER.values()], ids=[*LOOK_ALIKES, *UPPER])
 def test_a_look_alike_belongs_to_no_run_or_is_not_due(name: str, tag: str | None) -> None:
     run = of_run(name, [] if tag is None else [{"Key": TAG, "Value": tag}])
     assert run is None or not sweep.is_due(run, THEN, dt.timedelta(hours=24))
 
 
-@pytest.mark.parametrize("name", [OLD.name, f"{OLD}-logs", f"{OLD}/new", f"{OLD}-{OTHER}"])
+@pytest.mark.parametrize("name", [OLD.name, f"{OLD}-logs", f"{OLD}/new", f"{OLD}-{OTHER}"], ids=masked)
 def test_a_resource_with_name_and_tag_is_due_after_a_day(name: str) -> None:
     run = of_run(name, [{"Key": "team", "Value": "web"}, {"Key": TAG, "Value": OLD.name}])
     assert run == OLD and sweep.is_due(run, THEN, dt.timedelta(hours=24))
@@ -84,6 +90,7 @@ def test_a_resource_with_name_and_tag_is_due_after_a_day(name: str) -> None:
         *(OLD.name.upper(), "x" + OLD.name, f"certrot-acc-{'٢' * 12}-abcd", "certrot-acc-202602310000-abcd"),
         *("certrot-acc-202611272400-abcd", "certrot-acc-202611271200-ab1d", "certrot-acc-20261127120-abcd"),
     ],
+    ids=masked,
 )
 def test_invalid_names_of_runs(text: str) -> None:
     assert Run.parse(text) is None

@@ -21,9 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 from local_aws.pki import Leaf
 from local_aws.platform import Execution, LocalAws, as_bundle, client
 from local_aws.viewer import Viewer
-from rotations.account import IMPORTS, KEYS, SOURCE_BUCKET, Account
+from rotations.account import IMPORTS, SOURCE_BUCKET, Account
+from rotations.leaks import assert_no_key_is_left
 from rotations.test_rotations import rotated
-from rotations.test_secrets import left_behind, search
 
 FAULTS: dict[str, dict[str, Any]] = {
     "AWS's own fault": {"error": {"code": "InternalError", "status": 500}},
@@ -85,6 +85,7 @@ def faulty_aws() -> Iterator[LocalAws]:
         aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
         aws.deploy(SourceBucket=SOURCE_BUCKET)
         yield aws
+        assert_no_key_is_left(aws)
 
 
 @pytest.fixture
@@ -227,14 +228,6 @@ def test_one_target_that_cannot_be_updated(account: Account) -> None:
     assert output["outcome"] == "rotated" and output["newCertificate"]["imported"] is False
     assert account.serving(*targets) == [output["newCertificate"]["id"]] * 4
     assert len(account.calls("ImportCertificate")) == made
-
-
-def test_no_key_is_left_behind(faulty_aws: LocalAws) -> None:
-    # Runs after the rotations above and searches what they left; KEYS has their keys.
-    places, searched = search(left_behind(faulty_aws), KEYS)
-    assert places == set()
-    for kind in ("execution", "child", "object", "log", "function", "file"):
-        assert searched[kind] > 1_000, f"nothing was searched of the kind {kind}"
 
 
 def through_the_proxy(account: Account, service: str) -> Any:
