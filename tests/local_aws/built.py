@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,16 +23,20 @@ def template(folder: Path) -> Path:
     text = TEMPLATE.read_text()
     names = re.findall(r"CodeUri: \.\./target/lambda/([a-z-]+)/bootstrap\.zip", text)
     assert names, "the template names its packages in another way"
-    for name in names:
-        package = folder / "lambda" / name / "bootstrap.zip"
-        package.parent.mkdir(parents=True)
-        # Symbols are half of each file, and every deployment would upload them. Every machine with a linker has strip.
-        stripped = package.with_name("bootstrap")
-        subprocess.run(["strip", "-o", stripped, FOLDER / name], check=True)
-        with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.write(stripped, "bootstrap")
-        stripped.unlink()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: package(name, folder / "lambda" / name), names))
     copy = folder / "template.yaml"
     text = text.replace("../target/lambda/", "lambda/")
     copy.write_text(text.replace("../statemachine/", f"{ROOT}/statemachine/"))
     return copy
+
+
+def package(name: str, folder: Path) -> None:
+    """Writes the package of a function, without symbols."""
+    folder.mkdir(parents=True)
+    stripped = folder / "bootstrap"
+    # Symbols are half of each file, and every deployment would upload them. Every machine with a linker has strip.
+    subprocess.run(["strip", "-o", stripped, FOLDER / name], check=True)
+    with zipfile.ZipFile(folder / "bootstrap.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(stripped, "bootstrap")
+    stripped.unlink()

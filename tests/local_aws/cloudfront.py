@@ -589,7 +589,7 @@ class CloudFront(CloudFrontBackend):
         check_if_match(tenant.etag, if_match)
         misplaced = _TENANT_ANSWER_ONLY & {local_name(member) for member in request}
         if misplaced or find(request, "Domains/member/Status") is not None:
-            raise AwsError("MalformedXML", "The request holds members that only an answer has.")
+            raise AwsError("MalformedXML", "The request contains elements that only a response has.")
         for name in _TENANT_KEPT:
             if find(request, name) is None and (kept := find(tenant.document, name)) is not None:
                 request.append(deepcopy(kept))

@@ -41,9 +41,9 @@ pub enum ImportError {
     Aws(AwsError),
 }
 
-/// The outcome of a deletion.
+/// The response to a deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deletion {
+pub enum DeleteResponse {
     /// Deleted.
     Deleted,
     /// It did not exist.
@@ -107,7 +107,7 @@ pub async fn tag(aws: &Aws, id: &CertificateId, tags: &[Tag]) -> Result<(), AwsE
 }
 
 /// Deletes a certificate, unless it is in use.
-pub async fn delete(aws: &Aws, id: &CertificateId) -> Result<Deletion, AwsError> {
+pub async fn delete(aws: &Aws, id: &CertificateId) -> Result<DeleteResponse, AwsError> {
     match id {
         CertificateId::Acm { arn } => acm::delete(aws.acm(), arn).await,
         CertificateId::Iam { arn, .. } => iam::delete(aws.iam(), arn).await,

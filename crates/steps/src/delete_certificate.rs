@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use rotation_aws::s3;
-use rotation_aws::store::{self, Deletion as Answer, Stored};
+use rotation_aws::store::{self, DeleteResponse, Stored};
 use rotation_core::ending::deletion::{Decision, Deletion, Evidence, decide, uses};
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::state::{FleetSnapshot, Imported, Plan, PlannedTarget};
@@ -94,14 +94,14 @@ async fn decided(
 
 async fn delete(context: &Context, old: &CertificateId) -> Result<Deletion, StepError> {
     match store::delete(&context.aws, old).await? {
-        Answer::Deleted | Answer::AlreadyGone => {
+        DeleteResponse::Deleted | DeleteResponse::AlreadyGone => {
             Ok(Deletion { deleted: true, reason: None, evidence: None })
         }
         // IAM has no list of uses. Its error names a load balancer by ARN, and that use does not
         // end by itself.
-        Answer::InUse(message) if message.contains(":elasticloadbalancing:") => {
+        DeleteResponse::InUse(message) if message.contains(":elasticloadbalancing:") => {
             Ok(Deletion { deleted: false, reason: Some(message), evidence: None })
         }
-        Answer::InUse(message) => Err(StepError::CertificateInUse(message)),
+        DeleteResponse::InUse(message) => Err(StepError::CertificateInUse(message)),
     }
 }

@@ -141,7 +141,7 @@ async fn evaluate_all(context: &Context, scope: &Scope) -> Result<Output, StepEr
                     days_left = evaluated.days_left,
                     decision = ?evaluated.decision,
                     rotation = evaluated.execution,
-                    "looked at a certificate"
+                    "evaluated a certificate"
                 );
                 output.certificates.push(evaluated);
             }

@@ -13,7 +13,7 @@ use rotation_core::ids::CertificateId;
 use rotation_core::request::tags::{self, Tag};
 
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
-use crate::store::{Deletion, ImportError, Stored};
+use crate::store::{DeleteResponse, ImportError, Stored};
 
 /// Usage of ACM's quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,12 +157,14 @@ pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<St
 }
 
 /// Deletes a certificate that is not in use.
-pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
+pub async fn delete(client: &Client, arn: &str) -> Result<DeleteResponse, AwsError> {
     let answer = client.delete_certificate().certificate_arn(arn).send().await;
     match answer.operation("DeleteCertificate", arn) {
-        Ok(_) => Ok(Deletion::Deleted),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(Deletion::AlreadyGone),
-        Err(error) if error.is("ResourceInUseException") => Ok(Deletion::InUse(error.message)),
+        Ok(_) => Ok(DeleteResponse::Deleted),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(DeleteResponse::AlreadyGone),
+        Err(error) if error.is("ResourceInUseException") => {
+            Ok(DeleteResponse::InUse(error.message))
+        }
         Err(error) => Err(error),
     }
 }

@@ -9,7 +9,7 @@ use rotation_core::ids::CertificateId;
 use rotation_core::request::tags::{self, Tag};
 
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
-use crate::store::{Deletion, ImportError, Stored};
+use crate::store::{DeleteResponse, ImportError, Stored};
 
 /// The path that CloudFront requires as the prefix of a server certificate's path.
 const PATH: &str = "/cloudfront/";
@@ -152,12 +152,12 @@ pub async fn upload(
 }
 
 /// Deletes the server certificate with this ARN, if it is not in use.
-pub async fn delete(client: &Client, arn: &str) -> Result<Deletion, AwsError> {
+pub async fn delete(client: &Client, arn: &str) -> Result<DeleteResponse, AwsError> {
     let request = client.delete_server_certificate().server_certificate_name(name_of(arn));
     match request.send().await.operation("DeleteServerCertificate", arn) {
-        Ok(_) => Ok(Deletion::Deleted),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(Deletion::AlreadyGone),
-        Err(error) if error.is("DeleteConflict") => Ok(Deletion::InUse(error.message)),
+        Ok(_) => Ok(DeleteResponse::Deleted),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(DeleteResponse::AlreadyGone),
+        Err(error) if error.is("DeleteConflict") => Ok(DeleteResponse::InUse(error.message)),
         Err(error) => Err(error),
     }
 }

@@ -14,7 +14,7 @@ use rotation_aws::error::ErrorKind;
 use rotation_aws::store::acm::{
     AcmUsage, delete, describe, find_by_fingerprint, import, list_tagged, usage,
 };
-use rotation_aws::store::{Deletion, ImportError};
+use rotation_aws::store::{DeleteResponse, ImportError};
 use rotation_core::ids::CertificateId;
 
 use crate::material::{COMMON, assert_kind, json_error, material, other};
@@ -193,15 +193,15 @@ async fn an_import_is_sent_once_whatever_the_response() {
 async fn deletions() {
     let deleted = mock!(Client::delete_certificate)
         .then_output(|| DeleteCertificateOutput::builder().build());
-    assert_eq!(delete(&client(&[&deleted]), ARN).await.unwrap(), Deletion::Deleted);
+    assert_eq!(delete(&client(&[&deleted]), ARN).await.unwrap(), DeleteResponse::Deleted);
     let gone = mock!(Client::delete_certificate)
         .then_http_response(|| json_error(400, "ResourceNotFoundException"));
-    assert_eq!(delete(&client(&[&gone]), ARN).await.unwrap(), Deletion::AlreadyGone);
+    assert_eq!(delete(&client(&[&gone]), ARN).await.unwrap(), DeleteResponse::AlreadyGone);
     let used = mock!(Client::delete_certificate)
         .then_http_response(|| json_error(400, "ResourceInUseException"));
     assert_eq!(
         delete(&client(&[&used]), ARN).await.unwrap(),
-        Deletion::InUse("ResourceInUseException: told so".into())
+        DeleteResponse::InUse("ResourceInUseException: told so".into())
     );
     let denied = mock!(Client::delete_certificate)
         .then_http_response(|| json_error(400, "AccessDeniedException"));

@@ -11,7 +11,7 @@ use rotation_aws::error::ErrorKind;
 use rotation_aws::store::iam::{
     IamUsage, delete, find_by_arn, find_by_fingerprint, find_by_id, list_tagged, upload, usage,
 };
-use rotation_aws::store::{Deletion, ImportError};
+use rotation_aws::store::{DeleteResponse, ImportError};
 use rotation_core::ids::CertificateId;
 
 use crate::material::{COMMON, assert_kind, material, other, xml_error};
@@ -173,16 +173,18 @@ async fn deletions() {
     let deleted = mock!(Client::delete_server_certificate)
         .match_requests(|request| request.server_certificate_name() == Some("www"))
         .then_output(|| DeleteServerCertificateOutput::builder().build());
-    assert_eq!(delete(&client(&[&deleted]), ARN).await.unwrap(), Deletion::Deleted);
+    assert_eq!(delete(&client(&[&deleted]), ARN).await.unwrap(), DeleteResponse::Deleted);
     let gone = mock!(Client::delete_server_certificate)
         .then_http_response(|| xml_error(404, "NoSuchEntity", "gone"));
-    assert_eq!(delete(&client(&[&gone]), ARN).await.unwrap(), Deletion::AlreadyGone);
+    assert_eq!(delete(&client(&[&gone]), ARN).await.unwrap(), DeleteResponse::AlreadyGone);
     let used = mock!(Client::delete_server_certificate).then_http_response(|| {
         xml_error(409, "DeleteConflict", "Certificate: ASCAwww is being used by CloudFront.")
     });
     assert_eq!(
         delete(&client(&[&used]), ARN).await.unwrap(),
-        Deletion::InUse("DeleteConflict: Certificate: ASCAwww is being used by CloudFront.".into())
+        DeleteResponse::InUse(
+            "DeleteConflict: Certificate: ASCAwww is being used by CloudFront.".into()
+        )
     );
     let denied = mock!(Client::delete_server_certificate)
         .then_http_response(|| xml_error(403, "AccessDenied", "no"));
