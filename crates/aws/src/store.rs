@@ -33,6 +33,9 @@ pub enum ImportError {
     /// The store rejects this certificate.
     #[error("it is not accepted: {0}")]
     Invalid(AwsError),
+    /// The store rejects the tags, or an organization's tag policy does; ACM only.
+    #[error("its tags are not accepted: {0}")]
+    Tags(AwsError),
     /// The name is in use; IAM only.
     #[error("a certificate of this name exists")]
     AlreadyExists,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
-use rotation_core::certificate::fitness;
+use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
 use rotation_core::ids::Store;
@@ -13,7 +13,7 @@ use crate::account;
 use crate::args::{self, Check, Global};
 use crate::bundle::{self, Content};
 use crate::failure::Failure;
-use crate::output::{self, BAD, GOOD, SOFT, STRONG, day, moment, of_days, styled};
+use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, day, moment, of_days, styled};
 
 /// The output of `--output json`.
 #[derive(Debug, Serialize)]
@@ -35,6 +35,9 @@ pub(crate) struct Checked {
     pub days_left: i64,
     /// From the leaf upwards.
     pub chain: Vec<Link>,
+    /// What the store may refuse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Every problem that was found.
     pub findings: Vec<Finding>,
 }
@@ -69,7 +72,8 @@ pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Che
     let leaf = &bundle.leaf;
     let roots = account::settings()?.trust_roots();
     let roots = roots.map_err(|error| Failure::Usage(format!("{error}.")))?;
-    let mut findings = fitness::fit(bundle, store(args.store), &roots, now);
+    let place = Place { store: store(args.store), stored: false };
+    let mut findings = fitness::fit(bundle, place, &roots, now);
     findings.extend(args.aliases.iter().filter(|alias| !leaf.covers(alias)).map(|alias| {
         Finding::new(
             Ending::AliasNotCovered,
@@ -90,6 +94,7 @@ pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Che
         not_after: leaf.not_after(),
         days_left: rotation_core::automation::decision::days_left(leaf, now),
         chain: std::iter::once(leaf).chain(&bundle.intermediates).map(link).collect(),
+        notes: fitness::notes(bundle, place),
         findings,
     })
 }
@@ -151,6 +156,7 @@ pub(crate) fn text(checked: &Checked) -> String {
     if checked.findings.is_empty() {
         lines.push(styled(GOOD, "✓ No problems found."));
     }
+    lines.extend(checked.notes.iter().map(|note| format!("{} {note}", styled(WARN, "!"))));
     for finding in &checked.findings {
         lines.push(format!("{} {finding}", styled(BAD, "✗")));
     }

@@ -1,8 +1,6 @@
 //! Test keys and certificates that OpenSSL made because `rcgen` cannot; see
 //! tests/fixtures/README.md.
 
-use rcgen::KeyPair;
-
 use crate::certificate::Certificate;
 
 pub(crate) const RSA_2048_PKCS1: &str = include_str!("../tests/fixtures/rsa2048.pkcs1.pem");
@@ -14,10 +12,6 @@ pub(crate) const FIXTURE_ROOT: &str = include_str!("../tests/fixtures/root.pem")
 pub(crate) const SHA1_LEAF: &str = include_str!("../tests/fixtures/sha1-leaf.pem");
 pub(crate) const V1_LEAF: &str = include_str!("../tests/fixtures/v1-leaf.pem");
 pub(crate) const P521_LEAF: &str = include_str!("../tests/fixtures/p521-leaf.pem");
-
-pub(crate) fn rsa_2048() -> KeyPair {
-    KeyPair::from_pem(RSA_2048_PKCS8).expect("key")
-}
 
 pub(crate) fn certificate(pem: &str) -> Certificate {
     Certificate::from_pem(pem).expect("certificate")

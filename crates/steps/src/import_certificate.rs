@@ -123,6 +123,12 @@ fn not_imported(store: Store, error: ImportError) -> StepError {
             format!("is full although the quotas showed room: {answer}"),
             "request an increase in Service Quotas or delete certificates that nothing uses, and start the rotation again; nothing was changed",
         ),
+        ImportError::Tags(answer) => Finding::new(
+            Ending::CertificateInvalid,
+            "tags of the new certificate",
+            format!("are not accepted by {store}: {answer}"),
+            "correct the tags of the old certificate, which the new one inherits, and start the rotation again; nothing was changed",
+        ),
         error @ (ImportError::Invalid(_) | ImportError::AlreadyExists) => Finding::new(
             Ending::CertificateInvalid,
             "new certificate",

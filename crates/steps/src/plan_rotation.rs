@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::{CertificateId, Serves, Store};
 use rotation_core::metrics::Unit;
@@ -186,7 +187,7 @@ fn planned(
         },
         targets,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
-        notes: notes(planned, &old.in_use_by, request),
+        notes: notes(bundle, examined, &old.in_use_by, request),
         ..plan_of(context, folder, request, bundle, *store, new.clone())
     }
 }
@@ -253,8 +254,14 @@ fn plan_of(
 }
 
 /// Facts that do not prevent the rotation, but that an operator should see beforehand.
-fn notes(planned: &[Member], in_use_by: &[String], request: &Request) -> Vec<String> {
-    let mut notes = Vec::new();
+fn notes(
+    bundle: &Bundle,
+    examined: &Examined,
+    in_use_by: &[String],
+    request: &Request,
+) -> Vec<String> {
+    let Examined { store, new, planned, .. } = examined;
+    let mut notes = fitness::notes(bundle, Place { store: *store, stored: new.is_some() });
     if request.concurrency > MAX_LANES {
         notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }

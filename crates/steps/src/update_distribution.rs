@@ -75,9 +75,11 @@ async fn move_target(context: &Context, input: &Input) -> Result<Status, StepErr
         Move::Switch => match write_config(context.aws.cloudfront(), target, &config, to).await {
             Ok(()) => Ok(Status::Moving),
             Err(WriteError::Gone) => Ok(Status::Gone),
-            Err(WriteError::Changed) => Err(StepError::TargetChanged(target.clone())),
-            Err(WriteError::CertificateChangeInProgress) => {
-                Err(StepError::CertificateChangeInProgress(target.clone()))
+            Err(WriteError::Changed { message }) => {
+                Err(StepError::TargetChanged { target: target.clone(), message })
+            }
+            Err(WriteError::CertificateChangeInProgress { message }) => {
+                Err(StepError::CertificateChangeInProgress { target: target.clone(), message })
             }
             Err(WriteError::CertificateNotAccepted { message }) => {
                 Err(StepError::CertificateNotAccepted { target: target.clone(), message })

@@ -94,6 +94,12 @@ pub fn p256() -> KeyPair {
     KeyPair::generate().expect("a key")
 }
 
+/// An RSA key of 2048 bits, always the same: `rcgen` with *ring* generates none.
+pub fn rsa_2048() -> KeyPair {
+    const PEM: &str = include_str!("../../core/tests/fixtures/rsa2048.pkcs8.pem");
+    KeyPair::from_pem(PEM).expect("a key")
+}
+
 /// Parameters of an authority, valid from 2020 to 2040.
 pub fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();

@@ -20,12 +20,19 @@ use crate::error::{AwsError, SdkResultExt};
 /// Why a configuration was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// It has changed since it was read: status 412, or an `If-Match` that is no longer valid.
-    #[error("the configuration has changed since it was read")]
-    Changed,
+    /// It has changed since it was read: status 412, or an `If-Match` that is no longer valid. The
+    /// same code has been seen for other conditions, such as a pricing plan; the message says which.
+    #[error("the configuration has changed since it was read: {message}")]
+    Changed {
+        /// CloudFront's message.
+        message: String,
+    },
     /// Another change of the certificate is in progress.
-    #[error("another certificate change is in progress")]
-    CertificateChangeInProgress,
+    #[error("another certificate change is in progress: {message}")]
+    CertificateChangeInProgress {
+        /// CloudFront's message.
+        message: String,
+    },
     /// `InvalidViewerCertificate`, or another code with a message about the certificate.
     #[error("the certificate is not accepted: {message}")]
     CertificateNotAccepted {
@@ -136,12 +143,14 @@ fn refused(error: AwsError) -> WriteError {
     let words = error.message.to_ascii_lowercase();
     let is_about_the_certificate = words.contains("certificate");
     match error.code.as_deref() {
-        Some("PreconditionFailed" | "InvalidIfMatchVersion") => WriteError::Changed,
+        Some("PreconditionFailed" | "InvalidIfMatchVersion") => {
+            WriteError::Changed { message: error.message }
+        }
         Some("NoSuchDistribution") => WriteError::Gone,
         Some("IllegalUpdate" | "InvalidArgument" | "InvalidAssociation")
             if words.contains("certificate change") && words.contains("in progress") =>
         {
-            WriteError::CertificateChangeInProgress
+            WriteError::CertificateChangeInProgress { message: error.message }
         }
         Some("InvalidViewerCertificate") => {
             WriteError::CertificateNotAccepted { message: error.message }

@@ -142,13 +142,10 @@ pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<St
         .as_deref()
     {
         Some("LimitExceededException") => ImportError::QuotaReached(error),
-        Some(
-            "InvalidParameterException"
-            | "ValidationException"
-            | "TooManyTagsException"
-            | "InvalidTagException"
-            | "TagPolicyException",
-        ) => ImportError::Invalid(error),
+        Some("InvalidParameterException" | "ValidationException") => ImportError::Invalid(error),
+        Some("TooManyTagsException" | "InvalidTagException" | "TagPolicyException") => {
+            ImportError::Tags(error)
+        }
         _ => ImportError::Aws(error),
     })?;
     answer.certificate_arn.ok_or_else(|| {

@@ -162,11 +162,21 @@ async fn an_import_carries_certificate_key_and_tags() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_imports() {
-    for code in ["InvalidParameterException", "ValidationException", "TooManyTagsException"] {
+    for (code, of_its_tags) in [
+        ("InvalidParameterException", false),
+        ("ValidationException", false),
+        ("TooManyTagsException", true),
+        ("InvalidTagException", true),
+        ("TagPolicyException", true),
+    ] {
         let rule =
             mock!(Client::import_certificate).then_http_response(move || json_error(400, code));
         let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
-        assert!(matches!(result, Err(ImportError::Invalid(_))), "{code}: {result:?}");
+        assert!(
+            matches!(result, Err(ImportError::Invalid(_))) != of_its_tags,
+            "{code}: {result:?}"
+        );
+        assert!(matches!(result, Err(ImportError::Tags(_))) == of_its_tags, "{code}: {result:?}");
     }
     let rule = mock!(Client::import_certificate)
         .then_http_response(|| json_error(400, "LimitExceededException"));

@@ -302,6 +302,8 @@ async fn a_malformed_configuration_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn errors_of_writes_are_interpreted() {
     const STALE: &str = "The request failed because it didn't meet the preconditions.";
+    const PLAN: &str =
+        "You can't change this distribution while it's subscribed to a pricing plan.";
     const IN_PROGRESS: &str = "Only one viewer certificate change may be in progress at a time.";
     const POLICY: &str = "One or more fields updated are not supported for continuous deployment.";
     const NOT_THERE: &str = "The specified SSL certificate doesn't exist, isn't in us-east-1 region, isn't valid, or doesn't include a valid certificate chain.";
@@ -310,6 +312,7 @@ async fn errors_of_writes_are_interpreted() {
     // Status, code, message; the meaning for a distribution, and for a tenant that still exists.
     for (status_code, code, message, of_distribution, of_tenant) in [
         (412, "PreconditionFailed", STALE, "changed", "changed"),
+        (412, "PreconditionFailed", PLAN, "changed", "changed"),
         (400, "InvalidIfMatchVersion", STALE, "changed", "changed"),
         (400, "IllegalUpdate", IN_PROGRESS, "in progress", "in progress"),
         (400, "InvalidArgument", IN_PROGRESS, "in progress", "in progress"),
@@ -350,8 +353,14 @@ async fn errors_of_writes_are_interpreted() {
         {
             let error = write_config(&client, &target, &config, &new()).await.unwrap_err();
             let got = match &error {
-                WriteError::Changed => "changed",
-                WriteError::CertificateChangeInProgress => "in progress",
+                WriteError::Changed { message: said } => {
+                    assert!(said.contains(message), "{said}");
+                    "changed"
+                }
+                WriteError::CertificateChangeInProgress { message: said } => {
+                    assert!(said.contains(message), "{said}");
+                    "in progress"
+                }
                 WriteError::CertificateNotAccepted { message: said } => {
                     assert!(said.contains(message), "{said}");
                     "not accepted"

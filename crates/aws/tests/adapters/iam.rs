@@ -147,6 +147,7 @@ async fn refused_uploads() {
             ImportError::QuotaReached(_) => "quota",
             ImportError::AlreadyExists => "exists",
             ImportError::Invalid(_) => "invalid",
+            ImportError::Tags(_) => "tags",
             ImportError::Aws(_) => "aws",
         };
         assert_eq!(got, expected, "{code}: {error}");

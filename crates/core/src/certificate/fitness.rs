@@ -22,6 +22,16 @@ pub struct OldCertificate {
     pub not_after: Timestamp,
 }
 
+/// Where the certificate is to be served from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The store.
+    pub store: Store,
+    /// Is a copy of the certificate in that store already? Then the store accepts it, and only the
+    /// rules of CloudFront and of viewers apply.
+    pub stored: bool,
+}
+
 /// All findings against replacing the old certificate with this one; empty if there are none.
 /// Aliases are checked per target, not here.
 ///
@@ -31,27 +41,48 @@ pub struct OldCertificate {
 pub fn check(
     bundle: &Bundle,
     old: &OldCertificate,
-    store: Store,
+    place: Place,
     roots: &TrustRoots,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_replaces(&bundle.leaf, old, &mut findings);
-    findings.extend(fit(bundle, store, roots, now));
+    findings.extend(fit(bundle, place, roots, now));
     findings
 }
 
 /// All findings against serving this certificate from this store: the part of [`check`] that needs
 /// no old certificate.
-pub fn fit(bundle: &Bundle, store: Store, roots: &TrustRoots, now: Timestamp) -> Vec<Finding> {
+pub fn fit(bundle: &Bundle, place: Place, roots: &TrustRoots, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
-    check_key(bundle, store, &mut findings);
+    check_key(bundle, place.store, &mut findings);
     check_leaf(bundle, &mut findings);
-    check_sizes(bundle, store, &mut findings);
+    check_length(bundle, &mut findings);
+    if !place.stored {
+        check_sizes(bundle, place.store, &mut findings);
+    }
     check_validity(bundle, now, &mut findings);
     check_signatures(bundle, &mut findings);
     check_trust(bundle, roots, now, &mut findings);
     findings
+}
+
+/// What the store may refuse at the import, by pages of AWS that disagree. An import that is refused
+/// changes nothing.
+pub fn notes(bundle: &Bundle, place: Place) -> Vec<String> {
+    let leaf = &bundle.leaf;
+    let mut notes = Vec::new();
+    // ACM's reference of ImportCertificate: "The key algorithm of the certificate must match that of
+    // the signing CA". The prerequisites in its User Guide no longer require it.
+    if let (Some(own), Some(issuer)) = (leaf.key_algorithm().family(), leaf.signed_with())
+        && own != issuer
+        && place == (Place { store: Store::Acm, stored: false })
+    {
+        notes.push(format!(
+            "ACM may refuse the import, since the key of the certificate is {own} and that of its issuer is {issuer}; AWS's pages disagree. Nothing is changed before the import. If ACM refuses, use the store iam, or have the certificate issued for an {issuer} key."
+        ));
+    }
+    notes
 }
 
 fn check_replaces(leaf: &Certificate, old: &OldCertificate, findings: &mut Vec<Finding>) {
@@ -129,23 +160,9 @@ fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
             "Have it issued with every alias, or a wildcard for it, as subject alternative name",
         ));
     }
-    // ACM: "The key algorithm of the certificate must match that of the signing CA".
-    if let (Some(own), Some(issuer)) = (leaf.key_algorithm().family(), leaf.signed_with())
-        && own != issuer
-    {
-        findings.push(finding(
-            leaf_name(leaf),
-            format!(
-                "its key is {own}, but the key of its issuer is {issuer}; ACM accepts only the same type"
-            ),
-            format!("Have it issued for an {issuer} key, or from an {own} chain of the authority"),
-        ));
-    }
 }
 
-/// The limit of the chain, 2,097,152 bytes in both stores, is never reached: a source has at most
-/// [`crate::certificate::bundle::MAX_SOURCE_BYTES`].
-fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
+fn check_length(bundle: &Bundle, findings: &mut Vec<Finding>) {
     let count = 1 + bundle.intermediates.len();
     if count > MAX_CERTIFICATES {
         findings.push(finding(
@@ -154,7 +171,11 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
             "Ask the authority for a shorter chain, without cross-signed certificates",
         ));
     }
+}
 
+/// The limit of the chain, 2,097,152 bytes in both stores, is never reached: a source has at most
+/// [`crate::certificate::bundle::MAX_SOURCE_BYTES`].
+fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     // Limits of `CertificateBodyBlob` and `PrivateKeyBlob` in ACM, and of `certificateBodyType` and
     // `privateKeyType` in IAM.
     let (max_body, max_key) = match store {

@@ -5,7 +5,7 @@ mod members;
 
 use rotation_aws::store::{self, Stored};
 use rotation_core::certificate::bundle::Bundle;
-use rotation_core::certificate::fitness::{self, OldCertificate as Outlived};
+use rotation_core::certificate::fitness::{self, OldCertificate as Outlived, Place};
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
 use rotation_core::ids::{CertificateId, Store};
@@ -54,10 +54,11 @@ pub(crate) async fn examine(
         fingerprint: old.certificate.fingerprint(),
         not_after: old.certificate.not_after(),
     };
+    let place = Place { store, stored: new.is_some() };
     let now = (context.now)();
     let roots = &context.settings.trust_roots().map_err(StepError::Internal)?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
-    findings.extend(fitness::check(bundle, &outlived, store, roots, now));
+    findings.extend(fitness::check(bundle, &outlived, place, roots, now));
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
     Ok(Examined { store, new, members, planned: chosen.planned, findings })

@@ -21,14 +21,27 @@ pub enum StepError {
     /// An AWS call failed: throttled, unavailable, denied or refused.
     #[error("{said}{missing}", said = .0, missing = what_is_missing(.0))]
     Aws(AwsError),
-    /// The target was edited between read and write (HTTP 412).
+    /// CloudFront did not write the target on the ETag that was just read (HTTP 412): another client
+    /// edited it in between, or another condition is not met, which only the message says.
     #[error(
-        "{0} was edited while its certificate was being changed. The step reads it again and decides again."
+        "{target} was not changed: it was edited between read and write, or another condition of CloudFront is not met. CloudFront says: {message}"
     )]
-    TargetChanged(TargetId),
+    TargetChanged {
+        /// The target.
+        target: TargetId,
+        /// CloudFront's message.
+        message: String,
+    },
     /// CloudFront allows one change of a viewer certificate at a time.
-    #[error("{0} has another certificate change in progress. Wait for it to be Deployed.")]
-    CertificateChangeInProgress(TargetId),
+    #[error(
+        "{target} has another certificate change in progress. Wait for it to be Deployed. CloudFront says: {message}"
+    )]
+    CertificateChangeInProgress {
+        /// The target.
+        target: TargetId,
+        /// CloudFront's message.
+        message: String,
+    },
     /// CloudFront rejects the certificate, or does not see it yet.
     #[error("CloudFront does not accept the certificate for {target}: {message}")]
     CertificateNotAccepted {
@@ -106,8 +119,8 @@ impl StepError {
                 ErrorKind::NotFound | ErrorKind::Refused => StepErrorName::Refused,
             }
             .name(),
-            Self::TargetChanged(_) => StepErrorName::TargetChanged.name(),
-            Self::CertificateChangeInProgress(_) => {
+            Self::TargetChanged { .. } => StepErrorName::TargetChanged.name(),
+            Self::CertificateChangeInProgress { .. } => {
                 StepErrorName::CertificateChangeInProgress.name()
             }
             Self::CertificateNotAccepted { .. } => StepErrorName::CertificateNotAccepted.name(),

@@ -7,13 +7,14 @@ use rotation_test_pki::*;
 
 const NOW: &str = "2026-04-01T00:00:00Z";
 const NAMES: &[&str] = &["www.example.com"];
+const IN_IAM: Place = Place { store: Store::Iam, stored: false };
 
 /// The arguments of [`check`], valid until something is changed.
 #[derive(Clone)]
 struct Case {
     source: String,
     old: OldCertificate,
-    store: Store,
+    place: Place,
     roots: String,
     now: &'static str,
 }
@@ -24,7 +25,13 @@ impl Case {
             fingerprint: Fingerprint::of(b"old"),
             not_after: time("2026-06-30T00:00:00Z"),
         };
-        Self { source, old, store: Store::Acm, roots: root.to_string(), now: NOW }
+        Self {
+            source,
+            old,
+            place: Place { store: Store::Acm, stored: false },
+            roots: root.to_string(),
+            now: NOW,
+        }
     }
 
     /// Each finding must contain the texts of its line, and there must be as many findings as
@@ -33,7 +40,7 @@ impl Case {
     fn finds(&self, expected: &[&[&str]]) {
         let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
         let roots = TrustRoots::mozilla().with_pem(&self.roots).expect("roots");
-        let findings = check(&bundle, &self.old, self.store, &roots, time(self.now));
+        let findings = check(&bundle, &self.old, self.place, &roots, time(self.now));
         let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), expected.len(), "{said:#?}");
         for (said, texts) in said.iter().zip(expected) {
@@ -74,7 +81,7 @@ fn with_leaf_key(key: &KeyPair) -> Case {
 #[test]
 fn a_good_certificate_has_no_findings() {
     good().finds(&[]);
-    Case { store: Store::Iam, ..good() }.finds(&[]);
+    Case { place: IN_IAM, ..good() }.finds(&[]);
     // All RSA.
     let root = Authority::root_with_key("Root", rsa_2048());
     let leaf = root.sign(&leaf_params(NAMES), &rsa_2048());
@@ -148,7 +155,7 @@ fn the_key_must_be_the_leaf_s() {
 fn the_key_must_be_of_a_type_that_cloudfront_accepts() {
     let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
     with_leaf_key(&p384).finds(&[&["ECDSA P-384, which CloudFront does not accept from ACM"]]);
-    let iam = Case { store: Store::Iam, ..with_leaf_key(&p384) };
+    let iam = Case { place: IN_IAM, ..with_leaf_key(&p384) };
     iam.finds(&[&["ECDSA P-384, which CloudFront does not accept from IAM", "RSA of 2048"]]);
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
     with_leaf_key(&ed25519).finds(&[&["algorithm 1.3.101.112, which CloudFront"]]);
@@ -161,25 +168,40 @@ fn the_key_must_be_of_a_type_that_cloudfront_accepts() {
     Case::new(format!("{leaf}{RSA_1024_PKCS1}"), &rsa_root.pem)
         .finds(&[&["RSA 1024, which no public authority signs"]]);
     let p521 = Case::new(format!("{P521_LEAF}{P521_PKCS8}"), FIXTURE_ROOT);
-    Case { now: "2030-01-01T00:00:00Z", ..p521 }
-        .finds(&[&["ECDSA P-521, which CloudFront"], &["issuer is RSA"]]);
+    Case { now: "2030-01-01T00:00:00Z", ..p521 }.finds(&[&["ECDSA P-521, which CloudFront"]]);
 }
 
+/// Case S11: authorities issue ECDSA certificates from RSA chains.
 #[test]
-fn leaf_and_issuer_must_have_keys_of_one_kind() {
+fn a_key_of_another_type_than_the_issuers_is_for_acm_to_refuse() {
+    const IN_ACM: Place = Place { store: Store::Acm, stored: false };
+    let check = |source: String, root: &str, told: Option<&str>| {
+        let bundle = bundle::read(source.as_bytes()).expect("a bundle");
+        let case = Case::new(source, root);
+        for place in [IN_ACM, IN_IAM] {
+            for stored in [false, true] {
+                let place = Place { stored, ..place };
+                Case { place, ..case.clone() }.finds(&[]);
+                let notes = notes(&bundle, place);
+                match told.filter(|_| place == IN_ACM) {
+                    Some(told) => assert!(notes[0].contains(told), "{notes:?}"),
+                    None => assert_eq!(notes, [""; 0]),
+                }
+            }
+        }
+    };
     let rsa_issuer = Authority::root_with_key("Root", rsa_2048());
     let key = p256();
     let leaf = rsa_issuer.sign(&leaf_params(NAMES), &key);
-    Case::new(format!("{leaf}{}", key.serialize_pem()), &rsa_issuer.pem)
-        .finds(&[&["its key is ECDSA, but the key of its issuer is RSA"]]);
+    let told = "the key of the certificate is ECDSA and that of its issuer is RSA";
+    check(format!("{leaf}{}", key.serialize_pem()), &rsa_issuer.pem, Some(told));
     let ec_issuer = rsa_issuer.intermediate("Issuer");
     let leaf = ec_issuer.sign(&leaf_params(NAMES), &rsa_2048());
-    Case::new(format!("{leaf}{}{RSA_2048_PKCS8}", ec_issuer.pem), &rsa_issuer.pem)
-        .finds(&[&["its key is RSA, but the key of its issuer is ECDSA"]]);
-    // The key family of the issuer's own issuer is irrelevant.
+    let told = "the key of the certificate is RSA and that of its issuer is ECDSA";
+    check(format!("{leaf}{}{RSA_2048_PKCS8}", ec_issuer.pem), &rsa_issuer.pem, Some(told));
+    // The key of the issuer's own issuer is irrelevant.
     let leaf = ec_issuer.sign(&leaf_params(NAMES), &key);
-    Case::new(format!("{leaf}{}{}", ec_issuer.pem, key.serialize_pem()), &rsa_issuer.pem)
-        .finds(&[]);
+    check(format!("{leaf}{}{}", ec_issuer.pem, key.serialize_pem()), &rsa_issuer.pem, None);
 }
 
 #[test]
@@ -260,9 +282,9 @@ fn it_must_fit_the_store() {
     };
     // 38 bytes per name in DER, 51 in PEM.
     many_names(300).finds(&[]);
-    Case { store: Store::Iam, ..many_names(300) }.finds(&[]);
+    Case { place: IN_IAM, ..many_names(300) }.finds(&[]);
     many_names(500).finds(&[]);
-    Case { store: Store::Iam, ..many_names(500) }
+    Case { place: IN_IAM, ..many_names(500) }
         .finds(&[&["new certificate (CN", "bytes in PEM; IAM accepts 16384 at most"]]);
     many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM accepts 32768 at most"]]);
 
@@ -277,8 +299,11 @@ fn it_must_fit_the_store() {
     };
     padded(3_600).finds(&[&["damaged"]]);
     padded(4_000).finds(&[&["damaged"], &["private key", "ACM accepts 5120 at most"]]);
-    Case { store: Store::Iam, ..padded(4_000) }.finds(&[&["damaged"]]);
-    Case { store: Store::Iam, ..padded(13_000) }
+    Case { place: IN_IAM, ..padded(4_000) }.finds(&[&["damaged"]]);
+    // The store has accepted it.
+    let place = Place { store: Store::Acm, stored: true };
+    Case { place, ..padded(4_000) }.finds(&[&["damaged"]]);
+    Case { place: IN_IAM, ..padded(13_000) }
         .finds(&[&["damaged"], &["private key", "IAM accepts 16384 at most"]]);
 }
 
@@ -295,7 +320,6 @@ fn all_findings_are_reported_at_once() {
         &["ECDSA P-384, which CloudFront"],
         &["does not match"],
         &["no DNS name"],
-        &["its key is ECDSA, but"],
         &["expired at 2026-03-01"],
         &["neither in the source nor a trusted root"],
     ]);

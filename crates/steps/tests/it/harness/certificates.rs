@@ -5,7 +5,9 @@ use std::sync::{Mutex, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::certificate::Certificate;
-use rotation_test_pki::{Authority, Issued, p256};
+use rotation_test_pki::{Authority, Issued, p256, rsa_2048};
+
+const NAMES: &[&str] = &["www.example.com", "*.shop.example.com"];
 
 pub(crate) struct Certificates {
     /// Issues further certificates.
@@ -36,6 +38,13 @@ impl Certificates {
         issued
     }
 
+    /// The names of `new` in a certificate for an ECDSA key from an RSA authority.
+    pub(crate) fn hybrid(&self) -> Issued {
+        let rsa = self.authority.intermediate_with_key("RSA Authority", rsa_2048());
+        let leaf = rsa.issue(NAMES, midnight("2026-11-01"), midnight("2027-11-01"));
+        Issued { chain: format!("{}{}", leaf.chain, self.authority.pem), ..leaf }
+    }
+
     /// The private key of one of these certificates.
     pub(crate) fn key_of(&self, pem: &str) -> Option<&str> {
         let issued = self.issued.lock().unwrap();
@@ -57,20 +66,19 @@ pub(crate) fn certificates() -> &'static Certificates {
         let name = format!("root-{}.pem", std::process::id());
         let root_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::write(&root_file, root.pem).unwrap();
-        let names = &["www.example.com", "*.shop.example.com"];
         let issue =
             |names: &[&str], from, until| authority.issue(names, midnight(from), midnight(until));
         let stranger = Authority::root("Stranger").issue(
-            names,
+            NAMES,
             midnight("2025-01-01"),
             midnight("2026-06-01"),
         );
         Certificates {
             root_file,
-            old: issue(names, "2025-12-15", "2026-12-15"),
-            new: issue(names, "2026-11-01", "2027-11-01"),
-            other: issue(names, "2026-06-01", "2027-06-01"),
-            early: issue(names, "2026-04-01", "2027-04-01"),
+            old: issue(NAMES, "2025-12-15", "2026-12-15"),
+            new: issue(NAMES, "2026-11-01", "2027-11-01"),
+            other: issue(NAMES, "2026-06-01", "2027-06-01"),
+            early: issue(NAMES, "2026-04-01", "2027-04-01"),
             narrow: issue(&["www.example.com"], "2026-11-01", "2027-11-01"),
             bad: Issued { key: p256().serialize_pem(), ..stranger },
             issued: Mutex::default(),

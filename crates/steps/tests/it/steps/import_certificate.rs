@@ -125,6 +125,10 @@ async fn errors_of_the_stores_are_translated() {
         (Store::Acm, "ImportCertificate", "LimitExceededException", "QuotaDenied"),
         (Store::Acm, "ImportCertificate", "ValidationException", "CertificateInvalid"),
         (Store::Acm, "ImportCertificate", "TooManyTagsException", "CertificateInvalid"),
+        (Store::Acm, "ImportCertificate", "InvalidTagException", "CertificateInvalid"),
+        // Case S16: an organization's policy demands a tag.
+        (Store::Acm, "ImportCertificate", "TagPolicyException", "CertificateInvalid"),
+        (Store::Acm, "ImportCertificate", "AccessDeniedException", "AccessDenied"),
         (Store::Acm, "ImportCertificate", "ConflictException", "Unavailable"),
         (Store::Iam, "UploadServerCertificate", "LimitExceeded", "QuotaDenied"),
         (Store::Iam, "UploadServerCertificate", "MalformedCertificate", "CertificateInvalid"),
@@ -137,6 +141,7 @@ async fn errors_of_the_stores_are_translated() {
         let (error, cause) = rig.refuse("import-certificate", &state).await;
         assert_eq!(error, name, "{code}");
         assert!(cause.contains("told so"), "{cause}");
+        assert_eq!(cause.contains("correct the tags of the old"), code.contains("Tag"), "{cause}");
         // Neither call is idempotent: one attempt each.
         assert_eq!(
             rig.calls().iter().find(|call| call.operation == operation).unwrap().attempts,

@@ -364,6 +364,29 @@ async fn targets_that_cannot_be_rotated() {
     check(Store::Acm, extra(TEMPLATE), request, name, &["distribution E2: is multi-tenant"]).await;
 }
 
+/// Case S11: a rule of ACM's reference is not applied to IAM, nor to what ACM has accepted; ACM
+/// itself decides about an import.
+#[tokio::test(start_paused = true)]
+async fn an_ecdsa_key_from_an_rsa_authority_is_for_acm_to_refuse() {
+    let hybrid = certificates().hybrid();
+    for (request, stored, told) in [
+        (json!({"store": "iam"}), false, false),
+        (json!({}), true, false),
+        (json!({}), false, true),
+    ] {
+        let (mut account, _) = Account::with_old_in(Store::Acm);
+        account.put_source(&hybrid.source());
+        if stored {
+            account.put_acm(&hybrid, &[]);
+        }
+        let rig = Rig::new(account).await;
+        let plan = rig.planned(request.clone()).await["plan"].take();
+        assert_eq!(plan["outcome"], "rotate", "{request} {stored}");
+        let notes = plan["notes"].to_string();
+        assert_eq!(notes.contains("ACM may refuse the import"), told, "{request}: {notes}");
+    }
+}
+
 /// One plan reports all problems, the most severe kind first, and is stored for operators.
 #[tokio::test(start_paused = true)]
 async fn findings_of_every_kind_at_once() {

@@ -148,6 +148,11 @@ async fn responses_to_an_update() {
     const NO_GET_VPC_ORIGIN: &str = "User: arn:aws:sts::111122223333:assumed-role/r/f is not authorized to perform: cloudfront:GetVpcOrigin on resource: arn:aws:cloudfront::111122223333:vpcorigin/vo_1 because no identity-based policy allows the cloudfront:GetVpcOrigin action";
     const NO_ACL: &str = "Unable to verify read permissions on Web ACL. Please retry the request";
     const NO_LOGS: &str = "You don't have permission to access the S3 bucket for CloudFront logs: logs.s3.amazonaws.com If you're using IAM, you need s3:GetBucketAcl and s3:PutBucketAcl permissions to create a distribution or to update log settings for an existing distribution. In addition, the S3 ACL for the bucket must grant you FULL_CONTROL.";
+    const PLAN: &str =
+        "You can't change this distribution while it's subscribed to a pricing plan.";
+    const ONE_CHANGE: &str = "Only one viewer certificate change may be in progress at a time.";
+    const TAKEN: &str =
+        "One or more of the CNAMEs you provided are already associated with a different resource.";
     const NOT_SEEN: &str = "The certificate does not exist.";
     const UPDATE: &str = "UpdateDistribution";
     const OF_TENANT: &str = "UpdateDistributionTenant";
@@ -155,6 +160,10 @@ async fn responses_to_an_update() {
     for (operation, status, code, message, expected, missing) in [
         (UPDATE, 404, "NoSuchDistribution", "gone", Ok("gone"), ""),
         (UPDATE, 400, "InvalidIfMatchVersion", "stale", Err("TargetChanged"), ""),
+        // Seen from DeleteDistribution; an update may be refused in the same way.
+        (UPDATE, 412, "PreconditionFailed", PLAN, Err("TargetChanged"), ""),
+        (UPDATE, 400, "IllegalUpdate", ONE_CHANGE, Err("CertificateChangeInProgress"), ""),
+        (UPDATE, 409, "CNAMEAlreadyExists", TAKEN, Err("Refused"), ""),
         (UPDATE, 400, "InvalidWebACLId", "no such ACL", Err("Refused"), ""),
         (UPDATE, 403, "AccessDenied", "not you", Err("AccessDenied"), ""),
         (UPDATE, 503, "ServiceUnavailable", "later", Err("Unavailable"), ""),
@@ -179,6 +188,7 @@ async fn responses_to_an_update() {
             Err(name) => {
                 let (error, cause) = rig.refuse("update-distribution", &input).await;
                 assert_eq!(error, name, "{cause}");
+                assert!(cause.contains(message), "AWS's words are passed on: {cause}");
                 assert!(cause.ends_with(missing), "{cause}");
                 let is_told = cause.contains("The missing permission is ");
                 assert_eq!(is_told, !missing.is_empty(), "{cause}");
