@@ -87,7 +87,7 @@ behaviour: package contenders ## Compare how rotations handle failures, here and
 noticing: package contenders ## Measure how late Deployed is noticed, here and by other tools, in real time: a quarter of an hour
 	PYTHONPATH=tests $(VENV)/bin/python -m bench.noticing
 
-test: unit contract rotations pages ## Run all tests
+test: unit contract rotations pages ## Run all tests but those of the release packages
 
 unit: needs ## Test decisions, adapters and steps, in Rust
 	WRITE_CALLS=$(CALLED) cargo test --workspace --locked
