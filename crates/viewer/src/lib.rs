@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -162,14 +164,14 @@ async fn handshake(
     let broken_off = |source| ViewerError::Handshake { address, source };
     let seen = Arc::new(Witness {
         provider: rustls::crypto::ring::default_provider(),
-        served: Mutex::default(),
+        seen: Mutex::default(),
     });
     let mut config = ClientConfig::builder_with_provider(Arc::new(seen.provider.clone()))
         .with_safe_default_protocol_versions()
         .map_err(|error| broken_off(io::Error::other(error)))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&seen) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
+        .with_client_cert_resolver(Arc::clone(&seen) as Arc<dyn ResolvesClientCert>);
     config.enable_sni = sni.is_some();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = match sni {
@@ -179,27 +181,49 @@ async fn handshake(
     };
     let shaken =
         within(HANDSHAKE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
-    let served = std::mem::take(&mut *seen.served.lock().unwrap_or_else(PoisonError::into_inner));
+    let Seen { served, proven, wants_certificate } = seen.with(std::mem::take);
     match shaken {
         Ok(_) => Ok(served),
         Err(source) if served.is_empty() => Err(broken_off(source)),
-        // A distribution that requires client certificates has served its own before it requests
-        // one.
-        Err(source) if wants_a_certificate(&source) => Ok(served),
+        // A distribution with viewer mTLS refuses a viewer without a certificate, by an alert of its
+        // choice or by closing, but only after it has proven its own.
+        Err(_) if proven && wants_certificate => Ok(served),
         Err(source) => Err(ViewerError::Broken { address, source }),
     }
-}
-
-fn wants_a_certificate(error: &io::Error) -> bool {
-    let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
-    matches!(error, Some(Error::AlertReceived(AlertDescription::CertificateRequired)))
 }
 
 /// Accepts and keeps any certificates, and checks that the edge has the leaf's private key.
 #[derive(Debug)]
 struct Witness {
     provider: CryptoProvider,
-    served: Mutex<Served>,
+    seen: Mutex<Seen>,
+}
+
+/// What an edge has sent.
+#[derive(Debug, Default)]
+struct Seen {
+    served: Served,
+    /// It has the private key of the leaf.
+    proven: bool,
+    /// It requested a client certificate.
+    wants_certificate: bool,
+}
+
+impl Witness {
+    fn with<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
+        change(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesClientCert for Witness {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.with(|seen| seen.wants_certificate = true);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
 }
 
 impl ServerCertVerifier for Witness {
@@ -212,8 +236,8 @@ impl ServerCertVerifier for Witness {
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = std::iter::once(end_entity).chain(intermediates);
-        *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
-            chain.map(|certificate| certificate.to_vec()).collect();
+        let served = chain.map(|certificate| certificate.to_vec()).collect();
+        self.with(|seen| seen.served = served);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -225,6 +249,7 @@ impl ServerCertVerifier for Witness {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
+            .inspect(|_| self.with(|seen| seen.proven = true))
     }
 
     fn verify_tls13_signature(
@@ -235,6 +260,7 @@ impl ServerCertVerifier for Witness {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
+            .inspect(|_| self.with(|seen| seen.proven = true))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

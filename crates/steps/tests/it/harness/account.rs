@@ -106,6 +106,9 @@ pub(crate) enum OddEdge {
     HangsUp,
     /// Refuses connections.
     Unreachable,
+    /// Requires a client certificate (viewer mTLS), and refuses a viewer without one by an alert, or
+    /// without a word. In TLS 1.2 this happens within the handshake.
+    WantsCertificate { tls12: bool, silent: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -104,6 +104,26 @@ async fn wrong_certificates_and_failed_handshakes_are_reported() {
     check(OddEdge::Unreachable, "EdgeUnreachable", &["connecting to"]).await;
 }
 
+/// Case S28: a distribution with viewer mTLS serves its certificate, and refuses viewers without one
+/// in different ways. A wrong certificate is found all the same.
+#[tokio::test(start_paused = true)]
+async fn an_edge_that_requires_client_certificates_is_verified() {
+    for (tls12, silent) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
+        let mutual = OddEdge::WantsCertificate { tls12, silent };
+        odd(&rig, "other.example.com", mutual);
+        let seen = verify(&rig, &state, &target("distribution", "E2")).await;
+        assert_eq!(seen["status"], "verified", "TLS 1.2: {tls12}, silent: {silent}");
+        let all = certificates();
+        rig.change(|account| {
+            let wrong = serves(&all.old, &all.old.chain);
+            account.odd_edges.insert("b.shop.example.com".into(), wrong);
+        });
+        let input = deployed(&rig, &state, &target("distribution", "E2")).await;
+        assert_eq!(rig.refuse("verify-viewers", &input).await.0, "WrongCertificateServed");
+    }
+}
+
 /// In a retry the edge may be up to date.
 #[tokio::test(start_paused = true)]
 async fn a_late_edge_is_verified_by_a_retry() {

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 
 use rotation_viewer::Edges;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::version::TLS12;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
 use super::FakeAws;
@@ -41,15 +46,80 @@ impl FakeAws {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let (viewer, edge) = tokio::io::duplex(64 * 1024);
-        let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .expect("TLS versions")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Sni(self.clone())));
+        let mutual = self.with(|world| {
+            world.account.odd_edges.values().find_map(|one| match one {
+                OddEdge::WantsCertificate { tls12, silent } => Some((*tls12, *silent)),
+                _ => None,
+            })
+        });
+        let builder = ServerConfig::builder_with_provider(ring::default_provider().into());
+        let builder = match mutual {
+            Some((true, _)) => builder.with_protocol_versions(&[&TLS12]),
+            _ => builder.with_safe_default_protocol_versions(),
+        }
+        .expect("TLS versions");
+        let builder = match mutual {
+            Some(_) => builder.with_client_cert_verifier(client_verifier()),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Sni(self.clone())));
         // Tickets need as many random numbers as a handshake, and no viewer resumes a session.
         config.send_tls13_tickets = 0;
-        tokio::spawn(TlsAcceptor::from(Arc::new(config)).accept(edge));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        match mutual {
+            Some((_, true)) => drop(tokio::spawn(acceptor.accept(Silent { edge, reads: 0 }))),
+            _ => drop(tokio::spawn(acceptor.accept(edge))),
+        }
         Ok(viewer)
+    }
+}
+
+/// Accepts clients of the throwaway authority, and no client without a certificate.
+fn client_verifier() -> Arc<dyn ClientCertVerifier> {
+    let chain = certificates().old.chain.as_bytes();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(chain).expect("a certificate")).expect("a root");
+    WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into())
+        .build()
+        .expect("a verifier")
+}
+
+/// A connection that is closed instead of answering the second message of the viewer.
+struct Silent {
+    edge: DuplexStream,
+    reads: usize,
+}
+
+impl AsyncRead for Silent {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.edge).poll_read(context, buffer);
+        self.reads += usize::from(read.is_ready());
+        read
+    }
+}
+
+impl AsyncWrite for Silent {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.reads > 1 {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.edge).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.edge).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.edge).poll_shutdown(context)
     }
 }
 
@@ -72,7 +142,7 @@ fn served(account: &Account, name: &str) -> Option<(String, String)> {
     match account.odd_edges.get(name) {
         Some(OddEdge::Serves { chain, key }) => return Some((chain.clone(), key.clone())),
         Some(OddEdge::HangsUp | OddEdge::Unreachable) => return None,
-        None => {}
+        Some(OddEdge::WantsCertificate { .. }) | None => {}
     }
     let stored = account.served_under(name)?;
     let key = certificates().key_of(&stored.pem)?;
