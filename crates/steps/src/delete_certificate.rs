@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::{self, DeleteResponse, Stored};
-use rotation_core::ending::deletion::{Decision, Deletion, Evidence, decide, uses};
+use rotation_core::ending::deletion::{Decision, Deletion, Evidence, decide, reimported, uses};
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::state::{FleetSnapshot, Imported, Plan, PlannedTarget};
 use serde::Deserialize;
@@ -42,6 +42,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Deletion, StepError
         let evidence = evidence.map(|(evidence, _)| evidence);
         return Ok(Deletion { deleted: true, reason: None, evidence });
     };
+    let planned = plan.old_certificate.fingerprint.as_deref();
+    if let reason @ Some(_) = reimported(planned, &stored.certificate.fingerprint()) {
+        tracing::info!(%old, reason, "delete-certificate");
+        return Ok(Deletion { deleted: false, reason, evidence: None });
+    }
     let (decision, evidence) = decided(context, &input, &stored).await?;
     let deletion = match decision {
         Decision::Keep(reason) => {

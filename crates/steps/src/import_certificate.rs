@@ -5,6 +5,7 @@
 
 use rotation_aws::store::{self, ImportError, acm, iam};
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::ending::deletion::reimported;
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
 use rotation_core::ids::{CertificateId, Store};
@@ -43,7 +44,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
         tracing::info!(%id, "import-certificate: an earlier attempt got through");
         return Ok(Imported { id, imported: true });
     }
-    let inherited = store::describe(aws, old).await?.map(|old| old.tags).unwrap_or_default();
+    let inherited = inherited_tags(context, &plan, old).await?;
     let tags =
         tags::for_import(&inherited, &plan.new_certificate.fingerprint, &tags::replacing(old));
     let id = match plan.store {
@@ -52,6 +53,25 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
     };
     tracing::info!(%id, fingerprint = plan.new_certificate.fingerprint, "import-certificate");
     Ok(Imported { id, imported: true })
+}
+
+/// The tags of the old certificate, which must still be the planned one.
+async fn inherited_tags(
+    context: &Context,
+    plan: &Plan,
+    old: &CertificateId,
+) -> Result<Vec<Tag>, StepError> {
+    let Some(stored) = store::describe(&context.aws, old).await? else { return Ok(Vec::new()) };
+    let planned = plan.old_certificate.fingerprint.as_deref();
+    match reimported(planned, &stored.certificate.fingerprint()) {
+        None => Ok(stored.tags),
+        Some(why) => Err(StepError::found(&[Finding::new(
+            Ending::CertificateNotFound,
+            format!("old certificate {old}"),
+            why,
+            "start the rotation again, to plan for the certificate that is there now; nothing was changed",
+        )])),
+    }
 }
 
 /// Reads the source again; it must still hold the planned certificate.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Fingerprint;
 use crate::finding::listed;
 use crate::ids::{Serves, TargetId};
 use crate::plan::state::{FleetSnapshot, TargetState};
@@ -60,6 +61,18 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
         return Decision::TryLater(format!("ACM still reports it in use by {arns}"));
     }
     Decision::Delete
+}
+
+/// Why the certificate under the old id is not the planned one, if it is not: another program may
+/// have imported a new one into the same ARN since the plan (ACM API, `ImportCertificate` with
+/// `CertificateArn`). It then may live longer than the new one, and is not this rotation's to delete.
+pub fn reimported(planned: Option<&str>, stored: &Fingerprint) -> Option<String> {
+    let stored = stored.to_string();
+    planned.filter(|planned| *planned != stored).map(|planned| {
+        format!(
+            "another program imported another certificate into it since the plan: it was {planned}, and is {stored}"
+        )
+    })
 }
 
 /// The outcome of the deletion: the output of `delete-certificate`.
@@ -184,6 +197,16 @@ mod tests {
                 "{decision:?}"
             );
         }
+    }
+
+    #[test]
+    fn only_another_certificate_under_the_same_id_is_a_reimport() {
+        let (planned, other) = (Fingerprint::of(b"planned"), Fingerprint::of(b"other"));
+        let text = planned.to_string();
+        assert_eq!(reimported(Some(&text), &planned), None);
+        assert_eq!(reimported(None, &planned), None);
+        let why = reimported(Some(&text), &other).expect("a reason");
+        assert!(why.contains(&text) && why.contains(&other.to_string()), "{why}");
     }
 
     /// E1 and E2 are the rotation's targets; E7 and E8 are not.

@@ -5,6 +5,7 @@ use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
 use crate::harness::account::{ACCOUNT, Account, now};
+use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::Kind;
 use crate::harness::rig::{id, moved};
 
@@ -93,4 +94,14 @@ async fn the_store_may_refuse_the_deletion() {
         assert_eq!(name, "CertificateInUse");
         assert!(cause.contains("in use"), "{cause}");
     }
+}
+
+/// Case S40: a pipeline imports into a fixed ARN while the rotation runs.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_was_reimported_is_kept() {
+    let reimport = |account: &mut Account, state: &Value| {
+        account.stored_mut(&id(&state["plan"]["oldCertificate"]["id"])).pem =
+            certificates().other.pem.clone();
+    };
+    check(Store::Acm, reimport, "kept", "imported another certificate into it").await;
 }

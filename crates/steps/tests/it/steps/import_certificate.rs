@@ -173,3 +173,16 @@ async fn an_old_certificate_that_was_deleted_meanwhile() {
     let output = rig.succeed("import-certificate", &state).await;
     assert_eq!(the_new_one(&mut rig.account(), &output).tags.len(), 2);
 }
+
+/// Case S40: another program imports into the old ARN between the plan and the import.
+#[tokio::test(start_paused = true)]
+async fn an_old_certificate_that_was_reimported_is_planned_for_again() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    let rig = Rig::new(account).await;
+    let state = rig.planned(json!({})).await;
+    rig.change(|account| account.stored_mut(&old).pem = certificates().other.pem.clone());
+    let (error, cause) = rig.refuse("import-certificate", &state).await;
+    assert_eq!(error, "CertificateNotFound");
+    assert!(cause.contains("imported another certificate into it since the plan"), "{cause}");
+    assert_eq!(copies(&rig.account()), 0);
+}
