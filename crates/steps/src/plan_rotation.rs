@@ -187,7 +187,7 @@ fn planned(
         },
         targets,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
-        notes: notes(bundle, examined, &old.in_use_by, request),
+        notes: notes(bundle, examined, old, request),
         ..plan_of(context, folder, request, bundle, *store, new.clone())
     }
 }
@@ -254,14 +254,10 @@ fn plan_of(
 }
 
 /// Facts that do not prevent the rotation, but that an operator should see beforehand.
-fn notes(
-    bundle: &Bundle,
-    examined: &Examined,
-    in_use_by: &[String],
-    request: &Request,
-) -> Vec<String> {
+fn notes(bundle: &Bundle, examined: &Examined, old: &Stored, request: &Request) -> Vec<String> {
     let Examined { store, new, planned, .. } = examined;
     let mut notes = fitness::notes(bundle, Place { store: *store, stored: new.is_some() });
+    notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
     if request.concurrency > MAX_LANES {
         notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }
@@ -278,7 +274,7 @@ fn notes(
     }
     notes.extend(rights::notes(planned));
     let others: Vec<&String> =
-        in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
+        old.in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
     if !others.is_empty() && request.delete_old {
         notes.push(format!(
             "The old certificate will not be deleted: it is also used by {}.",

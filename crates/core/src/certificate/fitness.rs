@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::certificate::bundle::Bundle;
-use crate::certificate::{Certificate, Fingerprint, KeyAlgorithm};
+use crate::certificate::{Certificate, Fingerprint, KeyAlgorithm, KeyFamily};
 use crate::certificate::{TrustError, TrustRoots};
 use crate::failure::Ending;
 use crate::finding::Finding;
@@ -83,6 +83,22 @@ pub fn notes(bundle: &Bundle, place: Place) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What viewers get with another key than the old one, if its type or size changes.
+///
+/// CloudFront offers both RSA and ECDSA cipher suites (Developer Guide, "Supported protocols and
+/// ciphers between viewers and CloudFront"), but a certificate supports those of its own key only.
+pub fn key_change(old: &Certificate, new: &Certificate) -> Option<String> {
+    let (before, after) = (old.key_algorithm(), new.key_algorithm());
+    let effect = match (before.family(), after.family()) {
+        _ if before == after => return None,
+        (Some(KeyFamily::Rsa), Some(KeyFamily::Ec)) => {
+            ": viewers that support only RSA, such as old devices, will fail to connect"
+        }
+        _ => "",
+    };
+    Some(format!("The key changes from {before} to {after}{effect}."))
 }
 
 fn check_replaces(leaf: &Certificate, old: &OldCertificate, findings: &mut Vec<Finding>) {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
+use rcgen::date_time_ymd;
 use rotation_core::certificate::Certificate;
-use rotation_test_pki::{Authority, Issued, p256, rsa_2048};
+use rotation_test_pki::{Authority, Issued, leaf_params, p256, rsa_2048};
 
 const NAMES: &[&str] = &["www.example.com", "*.shop.example.com"];
 
@@ -43,6 +44,17 @@ impl Certificates {
         let rsa = self.authority.intermediate_with_key("RSA Authority", rsa_2048());
         let leaf = rsa.issue(NAMES, midnight("2026-11-01"), midnight("2027-11-01"));
         Issued { chain: format!("{}{}", leaf.chain, self.authority.pem), ..leaf }
+    }
+
+    /// The names of `new` in a certificate for an RSA key, from the same RSA authority.
+    pub(crate) fn rsa(&self) -> Issued {
+        let rsa = self.authority.intermediate_with_key("RSA Authority", rsa_2048());
+        let mut params = leaf_params(NAMES);
+        params.not_before = date_time_ymd(2026, 11, 1);
+        params.not_after = date_time_ymd(2027, 11, 1);
+        let pem = rsa.sign(&params, &rsa_2048());
+        let chain = format!("{}{}", rsa.pem, self.authority.pem);
+        Issued { pem, chain, key: rsa_2048().serialize_pem() }
     }
 
     /// The private key of one of these certificates.

@@ -387,6 +387,18 @@ async fn an_ecdsa_key_from_an_rsa_authority_is_for_acm_to_refuse() {
     }
 }
 
+/// Case S5.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_key_is_noted_and_does_not_prevent_a_rotation() {
+    let (mut account, _) = Account::with_old_in(Store::Acm);
+    account.put_source(&certificates().rsa().source());
+    let rig = Rig::new(account).await;
+    let plan = rig.planned(json!({})).await["plan"].take();
+    assert_eq!(plan["outcome"], "rotate");
+    let notes = plan["notes"].to_string();
+    assert!(notes.contains("The key changes from ECDSA P-256 to RSA 2048"), "{notes}");
+}
+
 /// One plan reports all problems, the most severe kind first, and is stored for operators.
 #[tokio::test(start_paused = true)]
 async fn findings_of_every_kind_at_once() {
