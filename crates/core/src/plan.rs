@@ -10,7 +10,7 @@ pub mod state;
 
 pub use lanes::{MAX_LANES, lanes, waves};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct Member {
     /// template of a multi-tenant distribution the domains of tenants without their own
     /// certificate.
     pub names: Vec<String>,
+    /// Names that CloudFront does not serve now: inactive domains, and those of disabled tenants.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub idle_names: Vec<String>,
     /// The option "Supported HTTP versions" in lower case: `http1.1`, `http2`, `http2and3`,
     /// `http3`.
     pub http_version: String,
@@ -57,6 +60,8 @@ pub struct Targets {
     pub planned: Vec<Member>,
     /// The findings, target by target.
     pub findings: Vec<Finding>,
+    /// What CloudFront allows with the old certificate today, and therefore prevents nothing.
+    pub notes: Vec<String>,
 }
 
 /// Selects the targets from `members` and checks for everything that would make CloudFront refuse a
@@ -90,13 +95,30 @@ pub fn targets(
             .filter(|m| m.staging && m.serves == Serves::Old && !is_wanted(m))
             .map(staging_left_out),
     );
+    let mut notes = Vec::from_iter(idle_uncovered(&planned, names));
     if planned.iter().any(|member| member.serves == Serves::Old) {
         let sharing = planned
             .iter()
             .chain(members.iter().filter(|m| m.serves == Serves::New && !is_wanted(m)));
-        findings.extend(mixed_http_versions(sharing));
+        let mixed = mixed_http_versions(sharing);
+        // Those that share the old certificate now may share the new one.
+        let today: BTreeSet<&str> = members
+            .iter()
+            .filter(|member| member.serves == Serves::Old)
+            .map(|member| member.http_version.as_str())
+            .collect();
+        for (version, finding) in mixed {
+            if today.len() > 1 && today.contains(version) {
+                notes.push(format!(
+                    "Mixed HTTP versions: {} {}. With the old certificate CloudFront allows it today.",
+                    finding.subject, finding.problem
+                ));
+            } else {
+                findings.push(finding);
+            }
+        }
     }
-    Targets { planned, findings }
+    Targets { planned, findings, notes }
 }
 
 /// What a rotation has to do.
@@ -185,6 +207,24 @@ fn uncovered(member: &Member, names: &[String]) -> Option<Finding> {
     })
 }
 
+/// Names that the new certificate does not cover and that no viewer gets an answer for now. Whether
+/// CloudFront checks them in an update is not documented; if it refuses, it does so in its own words.
+fn idle_uncovered(planned: &[Member], names: &[String]) -> Option<String> {
+    let idle: Vec<String> = planned
+        .iter()
+        .filter(|member| member.serves == Serves::Old)
+        .flat_map(|member| member.idle_names.iter().map(move |name| (name, &member.target)))
+        .filter(|(name, _)| !covers(names, name))
+        .map(|(name, target)| format!("{name} ({target})"))
+        .collect();
+    (!idle.is_empty()).then(|| {
+        format!(
+            "Not covered by the new certificate, and not served now, since the domain is inactive or its tenant is disabled: {}. Once such a domain is active, viewers get a certificate that does not cover it.",
+            listed(&idle)
+        )
+    })
+}
+
 /// AWS refuses a change of the viewer certificate while a continuous-deployment policy is attached
 /// (CloudFront Developer Guide, "Understanding continuous deployment": what can be changed).
 fn held_by_policy(member: &Member) -> Option<Finding> {
@@ -224,7 +264,7 @@ fn staging_left_out(member: &Member) -> Finding {
 /// CloudFront Developer Guide, "Supported HTTP versions" in the requirements for certificates: all
 /// distributions of one certificate must have the same option. The most common one is assumed to be
 /// intended.
-fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<Finding> {
+fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<(&'a str, Finding)> {
     let mut groups: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
     for member in sharing {
         groups.entry(&member.http_version).or_default().push(member);
@@ -238,11 +278,12 @@ fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<Fin
         .filter(|(version, _)| **version != common)
         .flat_map(|(version, members)| members.iter().map(move |member| (version, member)))
         .map(|(version, member)| {
-            not_rotatable(
+            let finding = not_rotatable(
                 member,
                 format!("supports {version} while the others that will share the new certificate support {common}, and CloudFront requires one setting for all distributions that share a certificate"),
                 "set the same HTTP versions on all of them",
-            )
+            );
+            (*version, finding)
         })
         .collect()
 }

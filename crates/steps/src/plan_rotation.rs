@@ -258,6 +258,7 @@ fn notes(bundle: &Bundle, examined: &Examined, old: &Stored, request: &Request) 
     let Examined { store, new, planned, .. } = examined;
     let mut notes = fitness::notes(bundle, Place { store: *store, stored: new.is_some() });
     notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
+    notes.extend(examined.notes.iter().cloned());
     if request.concurrency > MAX_LANES {
         notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }

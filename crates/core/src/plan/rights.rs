@@ -197,6 +197,7 @@ mod tests {
             serves,
             deployed: true,
             names: Vec::new(),
+            idle_names: Vec::new(),
             http_version: "http2".into(),
             staging: false,
             multi_tenant: false,

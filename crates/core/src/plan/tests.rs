@@ -6,6 +6,7 @@ fn member(id: &str, serves: Serves) -> Member {
         serves,
         deployed: true,
         names: vec!["www.example.com".into()],
+        idle_names: Vec::new(),
         http_version: "http2".into(),
         staging: false,
         multi_tenant: false,
@@ -138,6 +139,43 @@ fn one_http_versions_option_for_all_that_will_share_the_certificate() {
     assert_eq!(findings.len(), 1);
     assert!(findings[0].contains("E3: supports http2and3"));
     assert!(check(&members[..2], None, Store::Acm).1.is_empty());
+}
+
+/// A finding against the new certificate would be a false alarm: the same fleet shares the old one.
+#[test]
+fn options_that_are_mixed_today_are_noted_only() {
+    let http3 = |id, serves| Member { http_version: "http3".into(), ..member(id, serves) };
+    let notes = |members: &[Member]| {
+        let targets = targets(members, None, &["www.example.com".to_owned()], Store::Acm);
+        (targets.findings.len(), targets.notes)
+    };
+    let (findings, said) =
+        notes(&[member("E1", Serves::Old), member("E2", Serves::Old), http3("E3", Serves::Old)]);
+    assert_eq!(findings, 0);
+    assert!(said[0].contains("distribution E3 supports http3"), "{said:?}");
+    assert!(said[0].ends_with("CloudFront allows it today."), "{said:?}");
+    // The mix is new: one that serves the new certificate has another option than all the others.
+    let (findings, said) =
+        notes(&[member("E1", Serves::Old), member("E2", Serves::Old), http3("E3", Serves::New)]);
+    assert_eq!((findings, said.len()), (1, 0), "{said:?}");
+}
+
+/// Case S3: a customer who never activates a domain must not prevent the rotation.
+#[test]
+fn names_that_are_not_served_are_noted_only() {
+    let of = |idle: &[&str]| {
+        let idle_names = idle.iter().map(|name| (*name).to_owned()).collect();
+        let members = [Member { idle_names, ..member("E4", Serves::Old) }];
+        let targets = targets(&members, None, &["www.example.com".to_owned()], Store::Acm);
+        assert_eq!(targets.findings, []);
+        targets.notes
+    };
+    assert_eq!(of(&[]), [""; 0]);
+    assert_eq!(of(&["www.example.com"]), [""; 0]);
+    let notes = of(&["shop.customer.example", "www.example.com"]);
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].contains("shop.customer.example (distribution E4)"), "{notes:?}");
+    assert!(!notes[0].contains("www.example.com"), "{notes:?}");
 }
 
 #[test]

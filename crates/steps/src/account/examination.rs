@@ -30,6 +30,8 @@ pub(crate) struct Examined {
     pub(crate) planned: Vec<Member>,
     /// Every problem that was found.
     pub(crate) findings: Vec<Finding>,
+    /// What an operator should know, and what prevents nothing.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Examines the new certificate and every target of the old one.
@@ -61,7 +63,8 @@ pub(crate) async fn examine(
     findings.extend(fitness::check(bundle, &outlived, place, roots, now));
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
-    Ok(Examined { store, new, members, planned: chosen.planned, findings })
+    let notes = chosen.notes;
+    Ok(Examined { store, new, members, planned: chosen.planned, findings, notes })
 }
 
 /// CloudFront in China takes certificates from IAM only (page "Amazon CloudFront in China").

@@ -46,7 +46,11 @@ pub(super) async fn members(
             if facts.tenant_only {
                 let tenants = tenants_of(reading, id).await?.into_iter();
                 let without_own = tenants.filter(|tenant| tenant.certificate_arn.is_none());
-                member.names.extend(without_own.flat_map(|tenant| tenant.domains));
+                for tenant in without_own {
+                    let (names, idle) = names_of(&tenant);
+                    member.names.extend(names);
+                    member.idle_names.extend(idle);
+                }
             }
         }
         Ok::<_, StepError>(member)
@@ -68,6 +72,7 @@ fn distribution_member(facts: &DistributionFacts, serves: Serves) -> Member {
         serves,
         deployed: facts.status == Status::Deployed,
         names: facts.aliases.clone(),
+        idle_names: Vec::new(),
         http_version: facts.http_version.clone(),
         staging: facts.staging,
         multi_tenant: facts.tenant_only,
@@ -77,16 +82,25 @@ fn distribution_member(facts: &DistributionFacts, serves: Serves) -> Member {
     }
 }
 
+/// The domains of a tenant that viewers reach, and the others.
+fn names_of(tenant: &TenantFacts) -> (Vec<String>, Vec<String>) {
+    let is_reached = |domain: &&String| tenant.enabled && tenant.served.contains(domain);
+    let (reached, idle): (Vec<&String>, Vec<&String>) = tenant.domains.iter().partition(is_reached);
+    (reached.into_iter().cloned().collect(), idle.into_iter().cloned().collect())
+}
+
 fn tenant_member(
     facts: &TenantFacts,
     template: Option<&DistributionFacts>,
     serves: Serves,
 ) -> Member {
+    let (names, idle_names) = names_of(facts);
     Member {
         target: TargetId::tenant(&facts.id),
         serves,
         deployed: facts.status == Status::Deployed,
-        names: facts.domains.clone(),
+        names,
+        idle_names,
         http_version: template.map(|template| template.http_version.clone()).unwrap_or_default(),
         staging: false,
         multi_tenant: true,

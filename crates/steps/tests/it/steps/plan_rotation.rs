@@ -387,6 +387,36 @@ async fn an_ecdsa_key_from_an_rsa_authority_is_for_acm_to_refuse() {
     }
 }
 
+/// Case S3: tenants of a template whose domain was never activated, or that are disabled.
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_is_not_served_does_not_prevent_a_rotation() {
+    let domain = "shop.customer.example";
+    for (from, to, served) in [
+        ("</Domain>", "</Domain><Status>inactive</Status>", false),
+        ("<Enabled>true", "<Enabled>false", false),
+        ("", "", true),
+    ] {
+        for own in [false, true] {
+            let (mut account, old) = Account::with_tenants();
+            let mut tenant = Tenant::of("E4", domain, own.then_some(&old));
+            tenant.body = tenant.body.replacen(from, to, 1);
+            account.tenants.insert("dt_3".into(), tenant);
+            let rig = Rig::new(account).await;
+            let at = if own { "distribution tenant dt_3" } else { "distribution E4" };
+            if served {
+                let (name, cause) = rig.refuse("plan-rotation", &start(json!({}))).await;
+                assert_eq!(name, "AliasNotCovered");
+                assert!(cause.contains(at) && cause.contains(domain), "{cause}");
+            } else {
+                let plan = rig.planned(json!({})).await["plan"].take();
+                assert_eq!(plan["outcome"], "rotate");
+                let notes = plan["notes"].to_string();
+                assert!(notes.contains(&format!("{domain} ({at})")), "{notes}");
+            }
+        }
+    }
+}
+
 /// Case S5.
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_key_is_noted_and_does_not_prevent_a_rotation() {

@@ -181,6 +181,8 @@ fn tenants(account: &Account, request: &Request, wanted: impl Fn(&Tenant, &str) 
 /// The read-only parts of a tenant: its names and times, and the status of its domains.
 fn tenant_content(id: &str, tenant: &Tenant, status: &str) -> String {
     let body = tenant.body.replace("</Domain>", "</Domain><Status>active</Status>");
+    // A tenant may say otherwise.
+    let body = body.replace("<Status>active</Status><Status>", "<Status>");
     format!(
         "<Id>{id}</Id><Name>{id}</Name><Arn>arn:aws:cloudfront:::{id}</Arn><CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><Status>{status}</Status>{body}"
     )
