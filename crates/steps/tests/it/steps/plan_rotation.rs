@@ -351,12 +351,11 @@ async fn targets_that_cannot_be_rotated() {
     check(Store::Acm, staged, json!({}), name, &words).await;
     let request = json!({"targets": ["E1"]});
     check(Store::Acm, extra(STAGING), request, name, &["distribution E2: is a staging"]).await;
-    let http = extra("<HttpVersion>http3</HttpVersion>");
-    let third = |account: &mut Account, old: &CertificateId| {
-        http(account, old);
-        account.add("E4", old, &["www.example.com"], "");
+    let mixed = |account: &mut Account, _: &CertificateId| {
+        let new = account.put_acm(&certificates().new, &[]);
+        account.add("E4", &new, &["www.example.com"], "<HttpVersion>http3</HttpVersion>");
     };
-    check(Store::Acm, third, json!({}), name, &["distribution E2: supports http3"]).await;
+    check(Store::Acm, mixed, json!({}), name, &["distribution E4: supports http3"]).await;
     let request = json!({"targets": ["E1", "E3", "E99"]});
     let words = ["target E3: serves neither", "target E99: is neither"];
     check(Store::Acm, |_, _| {}, request, name, &words).await;
