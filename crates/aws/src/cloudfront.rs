@@ -7,7 +7,7 @@ mod lists;
 
 pub use config::{WriteError, read_config, write_config};
 pub use config_document::ViewerCertificateRef;
-pub use entrances::{Entrance, Reach, ReachedAt, entrances};
+pub use entrances::{Entrance, Entrances, Reach, ReachedAt, entrances};
 pub use lists::{
     DistributionFacts, Page, TenantFacts, all_pages, continuous_deployment_policies,
     continuous_deployment_policy_of, distributions, tenants_by_certificate, tenants_of,

@@ -2,7 +2,7 @@
 //! the configured certificate, and a viewer must trust it.
 
 use futures_util::{StreamExt, stream};
-use rotation_aws::cloudfront::{Entrance, Reach, entrances};
+use rotation_aws::cloudfront::{Entrance, Entrances, Reach, entrances};
 use rotation_core::certificate::TrustRoots;
 use rotation_core::finding::listed;
 use rotation_core::ids::Serves;
@@ -70,23 +70,28 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     if !deployment.reach.enabled {
         return Ok(skipped("It is disabled, so no viewer reaches it."));
     }
-    let entrances =
+    let Entrances { open, closed } =
         entrances(context.aws.cloudfront(), &target, &deployment.reach, with_hosts).await?;
-    let names: usize = entrances.iter().map(|entrance| entrance.names.len()).sum();
+    let closed = (!closed.is_empty()).then(|| {
+        let names = listed(&closed);
+        format!("Not reached by any viewer, since the connection group is disabled: {names}.")
+    });
+    let names: usize = open.iter().map(|entrance| entrance.names.len()).sum();
     if names == 0 {
-        return Ok(skipped(
+        return Ok(skipped(closed.as_deref().unwrap_or(
             "No alias and no tenant's domain uses its certificate, so no viewer receives it.",
-        ));
+        )));
     }
 
     let roots = context.settings.trust_roots().map_err(StepError::Internal)?;
     let mut met = Met::default();
-    for entrance in &entrances {
+    for entrance in &open {
         let room = ENOUGH.saturating_sub(met.trouble.len());
         met.add(visit(context, entrance, &fingerprint, &roots, room).await);
     }
     let Met { handshakes, trouble, mut notes } = met;
     notes.dedup();
+    notes.extend(closed);
     tracing::info!(%target, handshakes, faults = trouble.len(), "verify-viewers");
     if trouble.is_empty() {
         let (status, names) = (VerificationStatus::Verified, names as u64);

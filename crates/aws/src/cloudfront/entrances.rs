@@ -48,6 +48,15 @@ pub struct Entrance {
     pub without_sni: bool,
 }
 
+/// The endpoints of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entrances {
+    /// Those that viewers can connect to.
+    pub open: Vec<Entrance>,
+    /// The names that no viewer can reach, because the connection group is disabled.
+    pub closed: Vec<String>,
+}
+
 /// The endpoints of a target. For the template of tenants these are the endpoints of the tenants
 /// without their own certificate. The endpoints of tenants are read only if `with_hosts` is set.
 pub async fn entrances(
@@ -55,9 +64,9 @@ pub async fn entrances(
     target: &TargetId,
     reach: &Reach,
     with_hosts: bool,
-) -> Result<Vec<Entrance>, AwsError> {
+) -> Result<Entrances, AwsError> {
     let tenants = match &reach.at {
-        ReachedAt::Edge(entrance) => return Ok(vec![entrance.clone()]),
+        ReachedAt::Edge(entrance) => return Ok(open(vec![entrance.clone()])),
         ReachedAt::ConnectionGroup { group, names } => vec![(group.clone(), names.clone())],
         ReachedAt::Tenants => {
             all_pages(async |marker| tenants_of(client, &target.id, marker).await)
@@ -78,15 +87,15 @@ async fn tenant_entrances(
     target: &TargetId,
     tenants: Vec<(Option<String>, Vec<String>)>,
     with_hosts: bool,
-) -> Result<Vec<Entrance>, AwsError> {
+) -> Result<Entrances, AwsError> {
     const OPERATION: &str = "ListConnectionGroups";
     let entrance = |(host, names)| Entrance { host, names, without_sni: false };
     if tenants.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Entrances::default());
     }
     if !with_hosts {
         let names = tenants.into_iter().flat_map(|(_, names)| names).collect();
-        return Ok(vec![entrance(("every edge".to_owned(), names))]);
+        return Ok(open(vec![entrance(("every edge".to_owned(), names))]));
     }
     let mut pages = client.list_connection_groups().into_paginator().items().send();
     let mut groups = Vec::new();
@@ -94,6 +103,7 @@ async fn tenant_entrances(
         groups.push(group.operation(OPERATION, "the account")?);
     }
     let mut by_host: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut closed = Vec::new();
     for (named, names) in tenants {
         let group = groups.iter().find(|group| match &named {
             Some(id) => group.id == *id,
@@ -102,7 +112,15 @@ async fn tenant_entrances(
         let group = group.ok_or_else(|| {
             AwsError::malformed(OPERATION, &target.id, "a connection group is not listed")
         })?;
-        by_host.entry(group.routing_endpoint.clone()).or_default().extend(names);
+        if group.enabled == Some(false) {
+            closed.extend(names);
+        } else {
+            by_host.entry(group.routing_endpoint.clone()).or_default().extend(names);
+        }
     }
-    Ok(by_host.into_iter().map(entrance).collect())
+    Ok(Entrances { closed, ..open(by_host.into_iter().map(entrance).collect()) })
+}
+
+fn open(open: Vec<Entrance>) -> Entrances {
+    Entrances { open, closed: Vec::new() }
 }

@@ -444,7 +444,8 @@ async fn endpoints_and_names_of_each_kind_of_target() {
     let check = async |method: &'static str,
                        extra: &'static str,
                        with_hosts,
-                       expected: &[Entrance]| {
+                       expected: &[Entrance],
+                       closed: &[&str]| {
         let distribution = mock!(Client::get_distribution).then_http_response(move || {
             answer(200, &described("<CNAME>a.example.com</CNAME>", method, extra))
         });
@@ -460,6 +461,12 @@ async fn endpoints_and_names_of_each_kind_of_target() {
             listed("dt_3", "t3.example.com", "active", own),
             listed("dt_4", "t4.example.com", "active", "<Enabled>false</Enabled>"),
             listed("dt_5", "t5.example.com", "inactive", ""),
+            listed(
+                "dt_6",
+                "t6.example.com",
+                "active",
+                "<ConnectionGroupId>cg_3</ConnectionGroupId>",
+            ),
         ]
         .concat();
         let tenants = mock!(Client::list_distribution_tenants).then_http_response(move || {
@@ -470,12 +477,13 @@ async fn endpoints_and_names_of_each_kind_of_target() {
             )
         });
         let groups = mock!(Client::list_connection_groups).then_http_response(|| {
-            let group = |id: &str, default: bool| {
+            let group = |id: &str, default: bool, enabled: bool| {
                 format!("<ConnectionGroupSummary><Id>{id}</Id><Name>n</Name><Arn>a</Arn><RoutingEndpoint>{id}.cloudfront.net</RoutingEndpoint>\
                          <CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><ETag>E</ETag>\
-                         <IsDefault>{default}</IsDefault></ConnectionGroupSummary>")
+                         <Enabled>{enabled}</Enabled><IsDefault>{default}</IsDefault></ConnectionGroupSummary>")
             };
-            let all = format!("{}{}", group("cg_1", true), group("cg_2", false));
+            let all = [group("cg_1", true, true), group("cg_2", false, true), group("cg_3", false, false)];
+            let all = all.concat();
             answer(200, &format!("<ListConnectionGroupsResult><ConnectionGroups>{all}</ConnectionGroups></ListConnectionGroupsResult>"))
         });
         let client = client(&[&distribution, &tenants, &groups]);
@@ -485,17 +493,23 @@ async fn endpoints_and_names_of_each_kind_of_target() {
         assert!(found.reach.enabled);
         // It is part of the state of the state machine, as JSON.
         let reach = serde_json::from_value(serde_json::to_value(found.reach).unwrap()).unwrap();
-        assert_eq!(entrances(&client, &target, &reach, with_hosts).await.unwrap(), expected);
+        let found = entrances(&client, &target, &reach, with_hosts).await.unwrap();
+        assert_eq!(found.open, expected);
+        assert_eq!(found.closed, closed);
     };
-    check("sni-only", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)]).await;
-    check("static-ip", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)]).await;
-    check("vip", "", false, &[entrance("d1.cloudfront.net", &["a.example.com"], true)]).await;
+    check("sni-only", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)], &[])
+        .await;
+    check("static-ip", "", true, &[entrance("d1.cloudfront.net", &["a.example.com"], false)], &[])
+        .await;
+    check("vip", "", false, &[entrance("d1.cloudfront.net", &["a.example.com"], true)], &[]).await;
     let template = "<ConnectionMode>tenant-only</ConnectionMode>";
     let default = entrance("cg_1.cloudfront.net", &["t1.example.com"], false);
     let other = entrance("cg_2.cloudfront.net", &["t2.example.com"], false);
-    check("sni-only", template, true, &[default, other]).await;
-    let anywhere = entrance("every edge", &["t1.example.com", "t2.example.com"], false);
-    check("sni-only", template, false, &[anywhere]).await;
+    check("sni-only", template, true, &[default, other], &["t6.example.com"]).await;
+    // One endpoint stands in for all edges, and no connection group is read.
+    let all = &["t1.example.com", "t2.example.com", "t6.example.com"];
+    let anywhere = entrance("every edge", all, false);
+    check("sni-only", template, false, &[anywhere], &[]).await;
 
     let gone = mock!(Client::get_distribution)
         .then_http_response(|| xml_error(404, "NoSuchDistribution", "no"));

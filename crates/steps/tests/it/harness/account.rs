@@ -70,6 +70,8 @@ pub(crate) struct Account {
     pub(crate) has_ipv6: bool,
     /// Edges that behave differently, by name; all others serve the deployed certificate.
     pub(crate) odd_edges: BTreeMap<String, OddEdge>,
+    /// Ids of disabled connection groups. Their edges refuse connections.
+    pub(crate) disabled_groups: Vec<String>,
     /// How many certificates were deleted.
     pub(crate) deletions: u32,
     /// How many certificates were ever added to a store.
@@ -264,6 +266,7 @@ impl Default for Account {
             events: Vec::new(),
             has_ipv6: false,
             odd_edges: BTreeMap::new(),
+            disabled_groups: Vec::new(),
             deletions: 0,
             issued: 0,
         }

@@ -72,6 +72,29 @@ async fn tenants_are_verified_at_their_endpoint() {
     assert_eq!((&seen["status"], &seen["names"]), (&json!("verified"), &json!(2)));
 }
 
+/// Case S39: the edges of a disabled connection group serve no one.
+#[tokio::test(start_paused = true)]
+async fn names_of_a_disabled_connection_group_are_not_verified() {
+    let (mut account, _) = Account::with_tenants();
+    let mut grouped = Tenant::of("E4", "t3.shop.example.com", None);
+    grouped.body.push_str("<ConnectionGroupId>cg_other</ConnectionGroupId>");
+    account.tenants.insert("dt_3".into(), grouped);
+    for (disabled, status, names) in [("cg_other", "verified", 1), ("cg_default", "verified", 1)] {
+        account.disabled_groups = vec![disabled.into()];
+        let (rig, state) = moved(account.clone(), json!({})).await;
+        let seen = verify(&rig, &state, &target("distribution", "E4")).await;
+        assert_eq!((&seen["status"], &seen["names"]), (&json!(status), &json!(names)));
+        let note = seen["notes"].to_string();
+        assert!(note.contains("the connection group is disabled"), "{note}");
+    }
+    account.disabled_groups = vec!["cg_default".into(), "cg_other".into()];
+    let (rig, state) = moved(account, json!({})).await;
+    for target in [target("distribution", "E4"), target("tenant", "dt_1")] {
+        let seen = verify(&rig, &state, &target).await;
+        assert_eq!((&seen["status"], &seen["names"]), (&json!("skipped"), &json!(0)));
+    }
+}
+
 fn odd(rig: &Rig, name: &str, edge: OddEdge) {
     rig.change(|account| account.odd_edges = [(name.to_owned(), edge)].into());
 }

@@ -34,7 +34,7 @@ pub(super) fn answer(account: &mut Account, request: &Request) -> Answer {
     match request.operation.as_str() {
         "ListDistributions" => list(account, request),
         "ListContinuousDeploymentPolicies" => policies(account),
-        "ListConnectionGroups" => connection_groups(),
+        "ListConnectionGroups" => connection_groups(account),
         "ListDistributionTenantsByCustomization" => tenants(account, request, |tenant, arn| {
             inner(&tenant.body, "Certificate").and_then(|own| inner(own, "Arn")) == Some(arn)
         }),
@@ -137,10 +137,11 @@ fn document(id: &str, distribution: &Distribution, status: &str) -> String {
 }
 
 /// The default group, and another one that tenants may name.
-fn connection_groups() -> Answer {
+fn connection_groups(account: &Account) -> Answer {
     let group = |id: &str, is_default: bool| {
+        let enabled = !account.disabled_groups.iter().any(|one| one == id);
         format!(
-            "<ConnectionGroupSummary><Id>{id}</Id><Name>{id}</Name><Arn>arn:{id}</Arn><RoutingEndpoint>{id}.cloudfront.net</RoutingEndpoint><CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><ETag>E</ETag><IsDefault>{is_default}</IsDefault></ConnectionGroupSummary>"
+            "<ConnectionGroupSummary><Id>{id}</Id><Name>{id}</Name><Arn>arn:{id}</Arn><RoutingEndpoint>{id}.cloudfront.net</RoutingEndpoint><CreatedTime>2026-11-01T00:00:00Z</CreatedTime><LastModifiedTime>2026-11-01T00:00:00Z</LastModifiedTime><ETag>E</ETag><Enabled>{enabled}</Enabled><IsDefault>{is_default}</IsDefault></ConnectionGroupSummary>"
         )
     };
     let items = format!("{}{}", group("cg_other", false), group("cg_default", true));
