@@ -158,6 +158,9 @@ fn options_that_are_mixed_today_are_noted_only() {
     let (findings, said) =
         notes(&[member("E1", Serves::Old), member("E2", Serves::Old), http3("E3", Serves::New)]);
     assert_eq!((findings, said.len()), (1, 0), "{said:?}");
+    let (findings, said) =
+        notes(&[http3("E1", Serves::Old), member("E2", Serves::New), member("E3", Serves::New)]);
+    assert_eq!((findings, said.len()), (1, 0), "{said:?}");
 }
 
 /// Case S3: a customer who never activates a domain must not prevent the rotation.
