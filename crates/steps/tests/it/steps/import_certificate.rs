@@ -141,7 +141,7 @@ async fn errors_of_the_stores_are_translated() {
         let (error, cause) = rig.refuse("import-certificate", &state).await;
         assert_eq!(error, name, "{code}");
         assert!(cause.contains("told so"), "{cause}");
-        assert_eq!(cause.contains("correct the tags of the old"), code.contains("Tag"), "{cause}");
+        assert_eq!(cause.contains("tags of the old certificate"), code.contains("Tag"), "{cause}");
         // Neither call is idempotent: one attempt each.
         assert_eq!(
             rig.calls().iter().find(|call| call.operation == operation).unwrap().attempts,
