@@ -113,7 +113,7 @@ fn text(report: &Written) -> String {
 
 fn targets(targets: &[TargetReport]) -> String {
     let mut table =
-        output::table(&["TARGET", "NAMES", "DEPLOYED AFTER", "HANDSHAKES", "RETRIES", "CAME TO"]);
+        output::table(&["TARGET", "NAMES", "DEPLOYED AFTER", "HANDSHAKES", "RETRIES", "OUTCOME"]);
     let mut sorted: Vec<&TargetReport> = targets.iter().collect();
     sorted.sort_by_key(|one| !one.moves().any(|record| record.failure.is_some()));
     for one in sorted.iter().take(SHOWN) {
