@@ -10,7 +10,6 @@ use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::certificate::bundle::Bundle;
-use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::{CertificateId, Serves, Store};
 use rotation_core::metrics::Unit;
@@ -187,7 +186,7 @@ fn planned(
         },
         targets,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
-        notes: notes(bundle, examined, old, request),
+        notes: notes(examined, &old.in_use_by, request),
         ..plan_of(context, folder, request, bundle, *store, new.clone())
     }
 }
@@ -254,11 +253,9 @@ fn plan_of(
 }
 
 /// Facts that do not prevent the rotation, but that an operator should see beforehand.
-fn notes(bundle: &Bundle, examined: &Examined, old: &Stored, request: &Request) -> Vec<String> {
-    let Examined { store, new, planned, .. } = examined;
-    let mut notes = fitness::notes(bundle, Place { store: *store, stored: new.is_some() });
-    notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
-    notes.extend(examined.notes.iter().cloned());
+fn notes(examined: &Examined, in_use_by: &[String], request: &Request) -> Vec<String> {
+    let Examined { planned, .. } = examined;
+    let mut notes = examined.notes.clone();
     if request.concurrency > MAX_LANES {
         notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }
@@ -275,7 +272,7 @@ fn notes(bundle: &Bundle, examined: &Examined, old: &Stored, request: &Request) 
     }
     notes.extend(rights::notes(planned));
     let others: Vec<&String> =
-        old.in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
+        in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
     if !others.is_empty() && request.delete_old {
         notes.push(format!(
             "The old certificate will not be deleted: it is also used by {}.",

@@ -170,7 +170,7 @@ async fn evaluate(
     let mut evaluated = Evaluated::of(context, one, targets.len());
     let Some(source) = tags::value(&one.tags, tags::SOURCE) else { return Ok(evaluated) };
     let Considered { decision, findings, found, next } =
-        consider(reading, scope, one, fleet).await?;
+        consider(reading, scope, one, fleet, !targets.is_empty()).await?;
     evaluated.decision = decision;
     evaluated.findings = findings.iter().map(ToString::to_string).collect();
 
@@ -210,9 +210,9 @@ async fn consider(
     scope: &Scope,
     one: &Stored,
     fleet: &Fleet,
+    served: bool,
 ) -> Result<Considered, StepError> {
     let (context, now) = (reading.context(), (reading.context().now)());
-    let served = !fleet.targets_of(&one.id).is_empty();
     let (input, request) = match managed::request(&one.tags, &one.id) {
         Ok(wanted) => wanted,
         Err(findings) => {

@@ -174,9 +174,10 @@ pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair};
+    use rotation_test_pki::Authority;
 
     use super::*;
+    use crate::fixtures::certificate;
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("time")
@@ -184,12 +185,9 @@ mod tests {
 
     /// A certificate with a lifetime of this many days, from 2026-01-01.
     fn of_days(days: i64) -> Certificate {
-        let mut params = CertificateParams::new(["www.example.com".to_owned()]).expect("name");
-        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-        params.not_after = params.not_before + std::time::Duration::from_secs(days as u64 * 86_400);
-        let key = KeyPair::generate().expect("key");
-        let der = params.self_signed(&key).expect("signed").der().to_vec();
-        Certificate::from_der(der).expect("certificate")
+        let from = time("2026-01-01T00:00:00Z");
+        let until = from + SignedDuration::from_hours(24 * days);
+        certificate(&Authority::root("Root").issue(&["www.example.com"], from, until).pem)
     }
 
     fn schedule() -> Schedule {

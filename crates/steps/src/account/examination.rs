@@ -63,7 +63,9 @@ pub(crate) async fn examine(
     findings.extend(fitness::check(bundle, &outlived, place, roots, now));
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
-    let notes = chosen.notes;
+    let mut notes = fitness::notes(bundle, place);
+    notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
+    notes.extend(chosen.notes);
     Ok(Examined { store, new, members, planned: chosen.planned, findings, notes })
 }
 

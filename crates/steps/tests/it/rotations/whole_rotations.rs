@@ -337,16 +337,18 @@ async fn break_each_call(name: &str) {
     assert!(rotations > 300);
 }
 
-macro_rules! break_each_call_of {
-    ($($test:ident: $scene:literal,)*) => {$(
+/// One test per scene, so that they run in parallel.
+macro_rules! in_each_scene {
+    ($run:ident, $($test:ident: $scene:literal,)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $test() {
-            break_each_call($scene).await;
+            $run($scene).await;
         }
     )*};
 }
 
-break_each_call_of! {
+in_each_scene! {
+    break_each_call,
     each_call_of_a_rotation_with_a_tenant: "one after the other, a tenant too",
     each_call_of_a_rotation_of_server_certificates: "server certificates",
     each_call_of_a_rotation_of_several_at_once: "three at once",
@@ -399,16 +401,8 @@ async fn break_lambda_at_each_invocation(name: &str) {
     assert!(rotations >= 70);
 }
 
-macro_rules! break_lambda_in {
-    ($($test:ident: $scene:literal,)*) => {$(
-        #[tokio::test(start_paused = true)]
-        async fn $test() {
-            break_lambda_at_each_invocation($scene).await;
-        }
-    )*};
-}
-
-break_lambda_in! {
+in_each_scene! {
+    break_lambda_at_each_invocation,
     lambda_is_out_of_order_in_a_rotation_with_a_tenant: "one after the other, a tenant too",
     lambda_is_out_of_order_in_a_rotation_of_several_at_once: "three at once",
     lambda_is_out_of_order_in_a_rotation_that_needs_a_quota: "a quota first",
