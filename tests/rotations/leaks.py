@@ -91,9 +91,20 @@ def search(texts: Iterator[tuple[str, str]], keys: list[Leaf]) -> tuple[set[str]
     return {place for word in places if any(trace in word for trace in wanted) for place in places[word]}, searched
 
 
+def has_rotated(aws: LocalAws) -> bool:
+    """Has any rotation moved a target? Then there is something of every kind to search."""
+    states, machine = aws.client("stepfunctions"), aws.outputs["RotationStateMachineArn"]
+    pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="SUCCEEDED")
+    arns = (execution["executionArn"] for page in pages for execution in page["executions"])
+    outputs = (json.loads(states.describe_execution(executionArn=arn)["output"]) for arn in arns)
+    return any(output["outcome"] == "rotated" and output["targets"]["updated"] for output in outputs)
+
+
 def assert_no_key_is_left(aws: LocalAws) -> None:
     """Each local AWS on which rotations have run ends with this: every private key is only in its source."""
     places, searched = search(left_behind(aws), KEYS)
     assert places == set()
-    for kind in ("execution", "child", "object", "log", "function", "file"):
-        assert searched[kind] > 1_000, f"nothing was searched of the kind {kind}"
+    # One worker of several may have run no rotation.
+    of_rotations = ("execution", "child", "object", "log") if has_rotated(aws) else ()
+    for kind in ("function", "file", *of_rotations):
+        assert searched.get(kind, 0) > 1_000, f"nothing was searched of the kind {kind}"

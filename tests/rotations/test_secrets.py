@@ -11,7 +11,7 @@ from pathlib import Path
 from local_aws.pki import key_pem
 from local_aws.platform import as_json
 from rotations.account import KEYS, Account
-from rotations.leaks import assert_no_key_is_left, left_behind, search, traces
+from rotations.leaks import assert_no_key_is_left, has_rotated, left_behind, search, traces
 
 
 def test_each_form_of_a_key_is_found(account: Account) -> None:
@@ -47,6 +47,7 @@ def test_no_key_is_left_behind(account: Account) -> None:
     assert account.rotate(stranger, old).error == "CertificateInvalid"
     assert account.rotate(account.secret(encoded.key_pem), old).error == "CertificateInvalid"
 
+    assert has_rotated(account.aws)
     assert_no_key_is_left(account.aws)
 
 
