@@ -160,6 +160,14 @@ pub(crate) enum OnFailure {
     Rollback,
     /// Leave the targets as they are
     Stop,
+    /// Restore the failed target, and go on with the others
+    Continue,
+}
+
+/// A tag as an argument; its value may contain equals signs.
+fn tag(argument: &str) -> Result<(String, String), String> {
+    let (key, value) = argument.split_once('=').ok_or("give KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// The input of a rotation, field by field.
@@ -176,13 +184,22 @@ pub(crate) struct Request {
     /// Ids of distributions and tenants; all that serve the old certificate by default
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub targets: Vec<String>,
+    /// Ids of distributions and tenants that are left on the old certificate
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub exclude: Vec<String>,
+    /// Accept a new certificate that ends no later than the old one and was not clearly issued later
+    #[arg(long)]
+    pub allow_earlier_expiry: bool,
+    /// Tag for the new certificate, in addition to those of the old one; may be repeated
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    pub tags: Vec<(String, String)>,
     /// Maximum targets in progress; above 1, the first one goes alone as a canary [default: 1]
     #[arg(long, value_name = "NUMBER")]
     pub concurrency: Option<u64>,
     /// Do not verify the edges after each deployment
     #[arg(long)]
     pub no_verify: bool,
-    /// What to do when a target fails [default: rollback]
+    /// What to do when a target fails [default: rollback, and stop if the new certificate ends no later]
     #[arg(long, value_enum)]
     pub on_failure: Option<OnFailure>,
     /// Keep the old certificate

@@ -96,11 +96,17 @@ pub(crate) fn input(args: &Request) -> Value {
     set("oldCertificate", args.old.clone().map(Value::from));
     set("store", args.store.map(|store| crate::check::store(store).to_string().into()));
     set("targets", (!args.targets.is_empty()).then(|| args.targets.clone().into()));
+    set("excludeTargets", (!args.exclude.is_empty()).then(|| args.exclude.clone().into()));
+    set("allowEarlierExpiry", args.allow_earlier_expiry.then_some(Value::Bool(true)));
+    let tags: Map<String, Value> =
+        args.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    set("tags", (!tags.is_empty()).then_some(Value::Object(tags)));
     set("concurrency", args.concurrency.map(Value::from));
     set("verifyViewers", args.no_verify.then_some(Value::Bool(false)));
     let name = |on| match on {
         OnFailure::Rollback => "rollback",
         OnFailure::Stop => "stop",
+        OnFailure::Continue => "continue",
     };
     set("onFailure", args.on_failure.map(|on| name(on).into()));
     set("deleteOld", args.keep_old.then_some(Value::Bool(false)));
@@ -119,7 +125,7 @@ pub(crate) async fn plan(context: &Context, input: Value) -> Result<Planned, Fai
         redrive_count: 0,
     };
     let given = Input { request: input.clone(), execution };
-    let Assessment { plan, targets, names, findings } = rehearse(context, &given).await?;
+    let Assessment { plan, targets, names, findings, .. } = rehearse(context, &given).await?;
     let quotas = match plan.outcome {
         Outcome::NothingToDo => Vec::new(),
         _ => uses(context, &plan).await?.iter().map(quota).collect(),

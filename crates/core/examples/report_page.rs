@@ -51,6 +51,7 @@ fn main() {
             concurrency: 5,
             verify_viewers: true,
             roll_back: true,
+            on_failure: Some(rotation_core::request::OnFailure::Rollback),
             notes: vec!["On dedicated IP addresses AWS charges for both certificates.".into()],
             location: "s3://bucket/rotations/www-2026-11/20261124T060000Z/plan.json".into(),
         }),
@@ -97,6 +98,7 @@ fn target(n: i64) -> TargetReport {
             notes: Vec::new(),
             retries: 0,
         }),
+        before: Vec::new(),
         failure: failure.map(|(error, cause)| Failure { error: error.into(), cause: cause.into() }),
         at: at(since + 5),
     };

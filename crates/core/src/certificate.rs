@@ -4,6 +4,7 @@ pub mod bundle;
 mod fingerprint;
 pub mod fitness;
 mod key;
+pub mod succession;
 mod trust;
 
 pub use fingerprint::{Fingerprint, FingerprintError};

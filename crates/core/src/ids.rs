@@ -64,6 +64,11 @@ impl CertificateId {
             Self::Acm { arn } | Self::Iam { arn, .. } => arn,
         }
     }
+
+    /// The account, from the ARN.
+    pub fn account(&self) -> &str {
+        self.arn().split(':').nth(4).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for CertificateId {

@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod estimate;
 mod lanes;
+pub mod policy;
 pub mod progress;
 pub mod quota;
 pub mod rights;
@@ -19,6 +20,7 @@ use crate::failure::Ending;
 use crate::finding::{Finding, listed};
 use crate::ids::{Serves, Store, TargetId, TargetKind};
 use crate::plan::rights::Association;
+use crate::request::tags;
 
 /// A distribution or tenant as read from CloudFront.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,72 +55,122 @@ pub struct Member {
     pub associations: Vec<Association>,
 }
 
+/// Which targets a rotation is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selection<'a> {
+    /// `targets` of the request: the ids that the rotation is limited to.
+    pub named: Option<&'a [String]>,
+    /// `excludeTargets` of the request.
+    pub excluded: &'a [String],
+    /// The ids of distributions and tenants with the tag `cert-rotation:ignore`.
+    pub ignored: &'a [String],
+}
+
+impl Selection<'_> {
+    fn is_named(&self, member: &Member) -> bool {
+        self.named.is_none_or(|ids| ids.contains(&member.target.id))
+    }
+
+    /// Is it left alone because somebody said so?
+    fn is_left_out(&self, member: &Member) -> bool {
+        self.excluded.contains(&member.target.id) || self.ignored.contains(&member.target.id)
+    }
+
+    fn is_wanted(&self, member: &Member) -> bool {
+        self.is_named(member) && !self.is_left_out(member)
+    }
+}
+
 /// The targets of a rotation, and the findings against rotating them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Targets {
     /// The targets to be moved, and those that were moved earlier; ordered by kind and id.
     pub planned: Vec<Member>,
-    /// The findings, target by target.
+    /// How many that serve the old certificate are left alone because they are excluded or ignored.
+    pub excluded: usize,
+    /// The findings that prevent the whole rotation.
     pub findings: Vec<Finding>,
+    /// The findings that prevent one planned target from being moved, target by target.
+    pub held: Vec<Held>,
     /// What CloudFront allows with the old certificate today, and therefore prevents nothing.
     pub notes: Vec<String>,
+}
+
+/// A target that cannot be moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Which one.
+    pub target: TargetId,
+    /// Why.
+    pub finding: Finding,
 }
 
 /// Selects the targets from `members` and checks for everything that would make CloudFront refuse a
 /// change, or break a viewer.
 ///
-/// `named` are the ids that the request limits the rotation to. `names` are the DNS names of the
-/// new certificate, and `store` is its store.
+/// `names` are the DNS names of the new certificate, and `store` is its store.
 pub fn targets(
     members: &[Member],
-    named: Option<&[String]>,
+    selection: Selection<'_>,
     names: &[String],
     store: Store,
 ) -> Targets {
-    let is_wanted = |member: &Member| named.is_none_or(|ids| ids.contains(&member.target.id));
     let mut planned: Vec<Member> = members
         .iter()
-        .filter(|member| member.serves != Serves::Other && is_wanted(member))
+        .filter(|member| member.serves != Serves::Other && selection.is_wanted(member))
         .cloned()
         .collect();
     planned.sort_by(|a, b| a.target.cmp(&b.target));
 
-    let mut findings = named.map(|ids| misnamed(members, ids)).unwrap_or_default();
+    let mut held = Vec::new();
     for member in planned.iter().filter(|member| member.serves == Serves::Old) {
-        findings.extend(uncovered(member, names));
-        findings.extend(held_by_policy(member));
-        findings.extend(store_not_taken(member, store));
+        let all =
+            [uncovered(member, names), held_by_policy(member), store_not_taken(member, store)];
+        let target = &member.target;
+        held.extend(
+            all.into_iter().flatten().map(|finding| Held { target: target.clone(), finding }),
+        );
     }
+    let mut findings = selection.named.map(|ids| misnamed(members, ids)).unwrap_or_default();
+    let left_out =
+        || members.iter().filter(|m| m.serves == Serves::Old && selection.is_left_out(m));
     findings.extend(
         members
             .iter()
-            .filter(|m| m.staging && m.serves == Serves::Old && !is_wanted(m))
+            .filter(|m| m.staging && m.serves == Serves::Old)
+            .filter(|m| !selection.is_named(m) && !selection.is_left_out(m))
             .map(staging_left_out),
     );
-    let mut notes = Vec::from_iter(idle_uncovered(&planned, names));
+    let mut notes = Vec::from_iter(left_out_note(
+        left_out().filter(|m| selection.is_named(m)).collect(),
+        selection.ignored,
+    ));
+    notes.extend(idle_uncovered(&planned, names));
     if planned.iter().any(|member| member.serves == Serves::Old) {
         let sharing = planned
             .iter()
-            .chain(members.iter().filter(|m| m.serves == Serves::New && !is_wanted(m)));
-        let mixed = mixed_http_versions(sharing);
+            .chain(members.iter().filter(|m| m.serves == Serves::New && !selection.is_wanted(m)));
         // Those that share the old certificate now may share the new one.
         let today: BTreeSet<&str> = members
             .iter()
             .filter(|member| member.serves == Serves::Old)
             .map(|member| member.http_version.as_str())
             .collect();
-        for (version, finding) in mixed {
-            if today.len() > 1 && today.contains(version) {
+        for (member, finding) in mixed_http_versions(sharing) {
+            if today.len() > 1 && today.contains(&member.http_version[..]) {
                 notes.push(format!(
                     "Mixed HTTP versions: {} {}. With the old certificate CloudFront allows it today.",
                     finding.subject, finding.problem
                 ));
+            } else if planned.iter().any(|one| one.target == member.target) {
+                held.push(Held { target: member.target.clone(), finding });
             } else {
                 findings.push(finding);
             }
         }
     }
-    Targets { planned, findings, notes }
+    let excluded = left_out().filter(|m| selection.is_named(m)).count();
+    Targets { planned, excluded, findings, held, notes }
 }
 
 /// What a rotation has to do.
@@ -202,8 +254,21 @@ fn uncovered(member: &Member, names: &[String]) -> Option<Finding> {
                 missing.join(", "),
                 listed(names)
             ),
-            "order a certificate that has these names too, or exclude the target with targets",
+            "order a certificate that has these names too, or exclude the target with excludeTargets",
         )
+    })
+}
+
+/// The targets that are left alone because somebody said so. They keep the old certificate from
+/// being deleted.
+fn left_out_note(left_out: Vec<&Member>, ignored: &[String]) -> Option<String> {
+    let why = |member: &Member| match ignored.contains(&member.target.id) {
+        true => format!("{} (tag {})", member.target, tags::IGNORE),
+        false => format!("{} (excludeTargets)", member.target),
+    };
+    let left_out: Vec<String> = left_out.into_iter().map(why).collect();
+    (!left_out.is_empty()).then(|| {
+        format!("Left on the old certificate, which is therefore kept: {}.", listed(&left_out))
     })
 }
 
@@ -264,7 +329,9 @@ fn staging_left_out(member: &Member) -> Finding {
 /// CloudFront Developer Guide, "Supported HTTP versions" in the requirements for certificates: all
 /// distributions of one certificate must have the same option. The most common one is assumed to be
 /// intended.
-fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<(&'a str, Finding)> {
+fn mixed_http_versions<'a>(
+    sharing: impl Iterator<Item = &'a Member>,
+) -> Vec<(&'a Member, Finding)> {
     let mut groups: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
     for member in sharing {
         groups.entry(&member.http_version).or_default().push(member);
@@ -276,14 +343,14 @@ fn mixed_http_versions<'a>(sharing: impl Iterator<Item = &'a Member>) -> Vec<(&'
     groups
         .iter()
         .filter(|(version, _)| **version != common)
-        .flat_map(|(version, members)| members.iter().map(move |member| (version, member)))
+        .flat_map(|(version, members)| members.iter().map(move |member| (version, *member)))
         .map(|(version, member)| {
             let finding = not_rotatable(
                 member,
                 format!("supports {version} while the others that will share the new certificate support {common}, and CloudFront requires one setting for all distributions that share a certificate"),
                 "set the same HTTP versions on all of them",
             );
-            (*version, finding)
+            (member, finding)
         })
         .collect()
 }

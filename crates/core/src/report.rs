@@ -20,6 +20,7 @@ use crate::ending::{CertificateSummary, End, Output, RotationState};
 use crate::failure::Failure;
 use crate::ids::{Serves, TargetId};
 use crate::redact;
+use crate::request::OnFailure;
 use crate::target::record::{DeploymentStatus, Record, UpdateStatus};
 
 /// `report.json`.
@@ -91,8 +92,11 @@ pub struct Planned {
     pub concurrency: u64,
     /// Were handshakes to be made?
     pub verify_viewers: bool,
-    /// After a failure: restore the targets (true), or stop.
+    /// Is `onFailure` rollback? For readers of reports that had no `onFailure`.
     pub roll_back: bool,
+    /// What a failed target meant for the others; missing in old reports.
+    #[serde(default)]
+    pub on_failure: Option<OnFailure>,
     /// Notes for the operator.
     pub notes: Vec<String>,
     /// Where the whole plan is stored, `s3://bucket/key`.
@@ -231,7 +235,8 @@ impl Report {
                 to_move: plan.targets.to_move,
                 concurrency: plan.concurrency,
                 verify_viewers: plan.verify_viewers,
-                roll_back: plan.roll_back,
+                roll_back: plan.on_failure == OnFailure::Rollback,
+                on_failure: Some(plan.on_failure),
                 notes: state.notes(),
                 location: plan.location(),
             }),

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::ids::Store;
+use crate::request::tags::Tag;
 
 use fields::{Fields, invalid, kind};
 
@@ -29,14 +30,16 @@ const MAX_RETAIN_DAYS: u64 = 300;
 /// The largest `concurrency`. CloudFront throttles updates long before.
 const MAX_CONCURRENCY: u64 = 1_000;
 
-/// What to do with the targets that were moved when one fails.
+/// What to do when a target fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
-    /// Move them back to the old certificate.
+    /// Begin no other target, and move those that were moved back to the old certificate.
     Rollback,
-    /// Leave them where they are.
+    /// Begin no other target, and leave those that were moved where they are.
     Stop,
+    /// Move the failed target back, and go on with the others.
+    Continue,
 }
 
 /// A parsed input, with defaults filled in.
@@ -52,12 +55,19 @@ pub struct Request {
     pub store: Option<Store>,
     /// `targets`: ids of distributions and tenants; without it every target of the old certificate.
     pub targets: Option<Vec<String>>,
+    /// `excludeTargets`: ids of distributions and tenants that are left alone.
+    pub exclude_targets: Vec<String>,
+    /// `allowEarlierExpiry`: may the new certificate end no later than the old one, even if it was
+    /// not clearly issued later?
+    pub allow_earlier_expiry: bool,
+    /// `tags`: for the new certificate, in addition to those of the old one.
+    pub tags: Vec<Tag>,
     /// `concurrency`, at least 1.
     pub concurrency: u64,
     /// `verifyViewers`.
     pub verify_viewers: bool,
-    /// `onFailure`.
-    pub on_failure: OnFailure,
+    /// `onFailure`; without it, see [`on_failure`](crate::plan::policy::on_failure).
+    pub on_failure: Option<OnFailure>,
     /// `deleteOld`.
     pub delete_old: bool,
     /// `retainOldDays`, in days.
@@ -66,11 +76,14 @@ pub struct Request {
     pub dry_run: bool,
 }
 
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 13] = [
     "newCertificate",
     "oldCertificate",
     "store",
     "targets",
+    "excludeTargets",
+    "allowEarlierExpiry",
+    "tags",
     "concurrency",
     "verifyViewers",
     "onFailure",
@@ -95,12 +108,28 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
     let old = fields.string("oldCertificate");
     let old = old.as_deref().and_then(|s| fields.check("oldCertificate", old_ref(s)));
     let store = fields.choice("store", &[("acm", Store::Acm), ("iam", Store::Iam)]);
-    let targets = fields.targets();
+    let targets = fields.ids("targets", "leave the field out to rotate all of them");
+    let exclude_targets =
+        fields.ids("excludeTargets", "leave the field out to exclude none").unwrap_or_default();
+    if let Some(id) = exclude_targets.iter().find(|id| targets.iter().flatten().any(|t| t == *id)) {
+        fields.refuse(
+            "excludeTargets",
+            &format!("names {id}, and so does targets"),
+            "name it in one of the two",
+        );
+    }
+    let allow_earlier_expiry = fields.boolean("allowEarlierExpiry").unwrap_or(false);
+    let tags = fields.tags();
     let concurrency = fields.whole("concurrency", 1, MAX_CONCURRENCY).unwrap_or(1);
     let verify_viewers = fields.boolean("verifyViewers").unwrap_or(true);
-    let on_failure = fields
-        .choice("onFailure", &[("rollback", OnFailure::Rollback), ("stop", OnFailure::Stop)])
-        .unwrap_or(OnFailure::Rollback);
+    let on_failure = fields.choice(
+        "onFailure",
+        &[
+            ("rollback", OnFailure::Rollback),
+            ("stop", OnFailure::Stop),
+            ("continue", OnFailure::Continue),
+        ],
+    );
     let delete_old = fields.boolean("deleteOld").unwrap_or(true);
     let retain_old_days = fields.whole("retainOldDays", 0, MAX_RETAIN_DAYS).unwrap_or(0);
     let dry_run = fields.boolean("dryRun").unwrap_or(false);
@@ -119,6 +148,9 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
             old,
             store,
             targets,
+            exclude_targets,
+            allow_earlier_expiry,
+            tags,
             concurrency,
             verify_viewers,
             on_failure,

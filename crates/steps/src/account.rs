@@ -3,6 +3,7 @@
 pub mod claim;
 pub(crate) mod examination;
 pub mod fleet;
+pub(crate) mod halts;
 pub mod notify;
 pub mod reading;
 pub mod source;

@@ -77,10 +77,9 @@ async fn decided(
     let planned: Vec<PlannedTarget> = s3::get_json(s3, bucket, &plan.targets.key).await?;
     let ids: Vec<TargetId> = planned.iter().map(|target| target.id.clone()).collect();
     let old = &stored.id;
-    let account = old.arn().split(':').nth(4).unwrap_or_default();
     let judge = |snapshot: &FleetSnapshot| {
         let (uses, evidence) = uses(snapshot, &ids, &stored.in_use_by);
-        (decide(&uses, &ids, account), evidence)
+        (decide(&uses, &ids, old.account()), evidence)
     };
     let reviewed =
         s3::find_json::<FleetSnapshot>(s3, bucket, &plan.folder.key("review.json")).await?;

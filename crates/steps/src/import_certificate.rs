@@ -45,8 +45,12 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
         return Ok(Imported { id, imported: true });
     }
     let inherited = inherited_tags(context, &plan, old).await?;
-    let tags =
-        tags::for_import(&inherited, &plan.new_certificate.fingerprint, &tags::replacing(old));
+    let tags = tags::for_import(
+        &plan.tags,
+        &inherited,
+        &plan.new_certificate.fingerprint,
+        &tags::replacing(old),
+    );
     let id = match plan.store {
         Store::Acm => import(context, &bundle, &tags).await?,
         Store::Iam => upload(context, &bundle, &tags).await?,

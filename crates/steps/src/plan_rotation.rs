@@ -5,25 +5,30 @@
 
 mod old_certificate;
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::ending::deletion::is_elsewhere;
 use rotation_core::finding::{Finding, listed};
-use rotation_core::ids::{CertificateId, Serves, Store};
+use rotation_core::ids::{CertificateId, Serves, Store, TargetId};
 use rotation_core::metrics::Unit;
+use rotation_core::plan::policy::PutBack;
 use rotation_core::plan::state::{
     Execution, Folder, NewCertificate, OldCertificate, Plan, PlanRecord, PlannedTarget, TargetList,
 };
-use rotation_core::plan::{MAX_LANES, Member, Outcome, outcome, rights, waves};
+use rotation_core::plan::{Held, MAX_LANES, Member, Outcome, outcome, rights, waves};
 use rotation_core::request::{self, OnFailure, Request};
 use rotation_core::target::polling;
+use rotation_core::target::record::Halt;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Context;
-use crate::account::claim::claim;
+use crate::account::claim::{claim, claim_import};
 use crate::account::examination::{Examined, examine};
 use crate::account::reading::Reading;
 use crate::account::source::{self, Content};
@@ -63,8 +68,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Plan, StepError> {
 pub struct Assessment {
     /// The plan that the state machine would receive.
     pub plan: Plan,
-    /// The targets to be moved, and those that were moved already.
+    /// The targets to be moved, and those that were moved already, in the order of the rotation.
     pub targets: Vec<Member>,
+    /// Those of them that are not moved, while the rotation begins without them.
+    pub held: Vec<Held>,
     /// The DNS names of the new certificate.
     pub names: Vec<String>,
     /// Every problem that was found.
@@ -94,11 +101,12 @@ async fn assess_and_record(
     folder: Folder,
 ) -> Result<Plan, StepError> {
     let context = reading.context();
-    let Assessment { plan, targets, findings, .. } = assess(reading, input, folder, true).await?;
+    let Assessment { plan, targets, held, findings, .. } =
+        assess(reading, input, folder, true).await?;
     reading.on_time()?;
     // Without an old certificate an earlier rotation has finished, and there are no lanes to write.
     if plan.old_certificate.id.is_some() {
-        write(context, &plan, &waves(&targets, plan.concurrency)).await?;
+        write(context, &plan, &targets, &held).await?;
     }
     record(context, &input.request, &plan, &targets, &findings).await?;
     tracing::info!(
@@ -121,18 +129,41 @@ async fn assess(
         Old::Found(old) => *old,
         Old::Replaced { store, given, by } => {
             let plan = nothing_left(context, folder, &request, &bundle, store, given, by);
-            return Ok(Assessment { plan, targets: Vec::new(), names, findings: Vec::new() });
+            let (targets, held, findings) = (Vec::new(), Vec::new(), Vec::new());
+            return Ok(Assessment { plan, targets, held, names, findings });
         }
         Old::Missing(finding) => return Err(StepError::found(&[finding])),
     };
     // A dry run changes nothing, so it needs no claim.
-    if claims && !request.dry_run {
-        claim(context, &input.execution, &old.id).await?;
+    let previous = match claims && !request.dry_run {
+        true => claim(context, &input.execution, &folder, &old.id).await?,
+        false => None,
+    };
+    let mut examined = examine(reading, &request, &old, &bundle).await?;
+    if claims && !request.dry_run && examined.new.is_none() && examined.findings.is_empty() {
+        let new = bundle.leaf.fingerprint();
+        claim_import(context, &input.execution, &folder, examined.store, &new).await?;
     }
-    let examined = examine(reading, &request, &old, &bundle).await?;
+    if let Some(prefix) = previous {
+        let failed = failed_before(context, &folder, prefix).await?;
+        examined.planned.sort_by_key(|member| failed.contains(&member.target));
+    }
     let plan = planned(context, folder, &request, &bundle, &old, &examined);
-    let Examined { planned: targets, findings, .. } = examined;
-    Ok(Assessment { plan, targets, names, findings })
+    let Examined { planned: targets, held, findings, .. } = examined;
+    Ok(Assessment { plan, targets, held, names, findings })
+}
+
+/// The targets that failed in the previous attempt, by the halt notes in its folder. They are moved
+/// last, so that they do not keep the others from being moved.
+async fn failed_before(
+    context: &Context,
+    folder: &Folder,
+    prefix: String,
+) -> Result<BTreeSet<TargetId>, StepError> {
+    let previous = Folder { bucket: folder.bucket.clone(), prefix };
+    let halts: Vec<Halt> =
+        s3::list_json(context.aws.s3(), &previous.bucket, &previous.halts()).await?;
+    Ok(halts.into_iter().map(|halt| halt.target).collect())
 }
 
 /// The new certificate from its source, and the old one; or why the source cannot be used.
@@ -162,9 +193,10 @@ fn planned(
     old: &Stored,
     examined: &Examined,
 ) -> Plan {
-    let Examined { store, new, members, planned, .. } = examined;
+    let Examined { store, new, members, planned, policy, held, .. } = examined;
     let to_move = || planned.iter().filter(|member| member.serves == Serves::Old);
-    let waves = waves(planned, request.concurrency);
+    let movable = movable(planned, held);
+    let waves = waves(&movable, request.concurrency);
     let keys = |(wave, lanes): (usize, &Vec<_>)| {
         let key = |lane| folder.key(&format!("waves/{wave}/{lane}.json"));
         (0..lanes.len()).map(key).collect()
@@ -175,7 +207,10 @@ fn planned(
         total: planned.len(),
         to_move: to_move().count(),
         dedicated_ip: to_move().filter(|member| member.dedicated_ip).count(),
+        held: held.iter().map(|one| &one.target).collect::<BTreeSet<_>>().len(),
+        excluded: examined.excluded,
     };
+    let goes_on = policy.on_failure == OnFailure::Continue;
     Plan {
         outcome: outcome(members, planned, new.is_some(), request.delete_old, request.dry_run),
         old_certificate: OldCertificate {
@@ -186,7 +221,12 @@ fn planned(
         },
         targets,
         retain_seconds: request.retain_old_days * SECONDS_A_DAY,
-        notes: notes(examined, &old.in_use_by, request),
+        on_failure: policy.on_failure,
+        put_back: (goes_on && policy.restores).then(|| PutBack {
+            fingerprint: old.certificate.fingerprint().to_string(),
+            not_after: old.certificate.not_after(),
+        }),
+        notes: notes(examined, old, request),
         ..plan_of(context, folder, request, bundle, *store, new.clone())
     }
 }
@@ -240,20 +280,24 @@ fn plan_of(
             total: 0,
             to_move: 0,
             dedicated_ip: 0,
+            held: 0,
+            excluded: 0,
         },
         delete_old: request.delete_old,
         retain_seconds: 0,
         poll_seconds: polling::poll_seconds(context.settings.poll_seconds, deadline),
         concurrency: request.concurrency,
         verify_viewers: request.verify_viewers,
-        roll_back: request.on_failure == OnFailure::Rollback,
+        on_failure: request.on_failure.unwrap_or(OnFailure::Rollback),
+        put_back: None,
+        tags: request.tags.clone(),
         notes: Vec::new(),
         folder,
     }
 }
 
 /// Facts that do not prevent the rotation, but that an operator should see beforehand.
-fn notes(examined: &Examined, in_use_by: &[String], request: &Request) -> Vec<String> {
+fn notes(examined: &Examined, old: &Stored, request: &Request) -> Vec<String> {
     let Examined { planned, .. } = examined;
     let mut notes = examined.notes.clone();
     if request.concurrency > MAX_LANES {
@@ -272,7 +316,7 @@ fn notes(examined: &Examined, in_use_by: &[String], request: &Request) -> Vec<St
     }
     notes.extend(rights::notes(planned));
     let others: Vec<&String> =
-        in_use_by.iter().filter(|arn| !arn.contains(":cloudfront:")).collect();
+        old.in_use_by.iter().filter(|arn| is_elsewhere(arn, old.id.account())).collect();
     if !others.is_empty() && request.delete_old {
         notes.push(format!(
             "The old certificate will not be deleted: it is also used by {}.",
@@ -282,12 +326,26 @@ fn notes(examined: &Examined, in_use_by: &[String], request: &Request) -> Vec<St
     notes
 }
 
-/// Writes the list of all targets for the steps, and the lanes for the Map.
+/// The targets that go into lanes.
+fn movable(planned: &[Member], held: &[Held]) -> Vec<Member> {
+    let held: BTreeSet<&TargetId> = held.iter().map(|one| &one.target).collect();
+    planned.iter().filter(|member| !held.contains(&member.target)).cloned().collect()
+}
+
+/// Writes the list of all targets for the steps, the lanes for the Map, and what is not moved.
 async fn write(
     context: &Context,
     plan: &Plan,
-    waves: &[Vec<Vec<&Member>>],
+    planned: &[Member],
+    held: &[Held],
 ) -> Result<(), StepError> {
+    let movable = movable(planned, held);
+    let waves = waves(&movable, plan.concurrency);
+    if !held.is_empty() {
+        let halts: Vec<Halt> = held.iter().map(Halt::from).collect();
+        let key = plan.folder.held();
+        s3::put_json(context.aws.s3(), &plan.folder.bucket, &key, &halts).await?;
+    }
     let put = async |(key, members): (&str, Vec<&Member>)| {
         let targets: Vec<PlannedTarget> = members
             .into_iter()
@@ -295,7 +353,7 @@ async fn write(
             .collect();
         s3::put_json(context.aws.s3(), &plan.folder.bucket, key, &targets).await
     };
-    let all = waves.iter().flatten().flatten().copied().collect();
+    let all = planned.iter().collect();
     let keys = plan.targets.waves.iter().flatten().map(String::as_str);
     let lanes = keys.zip(waves.iter().flatten().cloned());
     let objects = std::iter::once((plan.targets.key.as_str(), all)).chain(lanes);

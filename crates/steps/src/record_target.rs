@@ -1,11 +1,15 @@
 //! Writes the record of one target. A failure on the way to the new certificate also writes a halt
-//! note: while there is one, `update-distribution` starts no further target.
+//! note: `update-distribution` decides by those whether it starts another target. If the others go
+//! on, the failed one is put back at once.
 
 use rotation_aws::s3;
 use rotation_core::failure::Failure;
 use rotation_core::ids::CertificateId;
+use rotation_core::plan::policy::{PutBack, puts_back};
 use rotation_core::plan::state::{Folder, PlannedTarget, file};
-use rotation_core::target::record::{Deployment, Direction, Halt, Record, Update, Verification};
+use rotation_core::target::record::{
+    Deployment, Direction, Halt, Record, Survey, Update, Verification,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
@@ -13,6 +17,7 @@ use crate::lambda::error::StepError;
 
 /// A target after its last step, with the outputs of its steps.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Input {
     /// The target.
     pub target: PlannedTarget,
@@ -33,13 +38,21 @@ pub struct Input {
     pub deployment: Option<Deployment>,
     /// The output of `verify-viewers`.
     pub verification: Option<Verification>,
+    /// The output of `verify-viewers` before the move.
+    pub before: Option<Survey>,
     /// The error that the state machine caught.
     pub failure: Option<Failure>,
+    /// How it gets back to the old certificate if it failed; null if it does not.
+    pub put_back: Option<PutBack>,
 }
 
-/// Empty: the record is in the folder, and the results of 10,000 targets stay small.
+/// Small: the record is in the folder, and there may be 10,000 targets.
 #[derive(Debug, Serialize)]
-pub struct Output {}
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// Is the target put back now, while the others go on?
+    pub put_back: bool,
+}
 
 /// Writes the record, and the halt note after a failure. Idempotent.
 ///
@@ -50,6 +63,8 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         target: PlannedTarget { id: target, .. }, from, to, direction, round, folder, ..
     } = input;
     let failure = input.failure.map(Failure::plain);
+    let now = (context.now)();
+    let put_back = puts_back(direction, failure.as_ref(), input.put_back.as_ref(), now);
     if let Some(Failure { error, cause }) = &failure {
         tracing::error!(%target, way = ?direction, error, cause, "record-target");
     }
@@ -68,9 +83,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         update: input.update,
         deployment: input.deployment,
         verification: input.verification,
+        before: input.before.map(|survey| survey.wrong).unwrap_or_default(),
         failure,
-        at: (context.now)(),
+        at: now,
     };
     s3::put_json(s3, bucket, &key, &record).await?;
-    Ok(Output {})
+    Ok(Output { put_back })
 }

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use rotation_aws::s3;
 use rotation_core::ending::{Counts, End, Output as Rotation, RotationState, conclude};
 use rotation_core::failure::Ending;
 use rotation_core::ids::{Serves, TargetId};
 use rotation_core::metrics::Unit;
-use rotation_core::plan::state::{FleetSnapshot, Folder, NamedTarget, PlanFile};
+use rotation_core::plan::state::{FleetSnapshot, Folder, NamedTarget, Plan, PlanFile};
 use rotation_core::report::{Report, TargetReport, page};
-use rotation_core::target::record::{Direction, Record};
+use rotation_core::target::record::{Direction, Halt, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -117,8 +118,9 @@ async fn write(
 ) -> Result<(), StepError> {
     let folder = Folder::of(&context.settings.bucket, &state.execution);
     let (s3, bucket) = (context.aws.s3(), &folder.bucket);
-    let targets = targets(context, &folder).await?;
-    let report = Report::new(state, end, targets, retries, (context.now)());
+    let now = (context.now)();
+    let targets = targets(context, &folder, state.plan.as_ref(), now).await?;
+    let report = Report::new(state, end, targets, retries, now);
     let page = page(&report)
         .map_err(|error| StepError::Internal(format!("the report's page: {error}")))?;
     s3::put_json(s3, bucket, &folder.key("report.json"), &report).await?;
@@ -127,7 +129,12 @@ async fn write(
 }
 
 /// Each target of the plan, with its records.
-async fn targets(context: &Context, folder: &Folder) -> Result<Vec<TargetReport>, StepError> {
+async fn targets(
+    context: &Context,
+    folder: &Folder,
+    plan: Option<&Plan>,
+    now: Timestamp,
+) -> Result<Vec<TargetReport>, StepError> {
     let (s3, bucket) = (context.aws.s3(), &folder.bucket);
     let files: Vec<PlanFile> = s3::list_json(s3, bucket, &folder.key("plan.json")).await?;
     let snapshots: Vec<FleetSnapshot> =
@@ -141,6 +148,10 @@ async fn targets(context: &Context, folder: &Folder) -> Result<Vec<TargetReport>
     };
     let mut forward = records(Direction::Forward).await?;
     let mut back = records(Direction::Back).await?;
+    if let Some(plan) = plan.filter(|plan| plan.targets.held > 0) {
+        let held: Vec<Halt> = s3::get_json(s3, bucket, &folder.held()).await?;
+        forward.extend(held.into_iter().map(|halt| held_record(plan, halt, now)));
+    }
     let planned = files.into_iter().flat_map(|file| file.targets);
     Ok(planned
         .map(|NamedTarget { target, serves: planned, names }| TargetReport {
@@ -152,6 +163,25 @@ async fn targets(context: &Context, folder: &Folder) -> Result<Vec<TargetReport>
             names,
         })
         .collect())
+}
+
+/// The record of a target that was not moved, since something was against it.
+fn held_record(plan: &Plan, halt: Halt, at: Timestamp) -> (TargetId, Record) {
+    let Halt { target, failure } = halt;
+    let record = Record {
+        target: target.clone(),
+        direction: Direction::Forward,
+        round: 0,
+        from: plan.old_certificate.given.clone(),
+        to: plan.new_certificate.fingerprint.clone(),
+        update: None,
+        deployment: None,
+        verification: None,
+        before: Vec::new(),
+        failure: Some(failure),
+        at,
+    };
+    (target, record)
 }
 
 /// How often the steps around the targets were retried; `attempt` has added it to their outputs.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rotation_aws::s3;
+use rotation_core::ending::Counts;
 use rotation_core::ending::rollback::{Observed, Review, after_back, after_forward};
 use rotation_core::failure::Failure;
 use rotation_core::ids::{Serves, TargetId};
@@ -51,23 +52,27 @@ async fn review(reading: &Reading<'_>, input: &Input) -> Result<Review, StepErro
     let (context, plan) = (reading.context(), &input.plan);
     let (s3, bucket) = (context.aws.s3(), &plan.folder.bucket);
     let planned: Vec<PlannedTarget> = s3::get_json(s3, bucket, &plan.targets.key).await?;
-    let halts: Vec<Halt> = s3::list_json(s3, bucket, &plan.folder.halts()).await?;
+    let mut halts: Vec<Halt> = s3::list_json(s3, bucket, &plan.folder.halts()).await?;
     let (snapshot, states) = refresh(reading, input, &planned, &halts).await?;
     reading.on_time()?;
     s3::put_json(s3, bucket, &plan.folder.key("review.json"), &snapshot).await?;
 
+    if plan.targets.held > 0 {
+        halts.extend(s3::get_json::<Vec<Halt>>(s3, bucket, &plan.folder.held()).await?);
+    }
     let map_failure = input.failure.as_ref();
     let seen = Observed { planned: &planned, states: &states, halts: &halts, map_failure };
     let verdict = match input.leg.direction {
         Direction::Forward => after_forward(plan, &seen, (context.now)()),
         Direction::Back => {
             let (round, records) = round(context, input).await?;
-            after_back(&seen, input.leg.round, round, records)
+            after_back(plan, &seen, (context.now)(), input.leg.round, round, records)
         }
     };
     let waves = write_lanes(context, plan, input.leg.round + 1, verdict.move_back).await?;
     tracing::info!(next = ?verdict.next, counts = ?verdict.counts, "review-targets");
-    Ok(Review { next: verdict.next, counts: verdict.counts, waves, cause: verdict.cause })
+    let counts = Counts { excluded: plan.targets.excluded, ..verdict.counts };
+    Ok(Review { next: verdict.next, counts, waves, cause: verdict.cause })
 }
 
 /// Lists may be stale, and omit tenants with a third certificate. So each target that the list does

@@ -8,11 +8,14 @@ use jiff::Timestamp;
 use rotation_aws::step_functions;
 use rotation_aws::store::{self, Stored};
 use rotation_core::automation::decision::{
-    Decision, Facts, Past, Replacement, days_left, decide, execution_name,
+    Decision, Facts, Past, Replacement, candidate, days_left, decide, execution_name,
 };
 use rotation_core::automation::notice::{About, Notice, failed};
 use rotation_core::automation::trigger::{self, At, Scope, Trigger};
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::fitness;
+use rotation_core::certificate::succession::{Edition, Succession};
+use rotation_core::ending::deletion::is_elsewhere;
 use rotation_core::finding::Finding;
 use rotation_core::ids::Serves;
 use rotation_core::ids::{CertificateId, execution_arn};
@@ -183,7 +186,8 @@ async fn evaluate(
     }
     let certificate = &one.certificate;
     let moment = context.settings.schedule.moment(certificate, now);
-    let about = About { id: &one.id, certificate, source, targets: &targets, moment, now };
+    let (id, in_use_by) = (&one.id, &one.in_use_by[..]);
+    let about = About { id, certificate, source, targets: &targets, in_use_by, moment, now };
     let leaf = found.as_ref().map(|bundle| &bundle.leaf);
     if let Some(notice) = about.notice_of(decision, leaf, &findings)
         && !scope.dry_run
@@ -196,7 +200,7 @@ async fn evaluate(
 /// A decision, and what is needed to act on it.
 struct Considered {
     decision: Decision,
-    /// Why it is `SettingsInvalid` or `ReplacementUnusable`.
+    /// Why it is `SettingsInvalid`, `ReplacementUnusable` or `ReplacementNotNewer`.
     findings: Vec<Finding>,
     /// The content of the source.
     found: Option<Box<Bundle>>,
@@ -213,34 +217,39 @@ async fn consider(
     served: bool,
 ) -> Result<Considered, StepError> {
     let (context, now) = (reading.context(), (reading.context().now)());
-    let (input, request) = match managed::request(&one.tags, &one.id) {
+    let schedule = &context.settings.schedule;
+    let urgent = schedule.is_urgent(&one.certificate, now);
+    let (input, request) = match managed::request(&one.tags, &one.id, urgent) {
         Ok(wanted) => wanted,
         Err(findings) => {
             let decision = if served { Decision::SettingsInvalid } else { Decision::NotServed };
             return Ok(Considered { decision, findings, found: None, next: None });
         }
     };
-    let found = read_replacement(reading, &request, one, served).await?;
+    let is_time = now >= schedule.time_of(&one.certificate);
+    let found = read_replacement(reading, &request, one, served, is_time).await?;
     let next = match &found.bundle {
-        Some(bundle) if found.replacement == Replacement::Fit => {
+        Some(bundle) if matches!(found.replacement, Replacement::Fit | Replacement::FitNow) => {
             Some(next_attempt(context, one, bundle, &request).await?)
         }
         _ => None,
     };
     let facts = Facts {
         served,
-        is_time: now >= context.settings.schedule.time_of(&one.certificate),
+        is_time,
         asked: scope.asked,
         replacement: found.replacement,
         claimed: next.is_some() && is_claimed(context, one, fleet).await?,
         dry_run: request.dry_run,
+        delete_old: request.delete_old,
+        used_elsewhere: one.in_use_by.iter().any(|arn| is_elsewhere(arn, one.id.account())),
         past: next.as_ref().map_or(Past::None, |next| next.past),
     };
     let decision = decide(&facts, now);
-    let is_unusable = decision == Decision::ReplacementUnusable;
+    let told = matches!(decision, Decision::ReplacementUnusable | Decision::ReplacementNotNewer);
     Ok(Considered {
         decision,
-        findings: if is_unusable { found.findings } else { Vec::new() },
+        findings: if told { found.findings } else { Vec::new() },
         found: found.bundle,
         next: next.map(|next| (next.name, input)),
     })
@@ -280,15 +289,16 @@ struct Found {
     findings: Vec<Finding>,
 }
 
-/// Reads the source. If it holds another certificate that expires later, examines it as the plan
+/// Reads the source. If it holds a certificate that may replace this one, examines it as the plan
 /// does.
 async fn read_replacement(
     reading: &Reading<'_>,
     request: &Request,
     one: &Stored,
     is_served: bool,
+    is_time: bool,
 ) -> Result<Found, StepError> {
-    let aws = &reading.context().aws;
+    let Context { aws, settings, now, .. } = reading.context();
     let bundle = match source::content(aws, &request.source_ref, &request.source).await? {
         Content::Bundle(bundle) => bundle,
         Content::Unusable(finding) => {
@@ -296,15 +306,21 @@ async fn read_replacement(
             return Ok(Found { replacement, bundle: None, findings: vec![finding] });
         }
     };
-    let (replacement, findings) = if bundle.leaf.not_after() <= one.certificate.not_after() {
-        (Replacement::None, Vec::new())
-    } else if !is_served {
+    let succession = Succession::of(&Edition::from(&one.certificate), &Edition::from(&bundle.leaf));
+    let is_new_due = now() >= settings.schedule.time_of(&bundle.leaf);
+    let candidate = candidate(succession, request.allow_earlier_expiry, is_time, is_new_due);
+    let (replacement, findings) = match candidate {
+        Replacement::None => (candidate, Vec::new()),
+        Replacement::NotNewer => {
+            let why = fitness::not_newer(&bundle.leaf, &one.certificate, is_new_due);
+            (candidate, vec![why])
+        }
         // Not served: the plan decides whether anything is left to do.
-        (Replacement::Fit, Vec::new())
-    } else {
-        let findings = examine(reading, request, one, &bundle).await?.findings;
-        let fits = findings.is_empty();
-        (if fits { Replacement::Fit } else { Replacement::Unusable }, findings)
+        _ if !is_served => (candidate, Vec::new()),
+        _ => {
+            let findings = examine(reading, request, one, &bundle).await?.findings;
+            (if findings.is_empty() { candidate } else { Replacement::Unusable }, findings)
+        }
     };
     Ok(Found { replacement, bundle: Some(bundle), findings })
 }
@@ -383,6 +399,7 @@ fn measure(context: &Context, stored: &[Stored], output: &Output, completed: boo
                 && matches!(
                     evaluated.decision,
                     Decision::ReplacementMissing
+                        | Decision::ReplacementNotNewer
                         | Decision::ReplacementUnusable
                         | Decision::SettingsInvalid
                 )

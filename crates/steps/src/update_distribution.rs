@@ -1,8 +1,9 @@
-//! Moves one target from one certificate to the other. Starts no update once a target has failed.
+//! Moves one target from one certificate to the other. Starts no update once targets have failed, unless the
+//! others are to go on.
 
 use rotation_aws::cloudfront::{WriteError, read_config, write_config};
-use rotation_aws::s3;
 use rotation_core::ids::CertificateId;
+use rotation_core::request::OnFailure;
 use rotation_core::target::polling::wait_seconds;
 use rotation_core::target::record::{Direction, Update, UpdateStatus as Status};
 use rotation_core::target::{Move, decide};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::account::fleet::serves;
+use crate::account::halts::may_begin;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::{Folder, PlannedTarget};
 
@@ -26,6 +28,8 @@ pub struct Input {
     /// Forward, or back in a rollback.
     #[serde(rename = "way")]
     pub direction: Direction,
+    /// What a failed target means for the others.
+    pub on_failure: OnFailure,
     /// The folder with the halt notes of failed targets.
     pub folder: Folder,
     /// The interval for polling its deployment, in seconds.
@@ -59,11 +63,17 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
 }
 
 async fn move_target(context: &Context, input: &Input) -> Result<Status, StepError> {
-    let Input { target: PlannedTarget { id: target, .. }, from, to, direction, folder, .. } = input;
+    let Input {
+        target: PlannedTarget { id: target, .. },
+        from,
+        to,
+        direction,
+        on_failure,
+        folder,
+        ..
+    } = input;
     // A rollback continues after failures, to restore as many targets as possible.
-    if *direction == Direction::Forward
-        && s3::any_under(context.aws.s3(), &folder.bucket, &folder.halts()).await?
-    {
+    if *direction == Direction::Forward && !may_begin(context, *on_failure, folder).await? {
         return Ok(Status::NotBegun);
     }
     let Some(config) = read_config(context.aws.cloudfront(), target).await? else {

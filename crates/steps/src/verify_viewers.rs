@@ -2,28 +2,34 @@
 //! the configured certificate, and a viewer must trust it.
 
 use futures_util::{StreamExt, stream};
-use rotation_aws::cloudfront::{Entrance, Entrances, Reach, entrances};
-use rotation_core::certificate::TrustRoots;
+use rotation_aws::cloudfront::{self, Entrance, Entrances, Reach, entrances};
+use rotation_aws::s3;
+use rotation_core::certificate::Fingerprint;
 use rotation_core::finding::listed;
 use rotation_core::ids::Serves;
 use rotation_core::ids::{CertificateId, TargetId};
-use rotation_core::target::record::{Verification, VerificationStatus};
-use rotation_core::target::verification::{Fault, Handshake, handshakes, judge};
+use rotation_core::plan::state::{Folder, PlannedTarget, file};
+use rotation_core::request::OnFailure;
+use rotation_core::target::record::{Direction, Record, Survey, Verification, VerificationStatus};
+use rotation_core::target::verification::{Before, Handshake, handshakes, judge, was_so};
 use rotation_viewer::ViewerError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::account::fleet::read_target;
+use crate::account::halts::may_begin;
 use crate::lambda::error::StepError;
-use rotation_core::plan::state::PlannedTarget;
 
 /// How many handshakes run in parallel.
 const SIDE_BY_SIDE: usize = 16;
 /// No further handshakes after this many faults.
 const ENOUGH: usize = 10;
+/// The same before the update. What is wrong beyond that is then not excused.
+const ENOUGH_BEFORE: usize = 50;
 
-/// A target that is `Deployed`.
+/// A target before its update, or when it is `Deployed`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Input {
     /// The target.
     pub target: PlannedTarget,
@@ -31,10 +37,21 @@ pub struct Input {
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
+    /// Forward, or back in a rollback.
+    #[serde(rename = "way")]
+    pub direction: Direction,
     /// Fingerprint of the leaf it was moved to.
     pub fingerprint: String,
-    /// The output of `poll-deployment`.
-    pub deployment: Deployment,
+    /// Fingerprint of the rotation's old leaf.
+    pub old_fingerprint: String,
+    /// What a failed target means for the others.
+    pub on_failure: OnFailure,
+    /// The folder with the records of the targets.
+    pub folder: Folder,
+    /// The output of this step before the update.
+    pub before: Option<Survey>,
+    /// The output of `poll-deployment`; `None` before the update.
+    pub deployment: Option<Deployment>,
 }
 
 /// The part of `poll-deployment`'s output that is needed.
@@ -44,19 +61,76 @@ pub struct Deployment {
     pub reach: Reach,
 }
 
-/// A failed check: a wrong certificate, or no handshake.
-enum Trouble {
-    Wrong(String, Fault),
-    Unreachable(String, ViewerError),
+/// The output of the step.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// Before the update.
+    Before(Survey),
+    /// When it is `Deployed`.
+    After(Verification),
 }
 
-/// Makes every handshake and evaluates what was served.
+/// A name that is not served as it should be.
+struct Trouble {
+    /// The certificate that was served; `None` if no handshake succeeded.
+    served: Option<Fingerprint>,
+    name: String,
+    sni: bool,
+    /// Who was served what.
+    text: String,
+}
+
+/// Makes every handshake and evaluates what was served. Before the update it notes what is wrong
+/// already, which is then not the rotation's fault.
 ///
 /// # Errors
 /// `WrongCertificateServed`, `EdgeUnreachable`, and errors of AWS calls.
-pub async fn step(context: &Context, input: Input) -> Result<Verification, StepError> {
-    let Input { target: PlannedTarget { id: target, .. }, from, to, fingerprint, deployment } =
-        input;
+pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> {
+    Ok(match &input.deployment {
+        None => Output::Before(survey(context, &input).await?),
+        Some(deployment) => Output::After(verify(context, &input, &deployment.reach).await?),
+    })
+}
+
+/// Notes the names that are served neither certificate of the rotation.
+async fn survey(context: &Context, input: &Input) -> Result<Survey, StepError> {
+    let Input { target: PlannedTarget { id: target, .. }, folder, .. } = input;
+    // Then the target is not begun.
+    if !may_begin(context, input.on_failure, folder).await? {
+        return Ok(Survey::default());
+    }
+    let Some(status) = cloudfront::status(context.aws.cloudfront(), target).await? else {
+        return Ok(Survey::default());
+    };
+    if !status.reach.enabled {
+        return Ok(Survey::default());
+    }
+    let with_hosts = !context.edges.are_one();
+    let Entrances { open, .. } =
+        entrances(context.aws.cloudfront(), target, &status.reach, with_hosts).await?;
+    let known = [&input.old_fingerprint, &input.fingerprint];
+    let judge = |chain: &[Vec<u8>], _: &str| match chain.first().map(|leaf| Fingerprint::of(leaf)) {
+        Some(served) if known.contains(&&served.to_string()) => Ok(()),
+        Some(served) => Err(format!("the edge served {served}")),
+        None => Err("the edge served no certificate".to_owned()),
+    };
+    let met = visit_all(context, &open, &[], ENOUGH_BEFORE, judge).await;
+    let wrong: Vec<Before> = met
+        .trouble
+        .into_iter()
+        .map(|Trouble { served, name, sni, text }| Before { name, sni, served, why: text })
+        .collect();
+    tracing::info!(%target, handshakes = met.handshakes, wrong = wrong.len(), "verify-viewers before");
+    Ok(Survey { wrong })
+}
+
+async fn verify(
+    context: &Context,
+    input: &Input,
+    reach: &Reach,
+) -> Result<Verification, StepError> {
+    let Input { target: PlannedTarget { id: target, .. }, from, to, fingerprint, .. } = input;
     let at = (context.now)();
     let skipped = |reason: &str| Verification {
         status: VerificationStatus::Skipped,
@@ -67,11 +141,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         retries: 0,
     };
     let with_hosts = !context.edges.are_one();
-    if !deployment.reach.enabled {
+    if !reach.enabled {
         return Ok(skipped("It is disabled, so no viewer reaches it."));
     }
     let Entrances { open, closed } =
-        entrances(context.aws.cloudfront(), &target, &deployment.reach, with_hosts).await?;
+        entrances(context.aws.cloudfront(), target, reach, with_hosts).await?;
     let closed = (!closed.is_empty()).then(|| {
         let names = listed(&closed);
         format!("Not reached by any viewer, since the connection group is disabled: {names}.")
@@ -84,11 +158,11 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     }
 
     let roots = context.settings.trust_roots().map_err(StepError::Internal)?;
-    let mut met = Met::default();
-    for entrance in &open {
-        let room = ENOUGH.saturating_sub(met.trouble.len());
-        met.add(visit(context, entrance, &fingerprint, &roots, room).await);
-    }
+    let before = before(context, input).await?;
+    let judge = |chain: &[Vec<u8>], name: &str| {
+        judge(chain, fingerprint, name, &roots, (context.now)()).map_err(|fault| fault.to_string())
+    };
+    let met = visit_all(context, &open, &before, ENOUGH, judge).await;
     let Met { handshakes, trouble, mut notes } = met;
     notes.dedup();
     notes.extend(closed);
@@ -98,13 +172,28 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         return Ok(Verification { status, at, names, handshakes, notes, retries: 0 });
     }
     // Does the target still serve the new certificate?
-    match read_target(&context.aws, &target, &from, &to).await? {
+    match read_target(&context.aws, target, from, to).await? {
         None => Ok(skipped("It no longer exists.")),
         Some(state) if state.serves != Serves::New => {
             Ok(skipped("Another client has given it another certificate."))
         }
-        Some(_) => Err(failure(target, &trouble)),
+        Some(_) => Err(failure(target.clone(), &trouble)),
     }
+}
+
+/// What was wrong before the target was moved to the new certificate: in a rollback it is in the
+/// record of that move.
+async fn before(context: &Context, input: &Input) -> Result<Vec<Before>, StepError> {
+    if let (Direction::Forward, Some(survey)) = (input.direction, &input.before) {
+        return Ok(survey.wrong.clone());
+    }
+    if input.direction == Direction::Forward {
+        return Ok(Vec::new());
+    }
+    let folder = &input.folder;
+    let key = format!("{}{}", folder.records(Direction::Forward), file(&input.target.id));
+    let found = s3::find_json::<Record>(context.aws.s3(), &folder.bucket, &key).await?;
+    Ok(found.map(|(record, _)| record.before).unwrap_or_default())
 }
 
 /// Results of the handshakes.
@@ -113,33 +202,41 @@ struct Met {
     /// How many handshakes were completed.
     handshakes: u64,
     trouble: Vec<Trouble>,
-    /// What was not tried, and why.
+    /// What was not tried, or was wrong before, and why.
     notes: Vec<String>,
 }
 
-impl Met {
-    fn add(&mut self, more: Self) {
-        self.handshakes += more.handshakes;
-        self.trouble.extend(more.trouble);
-        self.notes.extend(more.notes);
+/// Makes all handshakes at all edge names, until enough faults were found. `before` is excused.
+async fn visit_all(
+    context: &Context,
+    open: &[Entrance],
+    before: &[Before],
+    enough: usize,
+    judge: impl Fn(&[Vec<u8>], &str) -> Result<(), String>,
+) -> Met {
+    let mut met = Met::default();
+    for entrance in open {
+        visit(context, entrance, before, enough, &judge, &mut met).await;
     }
+    met
 }
 
-/// Makes all handshakes at one edge name, until `room` faults were found.
+/// Makes all handshakes at one edge name, until enough faults were found.
 async fn visit(
     context: &Context,
     entrance: &Entrance,
-    fingerprint: &str,
-    roots: &TrustRoots,
-    room: usize,
-) -> Met {
+    before: &[Before],
+    enough: usize,
+    judge: &impl Fn(&[Vec<u8>], &str) -> Result<(), String>,
+    met: &mut Met,
+) {
     let Entrance { host, names, without_sni } = entrance;
-    let mut met = Met::default();
     let addresses = match context.edges.addresses(host).await {
         Ok(addresses) => addresses,
         Err(error) => {
-            met.trouble.push(Trouble::Unreachable(host.clone(), error));
-            return met;
+            let (name, text) = (host.clone(), format!("{host}: {error}"));
+            met.add(before, Trouble { served: None, name, sni: false, text });
+            return;
         }
     };
     let has_ipv4 = addresses.iter().any(std::net::SocketAddr::is_ipv4);
@@ -151,13 +248,17 @@ async fn visit(
             (handshake, served)
         })
         .buffered(SIDE_BY_SIDE);
-    while let Some((Handshake { name, address, .. }, served)) = made.next().await {
+    while met.trouble.len() < enough
+        && let Some((Handshake { name, address, sni }, served)) = made.next().await
+    {
         match served {
             Ok(chain) => {
                 met.handshakes += 1;
-                let verdict = judge(&chain, fingerprint, &name, roots, (context.now)());
-                let wrong = |fault| Trouble::Wrong(format!("{name} at {address} of {host}"), fault);
-                met.trouble.extend(verdict.err().map(wrong));
+                if let Err(fault) = judge(&chain, &name) {
+                    let served = chain.first().map(|leaf| Fingerprint::of(leaf));
+                    let text = format!("{name} at {address} of {host}: {fault}");
+                    met.add(before, Trouble { served, name, sni, text });
+                }
             }
             // Lambda functions have no IPv6 connection unless it is configured.
             Err(ViewerError::Connect { .. }) if address.is_ipv6() && has_ipv4 => {
@@ -165,25 +266,29 @@ async fn visit(
                     .push("IPv6 was not tried: this function has no connection to it.".to_owned());
             }
             Err(error) => {
-                met.trouble.push(Trouble::Unreachable(format!("{name} of {host}"), error));
+                let text = format!("{name} of {host}: {error}");
+                met.add(before, Trouble { served: None, name, sni, text });
             }
         }
-        if met.trouble.len() >= room {
-            break;
+    }
+}
+
+impl Met {
+    fn add(&mut self, before: &[Before], trouble: Trouble) {
+        if was_so(before, &trouble.name, trouble.sni, trouble.served) {
+            self.notes.push(format!("As before the rotation: {}.", trouble.text));
+        } else {
+            self.trouble.push(trouble);
         }
     }
-    met
 }
 
 fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
-    let is_wrong = trouble.iter().any(|one| matches!(one, Trouble::Wrong(..)));
-    let faults: Vec<String> = trouble
+    let is_wrong = trouble.iter().any(|one| one.served.is_some());
+    let faults: Vec<&String> = trouble
         .iter()
-        .filter(|one| !is_wrong || matches!(one, Trouble::Wrong(..)))
-        .map(|one| match one {
-            Trouble::Wrong(whom, fault) => format!("{whom}: {fault}"),
-            Trouble::Unreachable(whom, error) => format!("{whom}: {error}"),
-        })
+        .filter(|one| !is_wrong || one.served.is_some())
+        .map(|one| &one.text)
         .collect();
     let faults = listed(&faults);
     if is_wrong {

@@ -6,10 +6,15 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::certificate::succession::Succession;
 use crate::certificate::{Certificate, Fingerprint};
 use crate::ids::CertificateId;
 
 const DAY: i64 = 24 * 60 * 60;
+
+/// A certificate with this many days left is [urgent](Schedule::is_urgent), and one with a third of
+/// the time left that it has been due for.
+const URGENT_DAYS: i64 = 7;
 
 /// Pause after a rotation that ended and left work, before the next one starts automatically. Less
 /// than a day, so that the next daily evaluation starts it even if it runs a little early.
@@ -31,6 +36,13 @@ impl Schedule {
         let lifetime = certificate.not_after().duration_since(certificate.not_before()).as_secs();
         certificate.not_after()
             - SignedDuration::from_secs(lifetime.max(0) * i64::from(self.percent) / 100)
+    }
+
+    /// Is its end so near that most targets on the new certificate are better than none?
+    pub fn is_urgent(&self, certificate: &Certificate, now: Timestamp) -> bool {
+        let end = certificate.not_after();
+        let due = end.duration_since(self.time_of(certificate)).as_secs();
+        end.duration_since(now).as_secs() <= (due / 3).min(URGENT_DAYS * DAY)
     }
 
     /// The latest notice day that has been reached, in days left: 0 once the certificate has
@@ -55,12 +67,37 @@ pub fn days_left(certificate: &Certificate, now: Timestamp) -> i64 {
 /// What a source holds, compared with the certificate that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement {
-    /// The same certificate, or one that does not expire later.
+    /// The same certificate.
     None,
+    /// Another certificate that is not clearly newer.
+    NotNewer,
     /// A certificate or content that cannot replace it.
     Unusable,
-    /// A certificate that can replace it.
+    /// A certificate that can replace it when that is due.
     Fit,
+    /// A certificate that can replace it now: there is nothing to wait for.
+    FitNow,
+}
+
+/// What a certificate in the source is, before it is examined: one of `None` and `NotNewer`, or what
+/// it is if nothing is found against it. `allowed` is the tag
+/// `cert-rotation:allow-earlier-expiry`; `is_time` and `is_new_due` say whether the served
+/// certificate and this one are due for replacement.
+pub fn candidate(
+    succession: Succession,
+    allowed: bool,
+    is_time: bool,
+    is_new_due: bool,
+) -> Replacement {
+    match succession {
+        Succession::Same => Replacement::None,
+        Succession::Renewal => Replacement::Fit,
+        _ if allowed => Replacement::FitNow,
+        // The served certificate ends sooner than this one: better than none.
+        Succession::OlderAndLonger if is_time => Replacement::Fit,
+        Succession::Reissue if !is_new_due => Replacement::FitNow,
+        _ => Replacement::NotNewer,
+    }
 }
 
 /// The outcome of earlier automatic rotations between the same two certificates.
@@ -91,6 +128,10 @@ pub struct Facts {
     pub claimed: bool,
     /// Is only a dry run requested?
     pub dry_run: bool,
+    /// Is the certificate to be deleted once it is replaced?
+    pub delete_old: bool,
+    /// Is it used outside of CloudFront?
+    pub used_elsewhere: bool,
     /// Earlier rotations.
     pub past: Past,
 }
@@ -105,10 +146,14 @@ pub enum Decision {
     SettingsInvalid,
     /// No target serves it: nothing to do.
     NotServed,
+    /// No target serves it, it is due, and another service uses it: notify.
+    UsedElsewhere,
     /// There is no replacement, and it is not due yet.
     InTime,
     /// There is no replacement, and it is due: notify.
     ReplacementMissing,
+    /// Something was put that is not clearly newer than what is served: notify.
+    ReplacementNotNewer,
     /// The replacement is unusable: notify.
     ReplacementUnusable,
     /// The replacement is fit, and it is not due yet.
@@ -146,18 +191,28 @@ pub fn execution_name(
 pub fn decide(facts: &Facts, now: Timestamp) -> Decision {
     let failed = matches!(facts.past, Past::Failed(_));
     // A failed rotation may have left a certificate that no target serves and that is still to be
-    // deleted.
-    if !facts.served && !failed {
-        return Decision::NotServed;
+    // deleted. One that succeeded leaves it when the store reports a use that has ended, or a
+    // permission is missing.
+    let left_behind = match facts.past {
+        Past::Failed(_) => true,
+        Past::Succeeded(_) => facts.delete_old && !facts.used_elsewhere && !facts.dry_run,
+        Past::None | Past::Running => false,
+    };
+    if !facts.served && !left_behind {
+        let watched = facts.used_elsewhere && facts.is_time;
+        return if watched { Decision::UsedElsewhere } else { Decision::NotServed };
     }
     match facts.replacement {
         Replacement::Unusable => Decision::ReplacementUnusable,
-        Replacement::None if facts.is_time => Decision::ReplacementMissing,
-        Replacement::None => Decision::InTime,
-        Replacement::Fit if facts.claimed => Decision::UnderWay,
+        Replacement::NotNewer if facts.asked => Decision::ReplacementNotNewer,
+        Replacement::None | Replacement::NotNewer if facts.is_time => Decision::ReplacementMissing,
+        Replacement::None | Replacement::NotNewer => Decision::InTime,
+        Replacement::Fit | Replacement::FitNow if facts.claimed => Decision::UnderWay,
         // A rotation that has begun is finished, even before the due date.
-        Replacement::Fit if !facts.is_time && !facts.asked && !failed => Decision::NotYet,
-        Replacement::Fit => match facts.past {
+        Replacement::Fit if !facts.is_time && !facts.asked && !failed && facts.served => {
+            Decision::NotYet
+        }
+        Replacement::Fit | Replacement::FitNow => match facts.past {
             Past::None => Decision::Start,
             Past::Running => Decision::UnderWay,
             Past::Succeeded(_) if facts.dry_run => Decision::Rehearsed,
@@ -255,6 +310,47 @@ mod tests {
     }
 
     #[test]
+    fn s1_what_is_in_the_source() {
+        use Replacement::{Fit, FitNow, None, NotNewer};
+        for (succession, usual, when_due, when_new_is_due, allowed) in [
+            (Succession::Same, None, None, None, None),
+            (Succession::Renewal, Fit, Fit, Fit, Fit),
+            (Succession::Reissue, FitNow, FitNow, NotNewer, FitNow),
+            (Succession::OlderAndLonger, NotNewer, Fit, NotNewer, FitNow),
+            (Succession::Unclear, NotNewer, NotNewer, NotNewer, FitNow),
+            (Succession::Older, NotNewer, NotNewer, NotNewer, FitNow),
+        ] {
+            assert_eq!(candidate(succession, false, false, false), usual, "{succession:?}");
+            assert_eq!(candidate(succession, false, true, false), when_due, "{succession:?}");
+            assert_eq!(
+                candidate(succession, false, false, true),
+                when_new_is_due,
+                "{succession:?}"
+            );
+            assert_eq!(candidate(succession, true, false, true), allowed, "{succession:?}");
+        }
+    }
+
+    #[test]
+    fn s2_a_certificate_is_urgent_near_its_end() {
+        let check = |lifetime: i64, hours_left: i64, expected: bool| {
+            let certificate = of_days(lifetime);
+            let now = certificate.not_after() - SignedDuration::from_hours(hours_left);
+            assert_eq!(
+                schedule().is_urgent(&certificate, now),
+                expected,
+                "{lifetime} {hours_left}"
+            );
+        };
+        check(398, 24 * 7 + 1, false);
+        check(398, 24 * 7, true);
+        check(398, -1, true);
+        // Due for 372 hours, 124 of them urgent.
+        check(47, 125, false);
+        check(47, 124, true);
+    }
+
+    #[test]
     fn decisions_by_facts() {
         let now = time("2026-11-24T06:00:00Z");
         let hours_ago = |hours| now - SignedDuration::from_hours(hours);
@@ -265,6 +361,8 @@ mod tests {
             replacement: Replacement::Fit,
             claimed: false,
             dry_run: false,
+            delete_old: true,
+            used_elsewhere: false,
             past: Past::None,
         };
         let check = |facts: Facts, expected| assert_eq!(decide(&facts, now), expected, "{facts:?}");
@@ -286,6 +384,22 @@ mod tests {
         check(unusable, Decision::ReplacementUnusable);
         check(Facts { is_time: false, ..unusable }, Decision::ReplacementUnusable);
 
+        let not_newer = Facts { replacement: Replacement::NotNewer, ..usual };
+        check(not_newer, Decision::ReplacementMissing);
+        check(Facts { is_time: false, ..not_newer }, Decision::InTime);
+        check(Facts { asked: true, ..not_newer }, Decision::ReplacementNotNewer);
+        check(Facts { is_time: false, asked: true, ..not_newer }, Decision::ReplacementNotNewer);
+        check(Facts { served: false, asked: true, ..not_newer }, Decision::NotServed);
+        let now_fit = Facts { replacement: Replacement::FitNow, is_time: false, ..usual };
+        check(now_fit, Decision::Start);
+        check(Facts { claimed: true, ..now_fit }, Decision::UnderWay);
+        check(Facts { past: Past::Running, ..now_fit }, Decision::UnderWay);
+        check(Facts { past: Past::Failed(hours_ago(1)), ..now_fit }, Decision::Later);
+        check(
+            Facts { dry_run: true, past: Past::Succeeded(hours_ago(30)), ..now_fit },
+            Decision::Rehearsed,
+        );
+
         // A failed rotation is retried once a day, even before the due date and when no target
         // serves the certificate.
         let failed = |hours| Facts { past: Past::Failed(hours_ago(hours)), ..usual };
@@ -298,7 +412,20 @@ mod tests {
         let succeeded = |hours| Facts { past: Past::Succeeded(hours_ago(hours)), ..usual };
         check(succeeded(1), Decision::Later);
         check(succeeded(24), Decision::Start);
-        check(Facts { served: false, ..succeeded(24) }, Decision::NotServed);
+        // It was left behind, and is deleted once that is possible.
+        let left = Facts { served: false, ..succeeded(24) };
+        check(left, Decision::Start);
+        check(Facts { is_time: false, ..left }, Decision::Start);
+        check(Facts { served: false, ..succeeded(1) }, Decision::Later);
+        check(Facts { replacement: Replacement::None, is_time: false, ..left }, Decision::InTime);
+        check(Facts { delete_old: false, ..left }, Decision::NotServed);
+        check(Facts { dry_run: true, ..left }, Decision::NotServed);
+        // Another service uses it: its end is still watched.
+        let used = Facts { served: false, used_elsewhere: true, ..usual };
+        check(used, Decision::UsedElsewhere);
+        check(Facts { past: Past::Succeeded(hours_ago(24)), ..used }, Decision::UsedElsewhere);
+        check(Facts { is_time: false, ..used }, Decision::NotServed);
+        check(Facts { served: true, ..used }, Decision::Start);
         check(Facts { is_time: false, ..succeeded(24) }, Decision::NotYet);
         check(Facts { dry_run: true, ..succeeded(24) }, Decision::Rehearsed);
         check(Facts { dry_run: true, ..failed(24) }, Decision::Start);

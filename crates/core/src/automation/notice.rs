@@ -18,8 +18,12 @@ use crate::ids::{CertificateId, TargetId, segment};
 pub enum Kind {
     /// A certificate is due, and there is no replacement yet.
     ReplacementMissing,
+    /// A certificate was put that is not clearly newer than the served one.
+    ReplacementNotNewer,
     /// The content of the source cannot replace the certificate.
     ReplacementUnusable,
+    /// A certificate that no target serves is due, and another service uses it.
+    UsedElsewhere,
     /// The tags of a certificate are invalid.
     SettingsInvalid,
     /// A rotation has failed.
@@ -31,7 +35,9 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::ReplacementMissing => "ReplacementMissing",
+            Self::ReplacementNotNewer => "ReplacementNotNewer",
             Self::ReplacementUnusable => "ReplacementUnusable",
+            Self::UsedElsewhere => "UsedElsewhere",
             Self::SettingsInvalid => "SettingsInvalid",
             Self::RotationFailed => "RotationFailed",
         }
@@ -64,6 +70,8 @@ pub struct About<'a> {
     pub source: &'a str,
     /// The targets that serve it.
     pub targets: &'a [TargetId],
+    /// The ARNs of what uses it, as its store reports them.
+    pub in_use_by: &'a [String],
     /// The notice day that was reached, in days left; `None` before the first one.
     pub moment: Option<u16>,
     /// The current time.
@@ -83,6 +91,8 @@ impl About<'_> {
         match decision {
             Decision::SettingsInvalid => Some(self.settings(findings)),
             Decision::ReplacementUnusable => Some(self.unusable(found, findings)),
+            Decision::UsedElsewhere if self.moment.is_some() => Some(self.used_elsewhere()),
+            Decision::ReplacementNotNewer => Some(self.not_newer(found, findings)),
             Decision::ReplacementMissing if self.moment.is_some() => {
                 let other = found.filter(|leaf| *leaf != self.certificate);
                 Some(self.missing(other.map(Certificate::not_after)))
@@ -92,12 +102,12 @@ impl About<'_> {
     }
 
     /// No replacement: the source holds the served certificate itself, or one that is valid until
-    /// `found`, which is no later.
+    /// `found` and is not clearly newer.
     fn missing(&self, found: Option<Timestamp>) -> Notice {
         let found = match found {
             None => "The source contains the certificate that is served now.".to_owned(),
             Some(until) => format!(
-                "The certificate in the source is valid until {}, no longer than the one that is served.",
+                "The certificate in the source is valid until {}, and is not clearly newer than the one that is served.",
                 day(until)
             ),
         };
@@ -112,6 +122,21 @@ impl About<'_> {
         );
         let subject = format!("{}: no replacement yet", self.subject());
         self.notice(Kind::ReplacementMissing, None, subject, text, &[])
+    }
+
+    /// A certificate with these findings, which say why it is not clearly newer.
+    fn not_newer(&self, found: Option<&Certificate>, findings: &[Finding]) -> Notice {
+        let text = format!(
+            "A certificate was put into\n{}\nthat is not clearly newer than the certificate of {}, which {}. No rotation was started.\n\n{}\n{}",
+            self.source,
+            name(self.certificate),
+            self.end(),
+            bullets(findings),
+            self.serves()
+        );
+        let subject = format!("{}: what was put is not newer", self.subject());
+        let about: Vec<String> = found.iter().map(|leaf| leaf.fingerprint().to_string()).collect();
+        self.notice(Kind::ReplacementNotNewer, Some(&about), subject, text, findings)
     }
 
     /// A replacement with these findings.
@@ -134,6 +159,20 @@ impl About<'_> {
         about.sort();
         about.extend(replacement.map(|leaf| leaf.fingerprint().to_string()));
         self.notice(Kind::ReplacementUnusable, Some(&about), subject, text, findings)
+    }
+
+    /// A certificate that only other services use.
+    fn used_elsewhere(&self) -> Notice {
+        let text = format!(
+            "The certificate of {} {}. No distribution serves it, but other services use it:\n{}\n\n\
+             This system replaces certificates on CloudFront only. Replace it there, then delete it.\n{}",
+            name(self.certificate),
+            self.end(),
+            listed(self.in_use_by),
+            self.serves()
+        );
+        let subject = format!("{}: used outside of CloudFront", self.subject());
+        self.notice(Kind::UsedElsewhere, None, subject, text, &[])
     }
 
     /// Tags with these findings.
@@ -294,14 +333,22 @@ mod tests {
         let now = "2026-06-20T00:00:00Z".parse().expect("a time");
         let findings = [Finding::new(Ending::CertificateInvalid, "it", "is bad", "mend it")];
         let check = |decision, moment, expected: Option<Kind>| {
-            let about =
-                About { id: &id, certificate: &leaf, source: "s", targets: &[], moment, now };
+            let about = About {
+                id: &id,
+                certificate: &leaf,
+                source: "s",
+                targets: &[],
+                in_use_by: &[],
+                moment,
+                now,
+            };
             let notice = about.notice_of(decision, None, &findings);
             assert_eq!(notice.map(|notice| notice.kind), expected, "{decision:?} {moment:?}");
         };
         for moment in [None, Some(14)] {
             check(Decision::SettingsInvalid, moment, Some(Kind::SettingsInvalid));
             check(Decision::ReplacementUnusable, moment, Some(Kind::ReplacementUnusable));
+            check(Decision::ReplacementNotNewer, moment, Some(Kind::ReplacementNotNewer));
             for quiet in [
                 Decision::NotManaged,
                 Decision::NotServed,
@@ -316,6 +363,8 @@ mod tests {
             }
         }
         check(Decision::ReplacementMissing, None, None);
+        check(Decision::UsedElsewhere, None, None);
+        check(Decision::UsedElsewhere, Some(14), Some(Kind::UsedElsewhere));
         check(Decision::ReplacementMissing, Some(14), Some(Kind::ReplacementMissing));
     }
 }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::certificate::bundle::Bundle;
-use crate::certificate::{Certificate, Fingerprint, KeyAlgorithm, KeyFamily};
+use crate::certificate::succession::{Edition, Succession};
+use crate::certificate::{Certificate, KeyAlgorithm, KeyFamily};
 use crate::certificate::{TrustError, TrustRoots};
 use crate::failure::Ending;
 use crate::finding::Finding;
@@ -12,15 +13,6 @@ use crate::ids::Store;
 /// CloudFront accepts at most this many certificates, including the leaf: Developer Guide,
 /// "Troubleshooting distribution issues".
 const MAX_CERTIFICATES: usize = 5;
-
-/// The needed fields of the old certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OldCertificate {
-    /// The digest of its DER.
-    pub fingerprint: Fingerprint,
-    /// The end of its validity.
-    pub not_after: Timestamp,
-}
 
 /// Where the certificate is to be served from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +25,21 @@ pub struct Place {
 }
 
 /// All findings against replacing the old certificate with this one; empty if there are none.
-/// Aliases are checked per target, not here.
+/// Aliases are checked per target, not here. `allow_earlier_expiry` is the field of the request.
 ///
 /// The rules are those of the CloudFront Developer Guide, "Requirements for using SSL/TLS
 /// certificates with CloudFront", and of ACM's `ImportCertificate` and IAM's
 /// `UploadServerCertificate`.
 pub fn check(
     bundle: &Bundle,
-    old: &OldCertificate,
+    old: &Edition,
+    allow_earlier_expiry: bool,
     place: Place,
     roots: &TrustRoots,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    check_replaces(&bundle.leaf, old, &mut findings);
+    check_replaces(&bundle.leaf, old, allow_earlier_expiry, &mut findings);
     findings.extend(fit(bundle, place, roots, now));
     findings
 }
@@ -85,6 +78,13 @@ pub fn notes(bundle: &Bundle, place: Place) -> Vec<String> {
     notes
 }
 
+/// That the new certificate is not simply the longer one.
+pub fn succession_note(old: &Certificate, new: &Certificate) -> Option<String> {
+    let (old, new) = (Edition::from(old), Edition::from(new));
+    let description = Succession::of(&old, &new).description(&old, &new)?;
+    Some(format!("About the new certificate: {description}."))
+}
+
 /// What viewers get with another key than the old one, if its type or size changes.
 ///
 /// CloudFront offers both RSA and ECDSA cipher suites (Developer Guide, "Supported protocols and
@@ -101,24 +101,34 @@ pub fn key_change(old: &Certificate, new: &Certificate) -> Option<String> {
     Some(format!("The key changes from {before} to {after}{effect}."))
 }
 
-fn check_replaces(leaf: &Certificate, old: &OldCertificate, findings: &mut Vec<Finding>) {
-    if leaf.fingerprint() == old.fingerprint {
-        findings.push(finding(
-            leaf_name(leaf),
-            "it is the old certificate",
-            "Store the renewed certificate in the source",
-        ));
-    } else if leaf.not_after() <= old.not_after {
-        findings.push(finding(
-            leaf_name(leaf),
-            format!(
-                "it is valid until {}, no longer than the old one, until {}",
-                leaf.not_after(),
-                old.not_after
-            ),
-            "Store the renewed certificate in the source, or correct which certificate is the old one",
-        ));
+/// Why automation does not start with a certificate that is not clearly newer than the served one.
+pub fn not_newer(leaf: &Certificate, old: &Certificate, is_due: bool) -> Finding {
+    let (new, old) = (Edition::from(leaf), Edition::from(old));
+    let mut problem = Succession::of(&old, &new).description(&old, &new).unwrap_or_default();
+    if is_due {
+        problem.push_str(", and it is due for replacement itself");
     }
+    let cure = "If it is meant to replace the old one, tag that with cert-rotation:allow-earlier-expiry = true, or start a rotation with \"allowEarlierExpiry\": true; otherwise store the renewed certificate";
+    finding(leaf_name(leaf), problem, cure)
+}
+
+fn check_replaces(
+    leaf: &Certificate,
+    old: &Edition,
+    allow_earlier_expiry: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let new = Edition::from(leaf);
+    let succession = Succession::of(old, &new);
+    let cure = match succession {
+        Succession::Same => "Store the renewed certificate in the source",
+        _ if succession.is_doubtful() && !allow_earlier_expiry => {
+            "Store the renewed certificate in the source, or correct which certificate is the old one. If this one is meant to replace it, start with \"allowEarlierExpiry\": true"
+        }
+        _ => return,
+    };
+    let problem = succession.description(old, &new).unwrap_or_default();
+    findings.push(finding(leaf_name(leaf), problem, cure));
 }
 
 fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {

@@ -168,6 +168,7 @@ fn as_planned(plan: &Plan) -> Counts {
     Counts {
         total: plan.targets.total,
         already_current: plan.targets.total - plan.targets.to_move,
+        excluded: plan.targets.excluded,
         ..Counts::default()
     }
 }

@@ -42,11 +42,8 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
     if !foreign.is_empty() {
         return Decision::Keep(format!("it is still served by {}", listed(&foreign)));
     }
-    let own_distribution = |arn: &str| {
-        let mut parts = arn.splitn(6, ':').skip(2);
-        parts.next() == Some("cloudfront") && parts.nth(1) == Some(account)
-    };
-    let others: Vec<&String> = uses.in_use_by.iter().filter(|arn| !own_distribution(arn)).collect();
+    let others: Vec<&String> =
+        uses.in_use_by.iter().filter(|arn| is_elsewhere(arn, account)).collect();
     if !others.is_empty() {
         return Decision::Keep(format!("it is still used by {}", listed(&others)));
     }
@@ -61,6 +58,12 @@ pub fn decide(uses: &Uses, planned: &[TargetId], account: &str) -> Decision {
         return Decision::TryLater(format!("ACM still reports it in use by {arns}"));
     }
     Decision::Delete
+}
+
+/// Is this user of a certificate, in `InUseBy`, anything but a distribution of the account?
+pub fn is_elsewhere(arn: &str, account: &str) -> bool {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    !(parts.next() == Some("cloudfront") && parts.nth(1) == Some(account))
 }
 
 /// Why the certificate under the old id is not the planned one, if it is not: another program may

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// All targets of the plan; the sum of the others.
+    /// All targets of the plan; the sum of the others without `excluded`.
     pub total: usize,
     /// Moved from the old certificate to the new one.
     pub updated: usize,
@@ -19,6 +19,9 @@ pub struct Counts {
     pub gone: usize,
     /// Not moved, or not deployed in time.
     pub failed: usize,
+    /// Not targets, since they are excluded or ignored, and serve the old certificate.
+    #[serde(default)]
+    pub excluded: usize,
 }
 
 /// The output of a rotation that did not fail.

@@ -11,6 +11,7 @@ use crate::ending::words::{incomplete, not_rolled_back, rolled_back};
 use crate::failure::Failure;
 use crate::ids::{Serves, TargetId};
 use crate::plan::state::{Plan, PlannedTarget, TargetState};
+use crate::request::OnFailure;
 use crate::target::record::{Halt, Record};
 
 /// The output of `review-targets`.
@@ -77,11 +78,15 @@ pub fn after_forward(plan: &Plan, seen: &Observed<'_>, now: Timestamp) -> Verdic
     if counts.failed == 0 && seen.map_failure.is_none() {
         return Verdict { next: Next::Complete, counts, move_back: Vec::new(), cause: None };
     }
-    if let Some(why_not) = why_nothing_is_moved_back(plan, now) {
-        let cause = incomplete(&counts, seen.halts, &seen.left(), why_not);
-        return verdict(Next::Incomplete, Vec::new(), cause);
+    let mut moved = if plan.restores(now) { seen.moved() } else { Vec::new() };
+    if plan.on_failure != OnFailure::Rollback || !plan.restores(now) {
+        // Only what failed is restored: what was moved and verified stays.
+        let halted = seen.halted();
+        moved.retain(|target| halted.contains(target));
+        let next = if moved.is_empty() { Next::Incomplete } else { Next::RollBack };
+        let cause = incomplete(&counts, seen.halts, &seen.left(), what_was_restored(plan, now));
+        return verdict(next, moved, cause);
     }
-    let moved = seen.moved();
     if moved.is_empty() {
         let cause = rolled_back(0, counts.already_current, seen.halts);
         return verdict(Next::RolledBack, moved, cause);
@@ -90,19 +95,29 @@ pub fn after_forward(plan: &Plan, seen: &Observed<'_>, now: Timestamp) -> Verdic
     verdict(Next::RollBack, moved, cause)
 }
 
-/// Why no target is moved back after a failure; `None` if they are.
-fn why_nothing_is_moved_back(plan: &Plan, now: Timestamp) -> Option<&'static str> {
-    if !plan.roll_back {
-        return Some("No target was restored, since onFailure is stop.");
+/// Which targets were restored after a failure, when not all are.
+fn what_was_restored(plan: &Plan, now: Timestamp) -> &'static str {
+    match plan.on_failure {
+        OnFailure::Stop => "No target was restored, since onFailure is stop.",
+        OnFailure::Continue if plan.restores(now) => {
+            "Targets that failed were restored to the old certificate, and did not hold up the others, since onFailure is continue."
+        }
+        OnFailure::Continue if plan.old_certificate.has_expired(now) => {
+            "Targets that failed did not hold up the others, since onFailure is continue. No target was restored, since the old certificate has expired."
+        }
+        OnFailure::Continue => {
+            "Targets that failed did not hold up the others, since onFailure is continue. No target was restored, since the old certificate may be compromised."
+        }
+        OnFailure::Rollback => "No target was restored, since the old certificate has expired.",
     }
-    let has_expired = plan.old_certificate.not_after.is_some_and(|not_after| not_after <= now);
-    has_expired.then_some("No target was restored, since the old certificate has expired.")
 }
 
 /// Decides after a round of the rollback: `round` are its targets, `records` the records of all
 /// rounds.
 pub fn after_back(
+    plan: &Plan,
     seen: &Observed<'_>,
+    now: Timestamp,
     number: u64,
     round: Vec<TargetId>,
     records: Vec<Record>,
@@ -123,7 +138,11 @@ pub fn after_back(
         })
         .collect();
     let left: Vec<&MovedBack> = round.iter().filter(|one| !one.is_done()).collect();
-    let (next, cause) = if left.is_empty() {
+    let counts = seen.count(&BTreeSet::new());
+    let (next, cause) = if left.is_empty() && plan.on_failure != OnFailure::Rollback {
+        let cause = incomplete(&counts, seen.halts, &seen.left(), what_was_restored(plan, now));
+        (Next::Incomplete, cause)
+    } else if left.is_empty() {
         let current = seen.planned.iter().filter(|target| target.serves == Serves::New).count();
         (Next::RolledBack, rolled_back(moved, current, seen.halts))
     } else {
@@ -131,7 +150,7 @@ pub fn after_back(
     };
     Verdict {
         next,
-        counts: seen.count(&BTreeSet::new()),
+        counts,
         move_back: left.iter().map(|one| one.target.clone()).collect(),
         cause: Some(cause),
     }

@@ -17,6 +17,12 @@ pub struct Holder {
     pub name: String,
     /// When it claimed the certificate.
     pub claimed_at: Timestamp,
+    /// The prefix of its folder.
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// The prefix of the folder of the previous attempt: what failed there is moved last.
+    #[serde(default)]
+    pub previous: Option<String>,
 }
 
 /// The status of a holder in Step Functions.
@@ -68,6 +74,8 @@ mod tests {
             execution: "arn:aws:states:us-east-1:111122223333:execution:rotation:a".into(),
             name: "a".into(),
             claimed_at: "2026-11-23T12:00:00Z".parse().expect("time"),
+            folder: None,
+            previous: None,
         };
         let check = |liveness, minutes, expected| {
             let now = holder.claimed_at + SignedDuration::from_mins(minutes);

@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
 use crate::ids::{CertificateId, Serves, Store, TargetId, TargetKind};
+use crate::plan::policy::PutBack;
 use crate::plan::{Member, Outcome};
+use crate::request::OnFailure;
+use crate::request::tags::Tag;
 use crate::target::record::Direction;
+#[cfg(doc)]
+use crate::target::record::Halt;
 
 /// The execution that a step belongs to, from the state machine's context object.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -59,6 +64,17 @@ impl Folder {
         self.key("halt/")
     }
 
+    /// The key of the halt note with which an operator stops a rotation, also one that goes on after
+    /// failures.
+    pub fn stop(&self) -> String {
+        self.key("halt/stop.json")
+    }
+
+    /// The key of the array of [`Halt`]s of targets that are not moved since something is against it.
+    pub fn held(&self) -> String {
+        self.key("held.json")
+    }
+
     /// The prefix of the records of targets that were moved in this direction.
     pub fn records(&self, direction: Direction) -> String {
         self.key(match direction {
@@ -96,8 +112,13 @@ pub struct Plan {
     pub concurrency: u64,
     /// Are handshakes to be made after each deployment?
     pub verify_viewers: bool,
-    /// After a failure, are the targets that were moved to be restored?
-    pub roll_back: bool,
+    /// What a failed target means for the others.
+    pub on_failure: OnFailure,
+    /// With `continue`: how a failed target gets back at once; null if none does.
+    pub put_back: Option<PutBack>,
+    /// Tags for the new certificate, in addition to those of the old one.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
     /// Notes for the output.
     pub notes: Vec<String>,
 }
@@ -142,6 +163,12 @@ pub struct TargetList {
     pub to_move: usize,
     /// How many of them serve on dedicated IP addresses.
     pub dedicated_ip: usize,
+    /// How many of them are not moved since something is against it; they are listed in `held.json`.
+    #[serde(default)]
+    pub held: usize,
+    /// How many others serve the old certificate and are left alone, because they are excluded.
+    #[serde(default)]
+    pub excluded: usize,
 }
 
 /// One target, as an item of the Map.
@@ -207,6 +234,13 @@ pub struct Imported {
     pub id: CertificateId,
     /// Was it imported by this rotation? False when it was in the store when the plan was made.
     pub imported: bool,
+}
+
+impl OldCertificate {
+    /// Has its validity ended?
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.not_after.is_some_and(|not_after| not_after <= now)
+    }
 }
 
 impl Plan {
@@ -302,13 +336,17 @@ pub(crate) mod tests {
                 total: 3,
                 to_move: 2,
                 dedicated_ip: 0,
+                held: 0,
+                excluded: 0,
             },
             delete_old: true,
             retain_seconds: 0,
             poll_seconds: 25,
             concurrency: 1,
             verify_viewers: true,
-            roll_back: true,
+            on_failure: OnFailure::Rollback,
+            put_back: None,
+            tags: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -329,6 +367,7 @@ pub(crate) mod tests {
         }
         let folder = Folder { bucket: "bucket".into(), prefix: "rotations/a/1/".into() };
         assert_eq!(folder.halts(), "rotations/a/1/halt/");
+        assert!(folder.stop().starts_with(&folder.halts()));
         assert_eq!(folder.records(Direction::Forward), "rotations/a/1/targets/forward/");
         assert_eq!(folder.records(Direction::Back), "rotations/a/1/targets/back/");
     }

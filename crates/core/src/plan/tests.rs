@@ -24,10 +24,12 @@ fn check(members: &[Member], named: Option<&[&str]>, store: Store) -> (Vec<Strin
     let named: Option<Vec<String>> =
         named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
     let names = ["www.example.com".to_owned(), "*.shop.example.com".to_owned()];
-    let targets = targets(members, named.as_deref(), &names, store);
+    let selection = Selection { named: named.as_deref(), ..Selection::default() };
+    let targets = targets(members, selection, &names, store);
+    let findings = targets.held.iter().map(|held| &held.finding).chain(&targets.findings);
     (
         ids(&targets.planned).into_iter().map(str::to_owned).collect(),
-        targets.findings.iter().map(|f| format!("{} {f}", f.ending.name())).collect(),
+        findings.map(|f| format!("{} {f}", f.ending.name())).collect(),
     )
 }
 
@@ -51,6 +53,66 @@ fn named_targets_limit_the_rotation_and_must_be_targets() {
     assert_eq!(findings.len(), 2);
     assert!(findings[0].starts_with("TargetNotRotatable target E3: serves neither"));
     assert!(findings[1].starts_with("TargetNotRotatable target E9: is neither"));
+}
+
+/// Case S2: somebody says that a target is to be left alone. It is neither moved nor checked, and it
+/// keeps the old certificate from being deleted.
+#[test]
+fn s2_targets_that_are_left_out() {
+    let uncovered = Member { names: vec!["x.example.org".into()], ..member("E2", Serves::Old) };
+    let staging = Member { staging: true, ..member("E4", Serves::Old) };
+    let members = [
+        member("E1", Serves::Old),
+        uncovered,
+        member("E3", Serves::New),
+        staging,
+        member("E5", Serves::Other),
+    ];
+    let check = |named: Option<&[&str]>,
+                 excluded: &[&str],
+                 ignored: &[&str],
+                 planned: &[&str],
+                 count,
+                 note: &str| {
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let (named, excluded, ignored) = (named.map(owned), owned(excluded), owned(ignored));
+        let selection =
+            Selection { named: named.as_deref(), excluded: &excluded, ignored: &ignored };
+        let targets = targets(&members, selection, &["www.example.com".to_owned()], Store::Acm);
+        let case = format!("{selection:?} {targets:?}");
+        assert_eq!((ids(&targets.planned), targets.excluded), (planned.to_vec(), count), "{case}");
+        assert_eq!(targets.held.len(), usize::from(planned.contains(&"E2")), "{case}");
+        assert_eq!(targets.findings, [], "{case}");
+        assert_eq!(targets.notes.join(""), note, "{case}");
+    };
+    check(None, &[], &[], &["E1", "E2", "E3", "E4"], 0, "");
+    check(
+        None,
+        &["E2"],
+        &["E4", "E5", "E9"],
+        &["E1", "E3"],
+        2,
+        "Left on the old certificate, which is therefore kept: distribution E2 (excludeTargets), distribution E4 (tag cert-rotation:ignore).",
+    );
+    // One that is not a target is not counted, and the tag counts for a target that is named.
+    check(Some(&["E1", "E4"]), &["E2"], &[], &["E1", "E4"], 0, "");
+    check(
+        Some(&["E1", "E4"]),
+        &[],
+        &["E4"],
+        &["E1"],
+        1,
+        "Left on the old certificate, which is therefore kept: distribution E4 (tag cert-rotation:ignore).",
+    );
+    // On the new certificate already: nothing is said.
+    check(
+        None,
+        &["E2", "E3", "E4"],
+        &[],
+        &["E1"],
+        2,
+        "Left on the old certificate, which is therefore kept: distribution E2 (excludeTargets), distribution E4 (excludeTargets).",
+    );
 }
 
 #[test]
@@ -146,8 +208,9 @@ fn one_http_versions_option_for_all_that_will_share_the_certificate() {
 fn options_that_are_mixed_today_are_noted_only() {
     let http3 = |id, serves| Member { http_version: "http3".into(), ..member(id, serves) };
     let notes = |members: &[Member]| {
-        let targets = targets(members, None, &["www.example.com".to_owned()], Store::Acm);
-        (targets.findings.len(), targets.notes)
+        let targets =
+            targets(members, Selection::default(), &["www.example.com".to_owned()], Store::Acm);
+        (targets.findings.len() + targets.held.len(), targets.notes)
     };
     let (findings, said) =
         notes(&[member("E1", Serves::Old), member("E2", Serves::Old), http3("E3", Serves::Old)]);
@@ -169,8 +232,9 @@ fn names_that_are_not_served_are_noted_only() {
     let of = |idle: &[&str]| {
         let idle_names = idle.iter().map(|name| (*name).to_owned()).collect();
         let members = [Member { idle_names, ..member("E4", Serves::Old) }];
-        let targets = targets(&members, None, &["www.example.com".to_owned()], Store::Acm);
-        assert_eq!(targets.findings, []);
+        let targets =
+            targets(&members, Selection::default(), &["www.example.com".to_owned()], Store::Acm);
+        assert_eq!((targets.findings, targets.held), (vec![], vec![]));
         targets.notes
     };
     assert_eq!(of(&[]), [""; 0]);

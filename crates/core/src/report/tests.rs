@@ -36,6 +36,7 @@ fn record(id: &str, direction: Direction, failure: Option<(&str, &str)>) -> Reco
             notes: vec!["IPv6 was not tried.".into()],
             retries: 4,
         }),
+        before: Vec::new(),
         failure: failure.map(|(error, cause)| Failure { error: error.into(), cause: cause.into() }),
         at: at(6),
     }
@@ -83,6 +84,7 @@ fn report(targets: Vec<TargetReport>) -> Report {
             concurrency: 3,
             verify_viewers: true,
             roll_back: true,
+            on_failure: Some(OnFailure::Rollback),
             notes: vec!["A note & more.".into()],
             location: "s3://bucket/rotations/autumn/20261123T120000Z/plan.json".into(),
         }),

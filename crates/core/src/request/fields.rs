@@ -7,6 +7,7 @@ use crate::finding::Finding;
 use crate::redact;
 use crate::request::FIELDS;
 use crate::request::references::{Fault, SourceRef, is_word, source_ref};
+use crate::request::tags::{self, Tag};
 
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
@@ -116,15 +117,12 @@ impl Fields<'_> {
         chosen
     }
 
-    pub(super) fn targets(&mut self) -> Option<Vec<String>> {
+    /// Ids of distributions and tenants, each once.
+    pub(super) fn ids(&mut self, field: &str, otherwise: &str) -> Option<Vec<String>> {
         let wanted = "an array of distribution and tenant ids";
-        let items = self.typed("targets", wanted, |v| v.as_array().cloned())?;
+        let items = self.typed(field, wanted, |v| v.as_array().cloned())?;
         if items.is_empty() {
-            self.refuse(
-                "targets",
-                "is empty",
-                "name the distributions, or leave the field out to rotate all of them",
-            );
+            self.refuse(field, "is empty", &format!("name the distributions, or {otherwise}"));
         }
         let mut ids: Vec<String> = Vec::new();
         for (index, item) in items.iter().enumerate() {
@@ -135,12 +133,37 @@ impl Fields<'_> {
                     }
                 }
                 _ => self.refuse(
-                    &format!("targets[{index}]"),
+                    &format!("{field}[{index}]"),
                     "is not the id of a distribution (E…) or of a distribution tenant (dt_…)",
                     "give ids, not ARNs or domain names",
                 ),
             }
         }
         Some(ids)
+    }
+
+    /// Tags for the new certificate. A value is not shown: it may be anything.
+    pub(super) fn tags(&mut self) -> Vec<Tag> {
+        const FIELD: &str = "tags";
+        let wanted = "an object with the tags as strings, {\"CostCenter\": \"42\"}";
+        let Some(object) = self.typed(FIELD, wanted, |v| v.as_object().cloned()) else {
+            return Vec::new();
+        };
+        let mut tags = Vec::new();
+        for (key, value) in &object {
+            match value.as_str().map(|value| Tag::new(key, value)) {
+                Some(tag) if tag.is_settable() => tags.push(tag),
+                _ => self.refuse(
+                    &format!("tags.{}", redact::field(key).unwrap_or("(a key that is not shown)")),
+                    "is not a tag that can be set",
+                    "give a key of 1 to 128 characters that does not begin with aws: or cert-rotation:, and a string of at most 256; both of letters, digits, spaces and _.:/=+-@",
+                ),
+            }
+        }
+        if tags.len() > tags::MAX_OWN {
+            let problem = format!("has {} tags", tags.len());
+            self.refuse(FIELD, &problem, &format!("give at most {}", tags::MAX_OWN));
+        }
+        tags
     }
 }

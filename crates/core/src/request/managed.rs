@@ -20,7 +20,7 @@ enum Kind {
 }
 
 /// The tag key after [`PREFIX`], the field it sets, and how.
-const SETTINGS: [(&str, &str, Kind); 7] = [
+const SETTINGS: [(&str, &str, Kind); 8] = [
     ("store", "store", Kind::Text),
     ("concurrency", "concurrency", Kind::Number),
     ("verify-viewers", "verifyViewers", Kind::Switch),
@@ -28,14 +28,22 @@ const SETTINGS: [(&str, &str, Kind); 7] = [
     ("delete-old", "deleteOld", Kind::Switch),
     ("retain-old-days", "retainOldDays", Kind::Number),
     ("dry-run", "dryRun", Kind::Switch),
+    ("allow-earlier-expiry", "allowEarlierExpiry", Kind::Switch),
 ];
 
 /// The input of a rotation that replaces `old`, from its tags, also parsed; or everything that is
 /// wrong with the tags. A missing tag `cert-rotation:source` is a finding too.
 ///
+/// If it is `urgent`, most targets on the new certificate are better than none: unless a tag says
+/// otherwise, a failed target does not hold up the others.
+///
 /// # Errors
 /// A finding for each invalid tag, ending `RequestInvalid`.
-pub fn request(tags: &[Tag], old: &CertificateId) -> Result<(Value, Request), Vec<Finding>> {
+pub fn request(
+    tags: &[Tag],
+    old: &CertificateId,
+    urgent: bool,
+) -> Result<(Value, Request), Vec<Finding>> {
     let mut input = Map::new();
     input.insert("oldCertificate".into(), old.id().into());
     let mut findings = Vec::new();
@@ -48,6 +56,9 @@ pub fn request(tags: &[Tag], old: &CertificateId) -> Result<(Value, Request), Ve
                 Err(finding) => findings.push(finding),
             }
         }
+    }
+    if urgent {
+        input.entry("onFailure").or_insert_with(|| "continue".into());
     }
     let input = Value::Object(input);
     match request::parse(&input) {
@@ -102,7 +113,7 @@ mod tests {
 
     fn of(tags: &[(&str, &str)]) -> Result<Value, Vec<String>> {
         let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::new(*key, *value)).collect();
-        request(&tags, &CertificateId::Acm { arn: ARN.into() })
+        request(&tags, &CertificateId::Acm { arn: ARN.into() }, false)
             .map(|(input, _)| input)
             .map_err(|findings| findings.iter().map(ToString::to_string).collect())
     }
@@ -125,11 +136,12 @@ mod tests {
                 ("cert-rotation:delete-old", "true"),
                 ("cert-rotation:retain-old-days", "7"),
                 ("cert-rotation:dry-run", "true"),
+                ("cert-rotation:allow-earlier-expiry", "true"),
             ]),
             Ok(json!({
                 "newCertificate": "ssm:/tls/www", "oldCertificate": ARN, "store": "iam",
                 "concurrency": 5, "verifyViewers": false, "onFailure": "stop", "deleteOld": true,
-                "retainOldDays": 7, "dryRun": true,
+                "retainOldDays": 7, "dryRun": true, "allowEarlierExpiry": true,
             }))
         );
     }
@@ -150,10 +162,24 @@ mod tests {
         check("cert-rotation:delete-old", "yes", "Give true or false");
         check("cert-rotation:delete-old", "True", "Give true or false");
         check("cert-rotation:verify-viewers", "1", "Give true or false");
-        check("cert-rotation:on-failure", "explode", "rollback or stop");
+        check("cert-rotation:on-failure", "explode", "rollback or stop or continue");
         check("cert-rotation:store", "ACM", "acm or iam");
         check("cert-rotation:dryrun", "true", "is not a setting");
         check("cert-rotation:targets", "E1", "is not a setting");
+    }
+
+    #[test]
+    fn s2_near_the_end_the_default_is_to_continue() {
+        let on_failure = |tags: &[(&str, &str)], urgent| {
+            let tags: Vec<Tag> = tags.iter().map(|(key, value)| Tag::new(*key, *value)).collect();
+            let id = CertificateId::Acm { arn: ARN.into() };
+            request(&tags, &id, urgent).expect("valid").0["onFailure"].clone()
+        };
+        let source = (SOURCE, "tls/www");
+        let stop = ("cert-rotation:on-failure", "stop");
+        assert_eq!(on_failure(&[source], false), Value::Null);
+        assert_eq!(on_failure(&[source], true), json!("continue"));
+        assert_eq!(on_failure(&[source, stop], true), json!("stop"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The tags that identify managed and imported certificates, and that new certificates inherit.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::CertificateId;
 
 /// The prefix of the keys of all tags of this system.
@@ -13,11 +15,20 @@ pub const FINGERPRINT: &str = "cert-rotation:fingerprint";
 /// On a certificate that this system imported: the id and the ARN of the certificate it replaces.
 pub(crate) const REPLACES: &str = "cert-rotation:replaces";
 
+/// On a managed certificate: the field `allowEarlierExpiry`. Not inherited, so that it holds for one
+/// replacement only.
+const ALLOW_EARLIER_EXPIRY: &str = "cert-rotation:allow-earlier-expiry";
+/// On a distribution or tenant: it is left alone, unless the value is `false`.
+pub const IGNORE: &str = "cert-rotation:ignore";
+
 /// ACM (`ImportCertificate`) and IAM (`UploadServerCertificate`) both accept at most 50 tags.
 const MAX_TAGS: usize = 50;
+/// How many tags an input may add: there must be room for the fingerprint, for what the certificate
+/// replaces, and for the source.
+pub(crate) const MAX_OWN: usize = MAX_TAGS - 3;
 
 /// A tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     /// Its key.
     pub key: String,
@@ -30,21 +41,36 @@ impl Tag {
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into() }
     }
+
+    /// May an operator set it? ACM, `Tag`: key and value have at most 128 and 256 characters, of the
+    /// ones below; IAM accepts the same. Ours and those of AWS are not for operators.
+    pub(crate) fn is_settable(&self) -> bool {
+        let is_plain =
+            |text: &str| text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
+        (1..=128).contains(&self.key.chars().count())
+            && self.value.chars().count() <= 256
+            && is_plain(&self.key)
+            && is_plain(&self.value)
+            && !self.key.starts_with("aws:")
+            && !self.key.starts_with(PREFIX)
+    }
 }
 
-/// The tags of a new certificate: those of the old one, its fingerprint, and what it replaces.
+/// The tags of a new certificate: `given` ones, those of the old one, its fingerprint, and what it
+/// replaces.
 ///
-/// Tags beginning with `aws:` belong to AWS and cannot be copied. If there is no room for two more,
-/// the last tags of the old certificate are dropped: without the fingerprint a retry could not find
-/// the import.
-pub fn for_import(old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
+/// Tags beginning with `aws:` belong to AWS and cannot be copied. If there is no room for all, the
+/// last tags of the old certificate are dropped: without the fingerprint a retry could not find the
+/// import.
+pub fn for_import(given: &[Tag], old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
     let own = [Tag::new(FINGERPRINT, fingerprint), Tag::new(REPLACES, replaces)];
-    let copied = old
-        .iter()
-        .filter(|tag| !tag.key.starts_with("aws:") && tag.key != FINGERPRINT && tag.key != REPLACES)
-        .take(MAX_TAGS - own.len())
-        .cloned();
-    copied.chain(own).collect()
+    let inherited = |tag: &&Tag| {
+        !tag.key.starts_with("aws:")
+            && ![FINGERPRINT, REPLACES, ALLOW_EARLIER_EXPIRY].contains(&&tag.key[..])
+            && !given.iter().any(|given| given.key == tag.key)
+    };
+    let copied = old.iter().filter(inherited).take(MAX_TAGS - own.len() - given.len());
+    given.iter().chain(copied).cloned().chain(own).collect()
 }
 
 /// The value of a tag.
@@ -90,9 +116,10 @@ mod tests {
             tag("aws:cloudformation:stack-name", "x"),
             tag(FINGERPRINT, "sha256:old"),
             tag(REPLACES, "older"),
+            tag(ALLOW_EARLIER_EXPIRY, "true"),
         ];
         assert_eq!(
-            for_import(&old, "sha256:new", "old arn:old"),
+            for_import(&[], &old, "sha256:new", "old arn:old"),
             [
                 tag("team", "web"),
                 tag(SOURCE, "tls/www"),
@@ -105,9 +132,21 @@ mod tests {
     #[test]
     fn never_more_tags_than_the_stores_accept() {
         let old: Vec<Tag> = (0..50).map(|n| tag(&format!("k{n}"), "v")).collect();
-        let tags = for_import(&old, "sha256:new", "old");
+        let tags = for_import(&[], &old, "sha256:new", "old");
         assert_eq!(tags.len(), 50);
         assert_eq!(value(&tags, FINGERPRINT), Some("sha256:new"));
+    }
+
+    #[test]
+    fn s16_given_tags_take_precedence() {
+        let given = [tag("team", "ops"), tag("CostCenter", "42")];
+        let old: Vec<Tag> =
+            (0..50).map(|n| tag(&format!("k{n}"), "v")).chain([tag("team", "web")]).collect();
+        let tags = for_import(&given, &old, "sha256:new", "old");
+        assert_eq!(tags.len(), 50);
+        assert_eq!(value(&tags, "team"), Some("ops"));
+        assert_eq!(value(&tags, "CostCenter"), Some("42"));
+        assert_eq!(value(&tags, REPLACES), Some("old"));
     }
 
     #[test]
@@ -119,7 +158,7 @@ mod tests {
                 arn: "arn:aws:iam::1:server-certificate/a".into(),
             },
         ] {
-            let tags = for_import(&[], "sha256:new", &replacing(&old));
+            let tags = for_import(&[], &[], "sha256:new", &replacing(&old));
             assert_eq!(replaced(&tags), Some(old));
         }
         assert_eq!(replaced(&[tag("team", "web")]), None);

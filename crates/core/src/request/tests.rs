@@ -27,9 +27,12 @@ fn only_the_source_is_required_and_the_rest_has_the_contracts_defaults() {
             old: Some(OldRef::AcmArn(ACM.into())),
             store: None,
             targets: None,
+            exclude_targets: Vec::new(),
+            allow_earlier_expiry: false,
+            tags: Vec::new(),
             concurrency: 1,
             verify_viewers: true,
-            on_failure: OnFailure::Rollback,
+            on_failure: None,
             delete_old: true,
             retain_old_days: 0,
             dry_run: false,
@@ -44,6 +47,9 @@ fn all_problems_are_reported_at_once_with_their_fields() {
         "oldCertificate": "arn:aws:acm:eu-west-1:111122223333:certificate/x",
         "store": "s3",
         "targets": ["E1A2B3C4D5E6F7", "https://www.example.com", 3],
+        "excludeTargets": [],
+        "allowEarlierExpiry": "yes",
+        "tags": {"team": 7, "CostCenter": "42"},
         "concurrency": 0,
         "verifyViewers": "yes",
         "onFailure": "panic",
@@ -61,6 +67,9 @@ fn all_problems_are_reported_at_once_with_their_fields() {
             "field store",
             "field targets[1]",
             "field targets[2]",
+            "field excludeTargets",
+            "field allowEarlierExpiry",
+            "field tags.team",
             "field concurrency",
             "field verifyViewers",
             "field onFailure",
@@ -171,6 +180,31 @@ fn the_same_target_twice_is_one_target() {
         parse(&json!({"newCertificate": "tls/www", "targets": ["E1", "dt_2", "E1"]})).unwrap();
     assert_eq!(request.targets, Some(vec!["E1".to_owned(), "dt_2".to_owned()]));
     assert!(faults(json!({"newCertificate": "tls/www", "targets": []}))[0].contains("is empty"));
+}
+
+#[test]
+fn s2_a_target_is_not_both_wanted_and_excluded() {
+    let input = json!({"newCertificate": "tls/www", "targets": ["E1"], "excludeTargets": ["E1"]});
+    assert!(faults(input)[0].starts_with("field excludeTargets: names E1, and so does targets"));
+    let input = json!({"newCertificate": "tls/www", "excludeTargets": ["E2", "E2"]});
+    assert_eq!(parse(&input).expect("valid").exclude_targets, ["E2"]);
+}
+
+#[test]
+fn s16_tags_for_the_new_certificate() {
+    let many = |count| {
+        let tags: serde_json::Map<String, Value> =
+            (0..count).map(|n| (format!("k{n}"), json!("v"))).collect();
+        json!({"newCertificate": "tls/www", "tags": tags})
+    };
+    assert_eq!(parse(&many(47)).expect("valid").tags.len(), 47);
+    assert!(faults(many(48))[0].starts_with("field tags: has 48 tags"));
+    let long = json!({"newCertificate": "tls/www", "tags": {"k".repeat(129): "v"}});
+    assert!(faults(long)[0].contains("1 to 128 characters"));
+    for key in ["", "a*b", "aws:team", "cert-rotation:source"] {
+        let tags = json!({"newCertificate": "tls/www", "tags": {key: "v"}});
+        assert!(faults(tags)[0].contains("does not begin with aws: or cert-rotation:"), "{key}");
+    }
 }
 
 #[test]

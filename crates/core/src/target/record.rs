@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::ids::TargetId;
+use crate::plan::Held;
+use crate::target::verification::Before;
 
 /// The direction of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Record {
     /// The output of `verify-viewers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// The names that were served wrongly before the move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Before>,
     /// The error of the move, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -141,6 +146,13 @@ pub enum VerificationStatus {
     Skipped,
 }
 
+/// What viewers got before the move: the output of `verify-viewers` then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// The names that were served neither certificate of the rotation.
+    pub wrong: Vec<Before>,
+}
+
 /// A failed target, as in the halt note in the rotation's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
@@ -149,6 +161,14 @@ pub struct Halt {
     /// The step error, with its message as the cause.
     #[serde(flatten)]
     pub failure: Failure,
+}
+
+impl From<&Held> for Halt {
+    fn from(held: &Held) -> Self {
+        let error = held.finding.ending.name().to_owned();
+        let failure = Failure { error, cause: held.finding.to_string() };
+        Self { target: held.target.clone(), failure }
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +184,7 @@ impl Record {
             update: None,
             deployment: None,
             verification: None,
+            before: Vec::new(),
             failure: None,
             at,
         }

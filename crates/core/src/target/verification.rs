@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, Fingerprint};
 use crate::certificate::{TrustError, TrustRoots};
@@ -70,6 +71,28 @@ pub fn judge(
     roots.verify(leaf, intermediates, now).map_err(Fault::NotTrusted)
 }
 
+/// What viewers of a name got before the target was changed, if that was neither certificate of the
+/// rotation: it was wrong then, and the rotation has not to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Before {
+    /// The name that was sent, or the endpoint if that has no address.
+    pub name: String,
+    /// Was the name sent (SNI)?
+    pub sni: bool,
+    /// The certificate that was served; `None` if no handshake succeeded.
+    pub served: Option<Fingerprint>,
+    /// The same in words.
+    pub why: String,
+}
+
+/// Was it wrong before the target was changed, too, and in the same way?
+///
+/// The old certificate is no excuse: then the edge has not received the change.
+pub fn was_so(before: &[Before], name: &str, sni: bool, served: Option<Fingerprint>) -> bool {
+    before.iter().any(|one| one.name == name && one.sni == sni && one.served == served)
+}
+
 /// A handshake to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
@@ -113,6 +136,36 @@ mod tests {
     use rotation_test_pki::*;
 
     const NOW: &str = "2026-04-01T00:00:00Z";
+
+    #[test]
+    fn s8_only_what_was_wrong_in_the_same_way_is_excused() {
+        let third = Fingerprint::of(b"third");
+        let of = |name: &str, sni, served| Before {
+            name: name.into(),
+            sni,
+            served,
+            why: "it was so".into(),
+        };
+        let before = [
+            of("a.example", true, Some(third)),
+            of("b.example", true, None),
+            of("c.example", false, None),
+        ];
+        for (name, sni, served, expected) in [
+            ("a.example", true, Some(third), true),
+            ("a.example", true, Some(Fingerprint::of(b"old")), false),
+            ("a.example", true, None, false),
+            ("a.example", false, Some(third), false),
+            ("b.example", true, None, true),
+            ("b.example", true, Some(third), false),
+            ("c.example", false, None, true),
+            ("c.example", true, None, false),
+            ("d.example", true, None, false),
+        ] {
+            assert_eq!(was_so(&before, name, sni, served), expected, "{name} {sni} {served:?}");
+        }
+        assert!(!was_so(&[], "a.example", true, None));
+    }
 
     #[test]
     fn faults_are_reported_in_order_of_importance() {

@@ -5,11 +5,13 @@ mod members;
 
 use rotation_aws::store::{self, Stored};
 use rotation_core::certificate::bundle::Bundle;
-use rotation_core::certificate::fitness::{self, OldCertificate as Outlived, Place};
+use rotation_core::certificate::fitness::{self, Place};
+use rotation_core::certificate::succession::{Edition, Succession};
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
-use rotation_core::ids::{CertificateId, Store};
-use rotation_core::plan::{Member, targets};
+use rotation_core::ids::{CertificateId, Serves, Store};
+use rotation_core::plan::policy::{Policy, begins_without, policy};
+use rotation_core::plan::{Held, Member, Selection, targets};
 use rotation_core::request::Request;
 
 use crate::account::fleet::{Fleet, list_fleet};
@@ -28,7 +30,13 @@ pub(crate) struct Examined {
     pub(crate) members: Vec<Member>,
     /// The members to be moved, and those that were moved already.
     pub(crate) planned: Vec<Member>,
-    /// Every problem that was found.
+    /// How many other members are left on the old certificate because they are excluded.
+    pub(crate) excluded: usize,
+    /// What a failed target means for the others.
+    pub(crate) policy: Policy,
+    /// The planned targets that cannot be moved, while the rotation begins without them.
+    pub(crate) held: Vec<Held>,
+    /// Every problem that prevents the rotation.
     pub(crate) findings: Vec<Finding>,
     /// What an operator should know, and what prevents nothing.
     pub(crate) notes: Vec<String>,
@@ -52,21 +60,50 @@ pub(crate) async fn examine(
     let new = most_served(&fleet, copies);
     let members = members(reading, &fleet, &old.id, new.as_ref()).await?;
 
-    let outlived = Outlived {
-        fingerprint: old.certificate.fingerprint(),
-        not_after: old.certificate.not_after(),
-    };
+    let replaced = Edition::from(&old.certificate);
+    let succession = Succession::of(&replaced, &Edition::from(&bundle.leaf));
     let place = Place { store, stored: new.is_some() };
     let now = (context.now)();
     let roots = &context.settings.trust_roots().map_err(StepError::Internal)?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
-    findings.extend(fitness::check(bundle, &outlived, place, roots, now));
-    let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
+    findings.extend(fitness::check(
+        bundle,
+        &replaced,
+        request.allow_earlier_expiry,
+        place,
+        roots,
+        now,
+    ));
+    let selection = Selection {
+        named: request.targets.as_deref(),
+        excluded: &request.exclude_targets,
+        ignored: &[],
+    };
+    let chosen = targets(&members, selection, bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
+    let policy = policy(request.on_failure, succession, replaced.not_after <= now);
+    let mut held = chosen.held;
+    let to_move = chosen.planned.iter().filter(|member| member.serves == Serves::Old).count();
+    if !begins_without(policy.on_failure, &held, to_move) {
+        findings.extend(held.drain(..).map(|one| one.finding));
+    }
     let mut notes = fitness::notes(bundle, place);
+    notes.extend(fitness::succession_note(&old.certificate, &bundle.leaf));
+    notes.extend(policy.note.map(str::to_owned));
+    notes.extend(held.iter().map(|one| format!("Not moved: {}", one.finding)));
     notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
     notes.extend(chosen.notes);
-    Ok(Examined { store, new, members, planned: chosen.planned, findings, notes })
+    Ok(Examined {
+        store,
+        new,
+        members,
+        planned: chosen.planned,
+        excluded: chosen.excluded,
+        policy,
+        held,
+        findings,
+        notes,
+    })
 }
 
 /// CloudFront in China takes certificates from IAM only (page "Amazon CloudFront in China").

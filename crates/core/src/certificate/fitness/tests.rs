@@ -1,7 +1,7 @@
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
-use crate::certificate::bundle;
+use crate::certificate::{Fingerprint, bundle};
 use crate::fixtures::*;
 use rotation_test_pki::*;
 
@@ -13,7 +13,8 @@ const IN_IAM: Place = Place { store: Store::Iam, stored: false };
 #[derive(Clone)]
 struct Case {
     source: String,
-    old: OldCertificate,
+    old: Edition,
+    allow_earlier_expiry: bool,
     place: Place,
     roots: String,
     now: &'static str,
@@ -21,13 +22,15 @@ struct Case {
 
 impl Case {
     fn new(source: String, root: &str) -> Self {
-        let old = OldCertificate {
+        let old = Edition {
             fingerprint: Fingerprint::of(b"old"),
+            not_before: time("2025-12-31T00:00:00Z"),
             not_after: time("2026-06-30T00:00:00Z"),
         };
         Self {
             source,
             old,
+            allow_earlier_expiry: false,
             place: Place { store: Store::Acm, stored: false },
             roots: root.to_string(),
             now: NOW,
@@ -40,7 +43,14 @@ impl Case {
     fn finds(&self, expected: &[&[&str]]) {
         let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
         let roots = TrustRoots::mozilla().with_pem(&self.roots).expect("roots");
-        let findings = check(&bundle, &self.old, self.place, &roots, time(self.now));
+        let findings = check(
+            &bundle,
+            &self.old,
+            self.allow_earlier_expiry,
+            self.place,
+            &roots,
+            time(self.now),
+        );
         let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), expected.len(), "{said:#?}");
         for (said, texts) in said.iter().zip(expected) {
@@ -88,22 +98,32 @@ fn a_good_certificate_has_no_findings() {
     Case::new(format!("{leaf}{RSA_2048_PKCS1}"), &root.pem).finds(&[]);
 }
 
+/// The new one is valid from 2026-01-01 until 2026-07-01.
 #[test]
-fn it_must_outlive_the_old_one() {
-    let old_until = |not_after: &str| {
+fn s1_it_must_succeed_the_old_one() {
+    let old = |not_before: &str, not_after: &str| {
         let mut case = good();
+        case.old.not_before = time(not_before);
         case.old.not_after = time(not_after);
         case
     };
-    let no_longer: &[&str] =
-        &["new certificate (CN=www.example.com)", "2026-07-01T00:00:00Z, no longer"];
-    old_until("2026-06-30T23:59:59Z").finds(&[]);
-    old_until("2026-07-01T00:00:00Z").finds(&[no_longer]);
-    old_until("2026-12-31T00:00:00Z").finds(&[no_longer]);
+    // It ends later, or was issued later.
+    old("2025-12-31T00:00:00Z", "2026-06-30T23:59:59Z").finds(&[]);
+    old("2026-03-01T00:00:00Z", "2026-06-30T23:59:59Z").finds(&[]);
+    old("2025-12-31T00:00:00Z", "2026-12-31T00:00:00Z").finds(&[]);
+    let subject = "new certificate (CN=www.example.com)";
+    let check = |not_before, said| {
+        let case = old(not_before, "2026-07-01T00:00:00Z");
+        case.finds(&[&[subject, said, "2026-07-01T00:00:00Z, no longer", "allowEarlierExpiry"]]);
+        Case { allow_earlier_expiry: true, ..case }.finds(&[]);
+    };
+    check("2026-01-01T00:00:00Z", "not clearly issued after");
+    check("2026-02-01T00:00:00Z", "issued before");
 
-    let mut the_same = old_until("2026-07-01T00:00:00Z");
+    let mut the_same = old("2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z");
     let leaf = bundle::read(the_same.source.as_bytes()).expect("a bundle").leaf;
     the_same.old.fingerprint = leaf.fingerprint();
+    the_same.allow_earlier_expiry = true;
     the_same.finds(&[&["it is the old certificate", "renewed"]]);
 }
 
@@ -337,7 +357,9 @@ fn all_findings_are_reported_at_once() {
     let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
     let leaf = issuer.sign(&params, &p384);
     let source = format!("{leaf}{}", p256().serialize_pem());
-    Case::new(source, &Authority::root("Root").pem).finds(&[
+    let mut case = Case::new(source, &Authority::root("Root").pem);
+    case.old.not_before = time("2026-01-01T00:00:00Z");
+    case.finds(&[
         &["no longer than the old one"],
         &["ECDSA P-384, which CloudFront"],
         &["does not match"],

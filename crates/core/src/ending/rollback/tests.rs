@@ -1,6 +1,7 @@
 use Serves::{New, Old, Other};
 
 use super::*;
+use crate::plan::policy::PutBack;
 use crate::plan::state::tests::plan;
 use crate::target::record::Direction;
 
@@ -50,7 +51,15 @@ fn each_target_is_counted_once_by_what_it_serves_now() {
     let seen = Observed { planned: &planned, states: &states, halts: &halts, map_failure: None };
     assert_eq!(
         seen.count(&seen.halted()),
-        Counts { total: 7, updated: 1, already_current: 1, drifted: 2, gone: 1, failed: 2 }
+        Counts {
+            total: 7,
+            updated: 1,
+            already_current: 1,
+            drifted: 2,
+            gone: 1,
+            failed: 2,
+            excluded: 0
+        }
     );
     assert_eq!(ids(&seen.left()), ["E5", "E7"]);
 }
@@ -77,7 +86,8 @@ fn decisions_after_the_move_to_the_new_certificate() {
 
         // With onFailure: stop, or once the old certificate has expired, nothing is moved back.
         let stays = if next == Next::Complete { next } else { Next::Incomplete };
-        let stops = after_forward(&Plan { roll_back: false, ..plan() }, &seen, before_its_end);
+        let stop = Plan { on_failure: OnFailure::Stop, ..plan() };
+        let stops = after_forward(&stop, &seen, before_its_end);
         let expired = after_forward(&plan(), &seen, "2026-12-15T00:00:00Z".parse().expect("time"));
         for (verdict, why) in [(stops, "onFailure is stop"), (expired, "has expired")] {
             assert_eq!((verdict.next, &verdict.move_back[..]), (stays, &[][..]), "{case}");
@@ -100,6 +110,48 @@ fn decisions_after_the_move_to_the_new_certificate() {
         "States.Timeout: It exceeded",
     );
     check(&[Other, New, Other], &[], true, Next::RolledBack, &[], "No target had been moved");
+}
+
+fn put_back() -> Option<PutBack> {
+    let not_after = "2026-12-15T00:00:00Z".parse().expect("time");
+    Some(PutBack { fingerprint: "sha256:old".into(), not_after })
+}
+
+/// E1 and E3 are to be moved, E2 is already on the new certificate. With `continue` only what failed
+/// and was not put back at once is restored, and never after the old certificate's end.
+#[test]
+fn s2_decisions_when_the_others_went_on() {
+    let planned = planned(&[("E1", Old), ("E2", New), ("E3", Old)]);
+    let check = |now: &[Serves; 3], halted: &[&str], next, back: &[&str], said: &str| {
+        let states = states(&[("E1", now[0]), ("E2", now[1]), ("E3", now[2])], "");
+        let halts: Vec<Halt> = halted.iter().map(|id| halt(id)).collect();
+        let seen =
+            Observed { planned: &planned, states: &states, halts: &halts, map_failure: None };
+        let plan = Plan { on_failure: OnFailure::Continue, put_back: put_back(), ..plan() };
+        let verdict = after_forward(&plan, &seen, "2026-12-14T23:59:59Z".parse().expect("time"));
+        let case = format!("{now:?}, failed {halted:?}: {verdict:?}");
+        assert_eq!((verdict.next, &ids(&verdict.move_back)[..]), (next, back), "{case}");
+        assert!(verdict.cause.unwrap_or_default().contains(said), "{said}: {case}");
+
+        let stays = if next == Next::Complete { next } else { Next::Incomplete };
+        let suspect = Plan { put_back: None, ..plan.clone() };
+        let expired = "2026-12-15T00:00:00Z".parse().expect("time");
+        for (plan, now, why) in [
+            (&suspect, "2026-12-14T23:59:59Z".parse().expect("time"), "may be compromised"),
+            (&plan, expired, "has expired"),
+        ] {
+            let verdict = after_forward(plan, &seen, now);
+            assert_eq!((verdict.next, &verdict.move_back[..]), (stays, &[][..]), "{case}");
+            let cause = verdict.cause.unwrap_or_else(|| why.to_owned());
+            assert!(cause.contains(why), "{why}: {cause}");
+        }
+    };
+    check(&[New, New, New], &[], Next::Complete, &[], "");
+    check(&[Old, New, New], &["E1"], Next::Incomplete, &[], "2 of 3 targets");
+    check(&[New, New, New], &["E1"], Next::RollBack, &["E1"], "E1 failed with Refused");
+    check(&[Old, New, Old], &["E1"], Next::Incomplete, &[], "Still on the old certificate");
+    // One that serves a third certificate, or none, is left alone.
+    check(&[Other, New, New], &["E1"], Next::Incomplete, &[], "E1 failed");
 }
 
 #[test]
@@ -164,7 +216,8 @@ fn a_target_is_restored_when_it_is_deployed_and_verified() {
             record("E8", 1, None),
         ]
     };
-    let verdict = after_back(&seen, 2, round, records());
+    let now = Timestamp::UNIX_EPOCH;
+    let verdict = after_back(&plan(), &seen, now, 2, round, records());
     assert_eq!(verdict.next, Next::RollBack);
     assert_eq!(ids(&verdict.move_back), ["E2", "E3", "E4", "E5", "E8"]);
     assert_eq!(
@@ -183,7 +236,12 @@ fn a_target_is_restored_when_it_is_deployed_and_verified() {
         assert!(cause.contains(words), "{words}: {cause}");
     }
 
-    let verdict = after_back(&seen, 2, vec![target("E1"), target("E6"), target("E7")], records());
+    let done = || vec![target("E1"), target("E6"), target("E7")];
+    let go_on = Plan { on_failure: OnFailure::Continue, put_back: put_back(), ..plan() };
+    let verdict = after_back(&go_on, &seen, now, 2, done(), records());
+    assert_eq!((verdict.next, &verdict.move_back[..]), (Next::Incomplete, &[][..]));
+    assert!(verdict.cause.is_some_and(|cause| cause.contains("Targets that failed were restored")));
+    let verdict = after_back(&plan(), &seen, now, 2, done(), records());
     assert_eq!((verdict.next, &verdict.move_back[..]), (Next::RolledBack, &[][..]));
     let cause = verdict.cause.expect("a cause");
     assert!(cause.starts_with("All 9 targets that had been moved"), "{cause}");

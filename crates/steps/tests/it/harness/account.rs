@@ -104,6 +104,8 @@ impl Execution {
 pub(crate) enum OddEdge {
     /// Serves this PEM chain, with this key.
     Serves { chain: String, key: String },
+    /// Serves this PEM chain, with this key, in place of the new certificate.
+    ServesInsteadOfNew { chain: String, key: String },
     /// Closes the connection.
     HangsUp,
     /// Refuses connections.

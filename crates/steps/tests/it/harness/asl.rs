@@ -616,11 +616,14 @@ fn look_up(path: &str, input: &Value, context: &Value) -> Result<Value, Failure>
         .ok_or_else(|| Failure::runtime(format!("{path} could not be found in the input")))
 }
 
-/// Evaluates Parameters and ItemSelector: fields that end with `.$` are paths or intrinsic
-/// functions.
+/// Evaluates Parameters and ItemSelector, without which the input stays: fields that end with `.$`
+/// are paths or intrinsic functions.
 fn template(template: &Value, input: &Value, context: &Value) -> Result<Value, Failure> {
+    if template.is_null() { Ok(input.clone()) } else { filled(template, input, context) }
+}
+
+fn filled(template: &Value, input: &Value, context: &Value) -> Result<Value, Failure> {
     match template {
-        Value::Null => Ok(input.clone()),
         Value::Object(fields) => {
             let mut made = Map::new();
             for (name, value) in fields {
@@ -628,7 +631,7 @@ fn template(template: &Value, input: &Value, context: &Value) -> Result<Value, F
                     Some(name) => {
                         (name, computed(value.as_str().expect("a path"), input, context)?)
                     }
-                    None => (name.as_str(), self::template(value, input, context)?),
+                    None => (name.as_str(), filled(value, input, context)?),
                 };
                 made.insert(name.to_owned(), value);
             }

@@ -55,9 +55,12 @@ impl Scene {
 }
 
 fn more_targets(account: &mut Account, count: usize) {
-    let config = account.distributions["E1"].clone();
+    let like = account.distributions["E1"].clone();
     for number in 0..count {
-        account.distributions.insert(format!("F{number}"), config.clone());
+        let mut one = like.clone();
+        // An alias belongs to one distribution.
+        one.config = one.config.replace("www.example.com", &format!("f{number}.shop.example.com"));
+        account.distributions.insert(format!("F{number}"), one);
     }
 }
 
@@ -67,11 +70,14 @@ fn a_tenant(account: &mut Account) {
     account.tenants = with_tenants.tenants;
 }
 
-/// A distribution whose edges keep serving another certificate.
-fn odd_edge(account: &mut Account) {
+/// A distribution whose edges serve another certificate, always or in place of the new one.
+fn odd_edge(account: &mut Account, always: bool) {
     let other = &certificates().other;
-    let edge =
-        OddEdge::Serves { chain: format!("{}{}", other.pem, other.chain), key: other.key.clone() };
+    let (chain, key) = (format!("{}{}", other.pem, other.chain), other.key.clone());
+    let edge = match always {
+        true => OddEdge::Serves { chain, key },
+        false => OddEdge::ServesInsteadOfNew { chain, key },
+    };
     account.odd_edges = [("b.shop.example.com".to_owned(), edge)].into();
 }
 
@@ -125,15 +131,56 @@ pub(crate) fn scenes() -> Vec<Scene> {
             *config = config.replace(BROKEN, "");
         }),
         Scene::new(
+            "the others go on",
+            Store::Acm,
+            json!({"onFailure": "continue"}),
+            |account, _| {
+                a_tenant(account);
+                more_targets(account, 1);
+                account.distribution("E2").config.push_str(BROKEN);
+            },
+        )
+        .ends("RotationIncomplete", |account| {
+            let config = &mut account.distribution("E2").config;
+            *config = config.replace(BROKEN, "");
+        }),
+        Scene::new("without one", Store::Acm, json!({"onFailure": "continue"}), |account, _| {
+            let mut uncovered = account.distributions["E1"].clone();
+            uncovered.config = uncovered.config.replace("www.example.com", "other.example.org");
+            account.distributions.insert("E9".into(), uncovered);
+        })
+        .ends("RotationIncomplete", |account| {
+            let config = &mut account.distribution("E9").config;
+            *config = config.replace("other.example.org", "c.shop.example.com");
+        }),
+        Scene::new(
+            "the others go on, and one goes back",
+            Store::Acm,
+            json!({"onFailure": "continue", "concurrency": 3}),
+            |account, _| {
+                more_targets(account, 4);
+                odd_edge(account, false);
+            },
+        )
+        .ends("RotationIncomplete", |account| account.odd_edges.clear()),
+        Scene::new(
             "an edge that serves another certificate",
             Store::Acm,
             json!({}),
             |account, _| {
-                odd_edge(account);
+                odd_edge(account, false);
             },
         )
-        // Its edges serve the other certificate in the rollback, too.
-        .ends("RotationIncomplete", |account| account.odd_edges.clear()),
+        .ends("RolledBack", |account| account.odd_edges.clear()),
+        // Case S8: it costs no rollback.
+        Scene::new(
+            "an edge that served another certificate before",
+            Store::Acm,
+            json!({}),
+            |account, _| {
+                odd_edge(account, true);
+            },
+        ),
     ]
 }
 
@@ -249,7 +296,8 @@ async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
             }
             let lists = if is_retained { 3 } else { 2 };
             let expected = [
-                ("GetDistribution", looks * TARGETS),
+                // Before the update, where viewers connect.
+                ("GetDistribution", (1 + looks) * TARGETS),
                 ("GetDistributionConfig", TARGETS),
                 ("ListContinuousDeploymentPolicies", 1),
                 // Of the old certificate, and of the new one as soon as it exists.
@@ -356,6 +404,9 @@ in_each_scene! {
     each_call_of_a_rollback: "a rollback",
     each_call_of_a_rollback_of_several_at_once: "a rollback of several at once",
     each_call_of_a_rotation_that_stops: "a stop",
+    s2_each_call_of_a_rotation_that_goes_on: "the others go on",
+    s2_each_call_of_a_rotation_without_one: "without one",
+    s2_each_call_when_one_goes_back: "the others go on, and one goes back",
 }
 
 /// The ways in which Lambda fails, and whether the rotation still ends as without the failure.

@@ -7,7 +7,7 @@ use crate::harness::account::{
 };
 use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::Kind;
-use crate::harness::rig::{EXECUTION, Rig, id, start};
+use crate::harness::rig::{EXECUTION, Rig, child, id, start};
 
 const ELB: &str =
     "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/www/50dc6c495c0c9188";
@@ -537,4 +537,60 @@ async fn a_certificate_is_claimed_by_one_execution_at_a_time() {
         rig.succeed("plan-rotation", &second(json!({}))).await;
         assert_eq!(rig.object(&key)["execution"], other);
     }
+}
+
+/// Case S2: one target that cannot be moved does not hold up the others.
+#[tokio::test(start_paused = true)]
+async fn s2_with_continue_a_rotation_begins_without_what_cannot_be_moved() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.add("E9", &old, &["other.example.org"], "");
+    let rig = Rig::new(account).await;
+    let (name, _) = rig.refuse("plan-rotation", &start(json!({}))).await;
+    assert_eq!(name, "AliasNotCovered");
+    let state = rig.planned(json!({"onFailure": "continue"})).await;
+    let targets = &state["plan"]["targets"];
+    assert_eq!((&targets["total"], &targets["held"]), (&json!(3), &json!(1)));
+    assert!(state["plan"]["notes"].to_string().contains("Not moved: distribution E9: alias"));
+    let lane = rig.object(targets["waves"][0][0].as_str().unwrap()).to_string();
+    assert!(lane.contains("E1") && lane.contains("E2") && !lane.contains("E9"), "{lane}");
+    // Nothing would be left.
+    let all = json!({"onFailure": "continue", "targets": ["E9"]});
+    let (name, _) = rig.refuse("plan-rotation", &start(all)).await;
+    assert_eq!(name, "AliasNotCovered");
+    // Or it is excluded, whatever onFailure says.
+    let state = rig.planned(json!({"excludeTargets": ["E9"]})).await;
+    let targets = &state["plan"]["targets"];
+    assert_eq!((&targets["total"], &targets["excluded"]), (&json!(2), &json!(1)));
+}
+
+/// Case S2: what failed last is moved last.
+#[tokio::test(start_paused = true)]
+async fn s2_what_failed_in_the_last_attempt_is_moved_last() {
+    let (account, _) = Account::with_old_in(Store::Acm);
+    let rig = Rig::new(account).await;
+    let order = |state: &Value| -> Vec<String> {
+        let targets = rig.targets(state);
+        targets.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let state = rig.imported(json!({})).await;
+    assert_eq!(order(&state), ["E1", "E2"]);
+    let mut failed = child(&state, &json!({"kind": "distribution", "id": "E1", "serves": "old"}));
+    failed["failure"] = json!({"Error": "Refused", "Cause": "no"});
+    rig.succeed("record-target", &failed).await;
+    rig.change(|account| {
+        let execution = Execution::running(now()).is("FAILED", now(), "RolledBack", "");
+        account.executions.insert(EXECUTION.to_owned(), execution);
+    });
+    let mut second = start(json!({}));
+    second["execution"]["id"] = format!("{EXECUTION}-2").into();
+    second["execution"]["name"] = "autumn-2".into();
+    // A step may run twice.
+    for _ in 0..2 {
+        second["plan"] = rig.succeed("plan-rotation", &second).await;
+        assert_eq!(order(&second), ["E2", "E1"]);
+    }
+    // A redrive is another attempt; nothing failed in the one before.
+    second["execution"]["redriveCount"] = 1.into();
+    second["plan"] = rig.succeed("plan-rotation", &second).await;
+    assert_eq!(order(&second), ["E1", "E2"]);
 }

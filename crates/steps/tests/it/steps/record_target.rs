@@ -1,9 +1,10 @@
 //! `record-target` writes how a target ended; the record of a failure stops the targets after it.
 
-use serde_json::json;
+use rotation_core::ids::Store;
+use serde_json::{Value, json};
 
-use crate::harness::account::assert_same;
-use crate::harness::rig::child;
+use crate::harness::account::{Account, assert_same};
+use crate::harness::rig::{Rig, child};
 use crate::steps::update_distribution::{distribution, imported, tenant, update};
 
 /// Once a target has failed no other is started. The halt note is idempotent.
@@ -16,9 +17,9 @@ async fn after_a_failure_no_further_target_is_started() {
             "Error": "DeploymentStalled",
             "Cause": json!({"errorType": "DeploymentStalled", "errorMessage": "not in time"}).to_string(),
         });
-        assert_eq!(rig.succeed("record-target", &failed).await, json!({}));
+        assert_eq!(rig.succeed("record-target", &failed).await, json!({"putBack": false}));
         let once = rig.account();
-        assert_eq!(rig.succeed("record-target", &failed).await, json!({}));
+        assert_eq!(rig.succeed("record-target", &failed).await, json!({"putBack": false}));
         assert_same(&once, &rig.account(), "the same note");
     }
     let folder = state["plan"]["folder"]["prefix"].as_str().unwrap();
@@ -38,4 +39,27 @@ async fn after_a_failure_no_further_target_is_started() {
         account.objects = moved.collect();
     });
     assert_eq!(update(&rig, &state, distribution("E1")).await, "moving");
+}
+
+/// With `continue` a failed target is put back at once, if something can be put back.
+#[tokio::test(start_paused = true)]
+async fn s2_a_failed_target_is_put_back_while_the_others_go_on() {
+    let (account, _) = Account::with_old_in(Store::Acm);
+    let mut rig = Rig::new(account).await;
+    let check = async |rig: &Rig, request: Value, failed: bool, expected: bool| {
+        let state = rig.imported(request).await;
+        let mut ended = child(&state, &distribution("E1"));
+        if failed {
+            ended["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
+        }
+        let output = rig.succeed("record-target", &ended).await;
+        assert_eq!(output, json!({"putBack": expected}), "{state}");
+    };
+    check(&rig, json!({"onFailure": "continue"}), true, true).await;
+    check(&rig, json!({"onFailure": "continue"}), false, false).await;
+    check(&rig, json!({"onFailure": "stop"}), true, false).await;
+    check(&rig, json!({}), true, false).await;
+    rig.context.now = || "2026-12-15T00:00:00Z".parse().unwrap();
+    check(&rig, json!({"onFailure": "continue"}), true, false).await;
+    check(&rig, json!({}), true, false).await;
 }

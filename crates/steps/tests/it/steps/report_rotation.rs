@@ -66,7 +66,7 @@ async fn a_rotation_that_succeeded() {
                 "id": state["newCertificate"]["id"]["arn"], "imported": true,
                 "fingerprint": plan["newCertificate"]["fingerprint"], "notAfter": "2027-11-01T00:00:00Z",
             },
-            "targets": {"total": 2, "updated": 2, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0},
+            "targets": {"total": 2, "updated": 2, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0, "excluded": 0},
             "plan": "s3://rotation-bucket/rotations/autumn/20261123T110000Z/plan.json",
             "notes": [],
         })

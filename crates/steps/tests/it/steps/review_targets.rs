@@ -16,7 +16,7 @@ async fn all_targets_serve_the_new_certificate() {
     let review = rig.succeed("review-targets", &state).await;
     assert_eq!(
         review,
-        json!({"next": "complete", "counts": {"total": 5, "updated": 4, "alreadyCurrent": 1, "drifted": 0, "gone": 0, "failed": 0}})
+        json!({"next": "complete", "counts": {"total": 5, "updated": 4, "alreadyCurrent": 1, "drifted": 0, "gone": 0, "failed": 0, "excluded": 0}})
     );
 }
 

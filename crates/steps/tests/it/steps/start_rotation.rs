@@ -574,3 +574,210 @@ async fn every_call_may_fail() {
         }
     }
 }
+
+/// A change of the secret, as EventBridge reports it.
+fn put() -> Value {
+    json!({
+        "source": "aws.secretsmanager", "detail-type": "Secret Label Updated",
+        "resources": [format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:{SECRET}-AbCdEf")],
+        "detail": {"name": SECRET},
+    })
+}
+
+/// Case S1: a reissue ends with the original or before. It is started by the event and by the daily
+/// evaluation, long before the old certificate is due, and never back.
+#[tokio::test(start_paused = true)]
+async fn s1_a_reissue_is_a_replacement() {
+    let issued = "2026-05-01T00:00:00Z".parse().unwrap();
+    for days in [228, 227, 90] {
+        for event in [put(), all()] {
+            let (mut account, old) = Account::with_old_in(Store::Acm);
+            let reissue =
+                certificates().issue(&["www.example.com", "*.shop.example.com"], issued, days);
+            account.put_source(&reissue.source());
+            let mut rig = rig(account).await;
+            rig.context.now = early;
+            let output = look(&rig, event).await;
+            assert_eq!(decided(&output, &old), Decision::Start, "{days}");
+            let (_, input) = running(&rig).remove(0);
+            let plan = rig.planned(input).await["plan"].clone();
+            assert_eq!(plan["onFailure"], "stop", "{days}");
+            let notes = plan["notes"].to_string();
+            assert!(notes.contains("it was issued after the old one"), "{notes}");
+            assert!(notes.contains("onFailure: stop"), "{notes}");
+        }
+    }
+}
+
+/// Case S1: what is not clearly newer is not started, and whoever put it is told why, once.
+#[tokio::test(start_paused = true)]
+async fn s1_what_is_put_and_not_newer_is_notified_once() {
+    let names = &["www.example.com", "*.shop.example.com"];
+    let day = |day: &str| format!("{day}T00:00:00Z").parse().unwrap();
+    let issue = |from, days| certificates().issue(names, day(from), days);
+    for (content, said) in [
+        // Of the same day, with the same end, and with an earlier one.
+        (issue("2025-12-15", 365), "not clearly issued after"),
+        (issue("2025-12-15", 200), "not clearly issued after"),
+        // A secret put back to an older version.
+        (issue("2025-11-01", 365), "issued before"),
+        (issue("2025-11-01", 500), "issued before"),
+        // A reissue that is about to expire itself.
+        (issue("2026-04-29", 3), "it is due for replacement itself"),
+    ] {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        account.put_source(&content.source());
+        let mut rig = rig(account).await;
+        rig.context.now = early;
+        let quiet = look(&rig, all()).await;
+        assert_eq!((decided(&quiet, &old), quiet.notices.len()), (Decision::InTime, 0), "{said}");
+        for _ in 0..2 {
+            let output = look(&rig, put()).await;
+            assert_eq!(decided(&output, &old), Decision::ReplacementNotNewer, "{said}");
+            assert!(output.certificates[0].findings[0].contains(said), "{said}");
+        }
+        let account = rig.account();
+        assert!(account.executions.is_empty(), "{said}");
+        assert_eq!(account.messages.len(), 1, "{said}: {:?}", account.messages);
+        let (subject, text) = &account.messages[0];
+        assert!(subject.ends_with("what was put is not newer"), "{subject}");
+        for words in [said, SECRET, "cert-rotation:allow-earlier-expiry", "allowEarlierExpiry"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        // The cure that is printed.
+        rig.change(|account| {
+            let tag = ("cert-rotation:allow-earlier-expiry".into(), "true".into());
+            account.stored_mut(&old).tags.push(tag);
+        });
+        assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start, "{said}");
+        rig.planned(running(&rig).remove(0).1).await;
+    }
+}
+
+/// Case S2: near the end of a certificate most targets on the new one are better than none.
+#[tokio::test(start_paused = true)]
+async fn s2_near_its_end_a_failed_target_does_not_hold_up_the_others() {
+    let check = async |now: fn() -> Timestamp, tag: Option<&str>, expected: Value| {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        if let Some(value) = tag {
+            let tag = ("cert-rotation:on-failure".into(), value.into());
+            account.stored_mut(&old).tags.push(tag);
+        }
+        let mut rig = rig(account).await;
+        rig.context.now = now;
+        assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start);
+        assert_eq!(running(&rig)[0].1["onFailure"], expected, "{tag:?} {}", now());
+    };
+    let eight_days = || "2026-12-07T00:00:00Z".parse().unwrap();
+    let six_days = || "2026-12-09T00:00:00Z".parse().unwrap();
+    check(eight_days, None, Value::Null).await;
+    check(six_days, None, json!("continue")).await;
+    check(six_days, Some("rollback"), json!("rollback")).await;
+    check(|| "2026-12-16T00:00:00Z".parse().unwrap(), None, json!("continue")).await;
+    // One distribution that the replacement does not cover does not prevent the start.
+    for (now, expected) in [
+        (eight_days as fn() -> Timestamp, Decision::ReplacementUnusable),
+        (six_days, Decision::Start),
+    ] {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        account.add("E9", &old, &["other.example.org"], "");
+        let mut rig = rig(account).await;
+        rig.context.now = now;
+        assert_eq!(decided(&look(&rig, all()).await, &old), expected, "{}", now());
+    }
+}
+
+/// Case S10: an old certificate that could not be deleted is looked at again each day.
+#[tokio::test(start_paused = true)]
+async fn s10_what_was_left_behind_is_deleted_later() {
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    let tags = [("cert-rotation:source", SECRET), ("cert-rotation:replaces", old.arn())];
+    let new = account.put_acm(&certificates().new, &tags);
+    for one in account.distributions.values_mut() {
+        one.config = one.config.replace(old.id(), new.id());
+    }
+    let mut rig = rig(account).await;
+    // Rotated by hand: whether it is to be deleted is not known.
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::NotServed);
+    let before = rig.account();
+    // As automation leaves it after a rotation that was not allowed to delete it.
+    rig.change(|account| {
+        for one in account.distributions.values_mut() {
+            one.config = one.config.replace(new.id(), old.id());
+        }
+    });
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start);
+    rig.change(|account| account.distributions.clone_from(&before.distributions));
+    end(&rig, "SUCCEEDED", now());
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Later);
+    rig.context.now = tomorrow;
+    assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start);
+    let (_, input) = running(&rig).remove(0);
+    let state = rig.moved(input).await;
+    assert_eq!(state["plan"]["outcome"], "rotate");
+    assert_eq!(rig.succeed("delete-certificate", &state).await["deleted"], true);
+    assert!(!rig.account().has(&old));
+    let output = look(&rig, all()).await;
+    assert!(output.certificates.iter().all(|one| one.id != old.id()), "{output:?}");
+}
+
+/// Case S10: what another service uses is not deleted, and its end is still told.
+#[tokio::test(start_paused = true)]
+async fn s10_the_end_of_a_certificate_that_is_used_elsewhere_is_told() {
+    const ELB: &str =
+        "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/www/50dc6c495c0c9188";
+    let (mut account, old) = Account::with_old_in(Store::Acm);
+    account.distributions.clear();
+    account.acm.get_mut(old.arn()).unwrap().held_by = vec![ELB.to_owned()];
+    let rig = rig(account).await;
+    for notices in [1, 0] {
+        let output = look(&rig, all()).await;
+        let told = (decided(&output, &old), output.notices.len());
+        assert_eq!(told, (Decision::UsedElsewhere, notices));
+    }
+    let (subject, text) = &rig.account().messages[0];
+    assert_eq!(subject, "www.example.com expires in 21 days: used outside of CloudFront");
+    assert!(text.contains(ELB), "{text}");
+}
+
+/// Case S21: two served certificates with one source are replaced by one import.
+#[tokio::test(start_paused = true)]
+async fn s21_two_old_certificates_with_one_source_share_one_import() {
+    let (mut account, first) = Account::with_old_in(Store::Acm);
+    let second = account.put_acm(&certificates().other, &[("cert-rotation:source", SECRET)]);
+    account.add("E8", &second, &["www.example.com"], "");
+    account.stored_mut(&second).pem = certificates()
+        .issue(
+            &["www.example.com", "*.shop.example.com"],
+            "2025-12-20T00:00:00Z".parse().unwrap(),
+            360,
+        )
+        .pem
+        .clone();
+    let rig = rig(account).await;
+    let output = look(&rig, all()).await;
+    assert_eq!(decided(&output, &first), Decision::Start);
+    assert_eq!(decided(&output, &second), Decision::Start);
+    let started = running(&rig);
+    let state = |number: usize| {
+        let (name, input) = &started[number];
+        let mut state = crate::harness::rig::start(input.clone());
+        let arn = EXECUTION.replace("autumn", name);
+        state["execution"]["id"] = arn.into();
+        state["execution"]["name"] = name.clone().into();
+        state
+    };
+    // Step by step in turn: the second waits until the first has imported.
+    let (mut one, mut two) = (state(0), state(1));
+    one["plan"] = rig.succeed("plan-rotation", &one).await;
+    // What the first attempt has read is kept for the next one.
+    assert_eq!(rig.refuse("plan-rotation", &two).await.0, "Unfinished");
+    let (name, told) = rig.refuse("plan-rotation", &two).await;
+    assert_eq!(name, "Unavailable");
+    assert!(told.contains("replaces another certificate with the same new one"), "{told}");
+    one["newCertificate"] = rig.succeed("import-certificate", &one).await;
+    two["plan"] = rig.succeed("plan-rotation", &two).await;
+    two["newCertificate"] = rig.succeed("import-certificate", &two).await;
+    assert_eq!(two["newCertificate"]["id"], one["newCertificate"]["id"]);
+    assert_eq!(rig.count("ImportCertificate"), 1);
+}

@@ -3,7 +3,7 @@
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::harness::account::{Account, POLICY, assert_same, now};
+use crate::harness::account::{Account, BUCKET, POLICY, assert_same, now};
 use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::Kind;
 use crate::harness::rig::{Rig, child, id};
@@ -195,4 +195,36 @@ async fn responses_to_an_update() {
             }
         }
     }
+}
+
+/// With `continue` failed targets stop nothing, until they are the majority.
+#[tokio::test(start_paused = true)]
+async fn s2_the_others_go_on_unless_most_fail() {
+    let (account, _) = Account::with_old_in(Store::Acm);
+    let rig = Rig::new(account).await;
+    let state = rig.imported(json!({"onFailure": "continue"})).await;
+    let end = async |id: &str, failed: bool| {
+        let mut ended = child(&state, &distribution(id));
+        if failed {
+            ended["failure"] = json!({"Error": "Refused", "Cause": "no"});
+        }
+        rig.succeed("record-target", &ended).await;
+    };
+    for (id, failed, expected) in [
+        ("E11", true, "moving"),
+        ("E12", true, "moving"),
+        ("E13", true, "notBegun"),
+        ("E14", false, "notBegun"),
+        ("E15", false, "notBegun"),
+        ("E16", false, "moving"),
+    ] {
+        end(id, failed).await;
+        let before = rig.account();
+        assert_eq!(update(&rig, &state, distribution("E1")).await, expected, "{id}");
+        rig.reset(&before);
+    }
+    // An operator stops it.
+    let stop = format!("{}halt/stop.json", state["plan"]["folder"]["prefix"].as_str().unwrap());
+    rig.change(|account| drop(account.objects.insert(format!("{BUCKET}/{stop}"), "{}".into())));
+    assert_eq!(update(&rig, &state, distribution("E1")).await, "notBegun");
 }

@@ -227,3 +227,88 @@ async fn a_rollback_is_verified_too() {
     let seen = verify(&rig, &state, &target("distribution", "E1")).await;
     assert_eq!(seen["status"], "verified");
 }
+
+/// Case S8: what was wrong before the update is noted, and must only not be worse afterwards.
+#[tokio::test(start_paused = true)]
+async fn s8_what_was_wrong_before_is_noted_and_fails_nothing() {
+    let other = &certificates().other;
+    let third = || serves(other, &other.chain);
+    let early = &certificates().early;
+    for (before, after, expected) in [
+        (Some(third()), Some(third()), "verified"),
+        (Some(third()), None, "verified"),
+        (Some(OddEdge::HangsUp), Some(OddEdge::HangsUp), "verified"),
+        // Worse, or never so before.
+        (Some(third()), Some(OddEdge::HangsUp), "EdgeUnreachable"),
+        (Some(OddEdge::HangsUp), Some(third()), "WrongCertificateServed"),
+        (Some(third()), Some(serves(early, &early.chain)), "WrongCertificateServed"),
+        (None, Some(third()), "WrongCertificateServed"),
+    ] {
+        let case = format!("{before:?} {after:?}");
+        let (account, _) = Account::with_old_in(Store::Acm);
+        let rig = Rig::new(account).await;
+        let state = rig.imported(json!({})).await;
+        let target = target("distribution", "E2");
+        let set = |edge: &Option<OddEdge>| {
+            let edge = edge.clone().map(|edge| ("b.shop.example.com".to_owned(), edge));
+            rig.change(|account| account.odd_edges = edge.into_iter().collect());
+        };
+        set(&before);
+        let survey = rig.succeed("verify-viewers", &child(&state, &target)).await;
+        let wrong = survey["wrong"].as_array().unwrap();
+        assert_eq!(wrong.len(), usize::from(before.is_some()), "{case}: {survey}");
+
+        let mut input = child(&state, &target);
+        rig.succeed("update-distribution", &input).await;
+        rig.change(|account| account.distribution("E2").reads_until_deployed = 0);
+        set(&after);
+        input = deployed(&rig, &state, &target).await;
+        input["before"] = survey;
+        match rig.step("verify-viewers", &input).await {
+            Ok(output) => {
+                assert_eq!(output["status"], expected, "{case}");
+                let noted = output["notes"].to_string().contains("As before the rotation: b.shop");
+                assert_eq!(noted, after.is_some(), "{case}: {output}");
+            }
+            Err(error) => assert_eq!(error.name(), expected, "{case}"),
+        }
+        // On the way back the record of the way forward counts.
+        rig.succeed("record-target", &input).await;
+        let mut state = state.clone();
+        state["review"] = json!({"waves": []});
+        state["move"] = crate::harness::rig::back(&state, 1);
+        rig.succeed("update-distribution", &child(&state, &target)).await;
+        rig.change(|account| account.distribution("E2").reads_until_deployed = 0);
+        set(&before);
+        let input = deployed(&rig, &state, &target).await;
+        let output = rig.succeed("verify-viewers", &input).await;
+        assert_eq!(output["status"], "verified", "{case}");
+    }
+}
+
+/// Case S8: nothing is looked at for a target that is not begun, or that no viewer reaches.
+#[tokio::test(start_paused = true)]
+async fn s8_targets_that_need_no_survey() {
+    let (account, _) = Account::with_old_in(Store::Acm);
+    let rig = Rig::new(account).await;
+    let state = rig.imported(json!({})).await;
+    let third = || serves(&certificates().other, &certificates().other.chain);
+    odd(&rig, "b.shop.example.com", third());
+    let target = target("distribution", "E2");
+    let wrong = async |rig: &Rig| {
+        let survey = rig.succeed("verify-viewers", &child(&state, &target)).await;
+        survey["wrong"].as_array().unwrap().len()
+    };
+    assert_eq!(wrong(&rig).await, 1);
+    rig.change(|account| {
+        let config = &mut account.distribution("E2").config;
+        *config = config.replace("<Enabled>true", "<Enabled>false");
+    });
+    assert_eq!(wrong(&rig).await, 0);
+    rig.change(|account| drop(account.distributions.remove("E2")));
+    assert_eq!(wrong(&rig).await, 0);
+    let mut failed = child(&state, &json!({"kind": "distribution", "id": "E1", "serves": "old"}));
+    failed["failure"] = json!({"Error": "Refused", "Cause": "no"});
+    rig.succeed("record-target", &failed).await;
+    assert_eq!(wrong(&rig).await, 0);
+}

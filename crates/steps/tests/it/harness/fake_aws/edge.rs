@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 
 use super::FakeAws;
-use crate::harness::account::{Account, OddEdge};
+use crate::harness::account::{Account, OddEdge, leaf_of};
 use crate::harness::certificates::certificates;
 
 impl FakeAws {
@@ -145,9 +145,14 @@ fn served(account: &Account, name: &str) -> Option<(String, String)> {
     match account.odd_edges.get(name) {
         Some(OddEdge::Serves { chain, key }) => return Some((chain.clone(), key.clone())),
         Some(OddEdge::HangsUp | OddEdge::Unreachable) => return None,
-        Some(OddEdge::WantsCertificate { .. }) | None => {}
+        Some(OddEdge::ServesInsteadOfNew { .. } | OddEdge::WantsCertificate { .. }) | None => {}
     }
     let stored = account.served_under(name)?;
+    if let Some(OddEdge::ServesInsteadOfNew { chain, key }) = account.odd_edges.get(name)
+        && leaf_of(&stored.pem) == leaf_of(&certificates().new.pem)
+    {
+        return Some((chain.clone(), key.clone()));
+    }
     let key = certificates().key_of(&stored.pem)?;
     Some((format!("{}{}", stored.pem, stored.chain), key.to_owned()))
 }
