@@ -30,6 +30,7 @@ EVERYTHING = {
     "NoticeUrl": "https://notices.example.com/",
     "LogBuckets": "access-logs-*",
     "EdgeFunctions": "edge-*",
+    "ExtraRoots": "/roots/mozilla",
 }
 WHOLE = translate(parameters=EVERYTHING)
 ROLES = WHOLE.of_type("AWS::IAM::Role")
@@ -583,6 +584,10 @@ PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "SourceKeyArn": (
         ["", EVERYTHING["SourceKeyArn"], EVERYTHING["SourceKeyArn"].replace("0a1b", "mrk-0a1b")],
         {"alias/tls": "no ARN", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/tls": "policies need the key's own"},
+    ),
+    "ExtraRoots": (
+        ["", "/roots", "/tls/roots-2026.pem", "/" + "x" * 1010],
+        {"roots": "an ARN would not fit", "/": "no parameter", "/*": "one parameter", "/" + "x" * 1011: "too long"},
     ),
     "Architecture": (["x86_64", "arm64"], {"": "none", "arm": "none"}),
     "PollIntervalSeconds": (

@@ -5,6 +5,7 @@ pub(crate) mod examination;
 pub mod fleet;
 pub mod notify;
 pub mod reading;
+pub(crate) mod roots;
 pub mod source;
 
 use rotation_core::ids::CertificateId;

@@ -4,7 +4,7 @@
 use futures_util::{StreamExt, stream};
 use rotation_aws::cloudfront::{Entrance, Entrances, Reach, entrances};
 use rotation_core::certificate::TrustRoots;
-use rotation_core::finding::listed;
+use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::Serves;
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::target::record::{Verification, VerificationStatus};
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::Context;
 use crate::account::fleet::read_target;
+use crate::account::roots::trust_roots;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::PlannedTarget;
 
@@ -83,7 +84,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         )));
     }
 
-    let roots = context.settings.trust_roots().map_err(StepError::Internal)?;
+    let (roots, unread) = trust_roots(context).await?;
     let mut met = Met::default();
     for entrance in &open {
         let room = ENOUGH.saturating_sub(met.trouble.len());
@@ -92,6 +93,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
     let Met { handshakes, trouble, mut notes } = met;
     notes.dedup();
     notes.extend(closed);
+    notes.extend(unread.as_ref().map(Finding::to_string));
     tracing::info!(%target, handshakes, faults = trouble.len(), "verify-viewers");
     if trouble.is_empty() {
         let (status, names) = (VerificationStatus::Verified, names as u64);
@@ -103,7 +105,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Verification, StepE
         Some(state) if state.serves != Serves::New => {
             Ok(skipped("Another client has given it another certificate."))
         }
-        Some(_) => Err(failure(target, &trouble)),
+        Some(_) => Err(failure(target, &trouble, unread.as_ref())),
     }
 }
 
@@ -175,9 +177,9 @@ async fn visit(
     met
 }
 
-fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
+fn failure(target: TargetId, trouble: &[Trouble], unread: Option<&Finding>) -> StepError {
     let is_wrong = trouble.iter().any(|one| matches!(one, Trouble::Wrong(..)));
-    let faults: Vec<String> = trouble
+    let mut faults: Vec<String> = trouble
         .iter()
         .filter(|one| !is_wrong || matches!(one, Trouble::Wrong(..)))
         .map(|one| match one {
@@ -185,6 +187,7 @@ fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
             Trouble::Unreachable(whom, error) => format!("{whom}: {error}"),
         })
         .collect();
+    faults.extend(unread.map(|list| format!("{} {}", list.subject, list.problem)));
     let faults = listed(&faults);
     if is_wrong {
         StepError::WrongCertificateServed { target, faults }

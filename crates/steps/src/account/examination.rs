@@ -14,6 +14,7 @@ use rotation_core::request::Request;
 
 use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::reading::Reading;
+use crate::account::roots::trust_roots;
 use crate::lambda::error::StepError;
 
 use members::members;
@@ -58,9 +59,10 @@ pub(crate) async fn examine(
     };
     let place = Place { store, stored: new.is_some() };
     let now = (context.now)();
-    let roots = &context.settings.trust_roots().map_err(StepError::Internal)?;
+    let (roots, unread) = trust_roots(context).await?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
-    findings.extend(fitness::check(bundle, &outlived, place, roots, now));
+    findings.extend(unread);
+    findings.extend(fitness::check(bundle, &outlived, place, &roots, now));
     let chosen = targets(&members, request.targets.as_deref(), bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
     let mut notes = fitness::notes(bundle, place);
