@@ -709,6 +709,36 @@ def test_a_secret_is_matched_by_name_and_by_arn(names: str, secret: str, through
         )
 
 
+def test_s19_the_rules_for_another_region_are_those_of_the_stack():
+    example = parse((ROOT / "docs/examples/sources-in-another-region.yaml").read_text())
+    template = parse(TEMPLATE.read_text())
+    events = template["Resources"]["StartRotationFunction"]["Properties"]["Events"]
+    rules = {name: one["Properties"] for name, one in example["Resources"].items() if "Rule" in one["Type"]}
+    assert set(rules) == {"SecretChanges", "ParameterChanges"}
+    for name, rule in rules.items():
+        assert rule["EventPattern"] == events[name]["Properties"]["Pattern"]
+    for name, parameter in example["Parameters"].items():
+        assert parameter["Default"] == template["Parameters"][name]["Default"]
+
+
+@pytest.mark.parametrize(
+    ("source", "detail_type", "detail", "rule"),
+    [
+        (
+            "aws.secretsmanager",
+            "Secret Label Updated",
+            {"name": "tls/www", "labelUpdated": "AWSCURRENT"},
+            "SecretChanges",
+        ),
+        ("aws.ssm", "Parameter Store Change", {"name": "/tls/www", "operation": "Update"}, "ParameterChanges"),
+        ("aws.s3", "Object Created", {"bucket": {"name": "sources"}, "object": {"key": "www.pem"}}, "ObjectIsPut"),
+    ],
+)
+def test_s19_an_event_of_another_region_is_matched(source: str, detail_type: str, detail: dict[str, Any], rule: str):
+    event = cloud_trail("x") | {"source": source, "detail-type": detail_type, "region": "eu-west-1", "detail": detail}
+    assert let_through(event, SourceBucket="sources") == [rule]
+
+
 def cloud_trail(call: str, **parameters: str) -> dict[str, Any]:
     """A call to Secrets Manager, as CloudTrail sends it to EventBridge."""
     detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": call, "requestParameters": parameters}
