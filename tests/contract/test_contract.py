@@ -449,8 +449,9 @@ def test_functions_get_exactly_the_settings_that_their_code_reads():
         # Modules that read settings for the modules that use them.
         code += "".join(
             (STEPS / f"account/{used}.rs").read_text()
-            for used in ("claim", "notify")
+            for used in ("claim", "notify", "roots")
             if f"use crate::account::{used}::" in code
+            or (used == "roots" and "use crate::account::examination::" in code)
         )
         code += "settings.stack" if "measure_stack(" in code else ""
         assert given == {variable for variable, field in settings.items() if f"settings.{field}" in code}, name

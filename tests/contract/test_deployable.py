@@ -30,6 +30,7 @@ EVERYTHING = {
     "NoticeUrl": "https://notices.example.com/",
     "LogBuckets": "access-logs-*",
     "EdgeFunctions": "edge-*",
+    "ExtraRoots": "/roots/mozilla",
 }
 WHOLE = translate(parameters=EVERYTHING)
 ROLES = WHOLE.of_type("AWS::IAM::Role")
@@ -584,6 +585,10 @@ PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
         ["", EVERYTHING["SourceKeyArn"], EVERYTHING["SourceKeyArn"].replace("0a1b", "mrk-0a1b")],
         {"alias/tls": "no ARN", f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/tls": "policies need the key's own"},
     ),
+    "ExtraRoots": (
+        ["", "/roots", "/tls/roots-2026.pem", "/" + "x" * 1010],
+        {"roots": "an ARN would not fit", "/": "no parameter", "/*": "one parameter", "/" + "x" * 1011: "too long"},
+    ),
     "Architecture": (["x86_64", "arm64"], {"": "none", "arm": "none"}),
     "PollIntervalSeconds": (
         ["1", "25", "900", "25.5"],
@@ -702,6 +707,36 @@ def test_a_secret_is_matched_by_name_and_by_arn(names: str, secret: str, through
         assert let_through(cloud_trail("CreateSecret", name=secret), SecretNames=names) == (
             ["SecretIsPut"] if through else []
         )
+
+
+def test_s19_the_rules_for_another_region_are_those_of_the_stack():
+    example = parse((ROOT / "docs/examples/sources-in-another-region.yaml").read_text())
+    template = parse(TEMPLATE.read_text())
+    events = template["Resources"]["StartRotationFunction"]["Properties"]["Events"]
+    rules = {name: one["Properties"] for name, one in example["Resources"].items() if "Rule" in one["Type"]}
+    assert set(rules) == {"SecretChanges", "ParameterChanges"}
+    for name, rule in rules.items():
+        assert rule["EventPattern"] == events[name]["Properties"]["Pattern"]
+    for name, parameter in example["Parameters"].items():
+        assert parameter["Default"] == template["Parameters"][name]["Default"]
+
+
+@pytest.mark.parametrize(
+    ("source", "detail_type", "detail", "rule"),
+    [
+        (
+            "aws.secretsmanager",
+            "Secret Label Updated",
+            {"name": "tls/www", "labelUpdated": "AWSCURRENT"},
+            "SecretChanges",
+        ),
+        ("aws.ssm", "Parameter Store Change", {"name": "/tls/www", "operation": "Update"}, "ParameterChanges"),
+        ("aws.s3", "Object Created", {"bucket": {"name": "sources"}, "object": {"key": "www.pem"}}, "ObjectIsPut"),
+    ],
+)
+def test_s19_an_event_of_another_region_is_matched(source: str, detail_type: str, detail: dict[str, Any], rule: str):
+    event = cloud_trail("x") | {"source": source, "detail-type": detail_type, "region": "eu-west-1", "detail": detail}
+    assert let_through(event, SourceBucket="sources") == [rule]
 
 
 def cloud_trail(call: str, **parameters: str) -> dict[str, Any]:

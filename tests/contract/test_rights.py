@@ -30,7 +30,7 @@ SOURCE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/sources"
 # With every optional part that a parameter adds.
 EVERYTHING = {
     **{"SourceBucket": "sources", "SourceKeyArn": SOURCE_KEY},
-    **{"LogBuckets": "access-logs-*", "EdgeFunctions": "edge-*"},
+    **{"LogBuckets": "access-logs-*", "EdgeFunctions": "edge-*", "ExtraRoots": "/roots/NAME"},
 }
 
 
@@ -106,6 +106,7 @@ ALSO = [
         "{source_key}",
         "Systems Manager User Guide, AWS KMS encryption for Parameter Store SecureString parameters",
         of_kms("ssm"),
+        only="*:parameter/tls/*",
     ),
     Also(
         "sns:Publish",
@@ -412,7 +413,7 @@ ELSEWHERE = [
     (r"^arn:aws:s3:::[^/]+", "arn:aws:s3:::others"),
     (r"(?<=/)(rotations|claims|notices)/", "elsewhere/"),
     (":secret:tls/", ":secret:other/"),
-    (r":parameter/tls/", ":parameter/other/"),
+    (r":parameter/(tls|roots)/", ":parameter/other/"),
     (f":acm:{REGION}:", ":acm:eu-west-1:"),
     (r"/L-\w+", "/L-00000000"),
     ("/servicequotas.amazonaws.com/", "/autoscaling.amazonaws.com/"),
@@ -575,7 +576,9 @@ def test_the_calls_include_an_increase_of_every_quota() -> None:
 
 def test_without_parameters_only_their_permissions_are_missing() -> None:
     aws = translate()
-    switched_on = re.compile(r"arn:aws:s3:::(sources|access-logs-1)\b|arn:aws:kms:.*:key/sources|.*:function:edge-1:3")
+    switched_on = re.compile(
+        r"arn:aws:s3:::(sources|access-logs-1)\b|arn:aws:kms:.*:key/sources|.*:function:edge-1:3|.*:parameter/roots/"
+    )
     for call, is_allowed in results(aws, calls_of(aws)):
         assert is_allowed != bool(switched_on.match(call.resource)), str(call)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from contract.schemas import faults_of_object
 from local_aws.pki import Leaf
 from local_aws.platform import LocalAws
 from rotations.account import KEYS
@@ -43,9 +44,17 @@ def traces(leaf: Leaf) -> set[str]:
     return found
 
 
+def objects(aws: LocalAws) -> Iterator[tuple[str, str]]:
+    """The objects in the rotation bucket: key and text."""
+    s3, bucket = aws.client("s3"), aws.outputs["RotationBucketName"]
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for key in (item["Key"] for item in page.get("Contents", [])):
+            yield key, s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
+
 def left_behind(aws: LocalAws) -> Iterator[tuple[str, str]]:
     """Everything that rotations leave: place and text."""
-    states, s3, logs = (aws.client(service) for service in ("stepfunctions", "s3", "logs"))
+    states, logs = (aws.client(service) for service in ("stepfunctions", "logs"))
     machine = aws.outputs["RotationStateMachineArn"]
     for page in states.get_paginator("list_executions").paginate(stateMachineArn=machine):
         for arn in (execution["executionArn"] for execution in page["executions"]):
@@ -54,10 +63,7 @@ def left_behind(aws: LocalAws) -> Iterator[tuple[str, str]]:
                 for children in states.get_paginator("list_executions").paginate(mapRunArn=run["mapRunArn"]):
                     for child in children["executions"]:
                         yield f"child {child['executionArn']}", history(states, child["executionArn"])
-    bucket = aws.outputs["RotationBucketName"]
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for item in page.get("Contents", []):
-            yield f"object {item['Key']}", s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
+    yield from ((f"object {key}", text) for key, text in objects(aws))
     for page in logs.get_paginator("describe_log_groups").paginate():
         for name in (group["logGroupName"] for group in page["logGroups"]):
             for events in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
@@ -101,7 +107,12 @@ def has_rotated(aws: LocalAws) -> bool:
 
 
 def assert_no_key_is_left(aws: LocalAws) -> None:
-    """Each local AWS on which rotations have run ends with this: every private key is only in its source."""
+    """Each local AWS on which rotations have run ends with this: every private key is only in its source.
+
+    And every plan and report is as the schemas say.
+    """
+    invalid = {key: found for key, text in objects(aws) if (found := faults_of_object(key, text))}
+    assert invalid == {}
     places, searched = search(left_behind(aws), KEYS)
     assert places == set()
     # One worker of several may have run no rotation.

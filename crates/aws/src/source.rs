@@ -81,6 +81,15 @@ pub async fn read(aws: &Aws, source: &SourceRef) -> Result<Zeroizing<Vec<u8>>, S
     Ok(content)
 }
 
+/// Reads a parameter of any type, for a text that is no secret.
+///
+/// # Errors
+/// See [`SourceError`].
+pub async fn read_public(aws: &Aws, parameter: &str) -> Result<String, SourceError> {
+    let (_, content) = any_parameter(aws, parameter, None).await?;
+    Ok(String::from_utf8_lossy(&content).into_owned())
+}
+
 async fn secret(
     aws: &Aws,
     id: &str,
@@ -102,19 +111,27 @@ async fn parameter(
     name: &str,
     region: Option<&str>,
 ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
+    match any_parameter(aws, name, region).await? {
+        (Some(ParameterType::SecureString), content) => Ok(content),
+        (other, _) => Err(SourceError::NotSecure(
+            other.map_or_else(|| "unknown".to_owned(), |kind| kind.as_str().to_owned()),
+        )),
+    }
+}
+
+async fn any_parameter(
+    aws: &Aws,
+    name: &str,
+    region: Option<&str>,
+) -> Result<(Option<ParameterType>, Zeroizing<Vec<u8>>), SourceError> {
     let client = aws_sdk_ssm::Client::new(&aws.config_in(region));
     let answer = client.get_parameter().name(name).with_decryption(true).send().await;
     let answer = answer.operation("GetParameter", name).map_err(SourceError::of)?;
     let parameter = answer
         .parameter
         .ok_or_else(|| SourceError::Missing("no Parameter in the answer".into()))?;
-    let content = Zeroizing::new(parameter.value.unwrap_or_default().into_bytes());
-    match parameter.r#type {
-        Some(ParameterType::SecureString) => Ok(content),
-        other => Err(SourceError::NotSecure(
-            other.map_or_else(|| "unknown".to_owned(), |kind| kind.as_str().to_owned()),
-        )),
-    }
+    let content = parameter.value.unwrap_or_default().into_bytes();
+    Ok((parameter.r#type, Zeroizing::new(content)))
 }
 
 async fn object(aws: &Aws, bucket: &str, key: &str) -> Result<Zeroizing<Vec<u8>>, SourceError> {

@@ -75,6 +75,7 @@ fn set(settings: &mut Settings, stack: &Stack) {
     let output = |name: &str| stack.outputs.get(name).cloned().unwrap_or_default();
     settings.bucket = output("RotationBucketName");
     settings.state_machine_arn = output("RotationStateMachineArn");
+    settings.extra_roots = stack.parameters.get("ExtraRoots").cloned().unwrap_or_default();
     settings.stack.clone_from(&stack.name);
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
 /// Checks a bundle offline.
 pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Checked, Failure> {
     let leaf = &bundle.leaf;
-    let roots = account::settings()?.trust_roots();
+    let roots = account::settings()?.local_roots();
     let roots = roots.map_err(|error| Failure::Usage(format!("{error}.")))?;
     let place = Place { store: store(args.store), stored: false };
     let mut findings = fitness::fit(bundle, place, &roots, now);

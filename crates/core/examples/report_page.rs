@@ -27,6 +27,7 @@ fn main() {
         not_after: Some(at(days * 24 * 60)),
     };
     let report = Report {
+        schema_version: rotation_core::SCHEMA_VERSION,
         succeeded: false,
         output: None,
         failure: Some(Failure {

@@ -16,5 +16,9 @@ pub mod report;
 pub mod request;
 pub mod target;
 
+/// `schemaVersion` of `report.json`, `plan.json` and the detail of a notice: it changes when a reader
+/// of `docs/schemas` would misread them, and not with a new field. Without the field it is 1.
+pub const SCHEMA_VERSION: u8 = 1;
+
 #[cfg(test)]
 mod fixtures;

@@ -15,6 +15,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::SCHEMA_VERSION;
 use crate::ending::deletion::Deletion;
 use crate::ending::{CertificateSummary, End, Output, RotationState};
 use crate::failure::Failure;
@@ -27,6 +28,9 @@ use crate::target::record::{DeploymentStatus, Record, UpdateStatus};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// [`SCHEMA_VERSION`], also of a report without it.
+    #[serde(default = "first_version")]
+    pub schema_version: u8,
     /// Did the rotation succeed?
     pub succeeded: bool,
     /// The output of the execution, if it succeeded.
@@ -215,6 +219,7 @@ impl Report {
             }
         };
         Self {
+            schema_version: SCHEMA_VERSION,
             succeeded: output.is_some(),
             output,
             failure,
@@ -246,6 +251,10 @@ impl Report {
             deletion: state.deletion(),
         }
     }
+}
+
+fn first_version() -> u8 {
+    1
 }
 
 /// The report has null where the state omits missing fields.

@@ -6,6 +6,7 @@ pub mod fleet;
 pub(crate) mod halts;
 pub mod notify;
 pub mod reading;
+pub(crate) mod roots;
 pub mod source;
 
 use rotation_core::ids::CertificateId;

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
+use rotation_core::SCHEMA_VERSION;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::ending::deletion::is_elsewhere;
 use rotation_core::finding::{Finding, listed};
@@ -369,7 +370,8 @@ async fn record(
     targets: &[Member],
     findings: &[Finding],
 ) -> Result<(), StepError> {
-    let record = PlanRecord { request, made_at: (context.now)(), plan, targets, findings };
+    let (schema_version, made_at) = (SCHEMA_VERSION, (context.now)());
+    let record = PlanRecord { schema_version, request, made_at, plan, targets, findings };
     let key = plan.folder.key("plan.json");
     s3::put_json(context.aws.s3(), &plan.folder.bucket, &key, &record).await?;
     Ok(())

@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use rotation_aws::cloudfront::{self, Entrance, Entrances, Reach, entrances};
 use rotation_aws::s3;
 use rotation_core::certificate::Fingerprint;
-use rotation_core::finding::listed;
+use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::Serves;
 use rotation_core::ids::{CertificateId, TargetId};
 use rotation_core::plan::state::{Folder, PlannedTarget, file};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::Context;
 use crate::account::fleet::read_target;
 use crate::account::halts::may_begin;
+use crate::account::roots::trust_roots;
 use crate::lambda::error::StepError;
 
 /// How many handshakes run in parallel.
@@ -157,7 +158,7 @@ async fn verify(
         )));
     }
 
-    let roots = context.settings.trust_roots().map_err(StepError::Internal)?;
+    let (roots, unread) = trust_roots(context).await?;
     let before = before(context, input).await?;
     let judge = |chain: &[Vec<u8>], name: &str| {
         judge(chain, fingerprint, name, &roots, (context.now)()).map_err(|fault| fault.to_string())
@@ -166,6 +167,7 @@ async fn verify(
     let Met { handshakes, trouble, mut notes } = met;
     notes.dedup();
     notes.extend(closed);
+    notes.extend(unread.as_ref().map(Finding::to_string));
     tracing::info!(%target, handshakes, faults = trouble.len(), "verify-viewers");
     if trouble.is_empty() {
         let (status, names) = (VerificationStatus::Verified, names as u64);
@@ -177,7 +179,7 @@ async fn verify(
         Some(state) if state.serves != Serves::New => {
             Ok(skipped("Another client has given it another certificate."))
         }
-        Some(_) => Err(failure(target.clone(), &trouble)),
+        Some(_) => Err(failure(target.clone(), &trouble, unread.as_ref())),
     }
 }
 
@@ -283,13 +285,14 @@ impl Met {
     }
 }
 
-fn failure(target: TargetId, trouble: &[Trouble]) -> StepError {
+fn failure(target: TargetId, trouble: &[Trouble], unread: Option<&Finding>) -> StepError {
     let is_wrong = trouble.iter().any(|one| one.served.is_some());
-    let faults: Vec<&String> = trouble
+    let mut faults: Vec<String> = trouble
         .iter()
         .filter(|one| !is_wrong || one.served.is_some())
-        .map(|one| &one.text)
+        .map(|one| one.text.clone())
         .collect();
+    faults.extend(unread.map(|list| format!("{} {}", list.subject, list.problem)));
     let faults = listed(&faults);
     if is_wrong {
         StepError::WrongCertificateServed { target, faults }

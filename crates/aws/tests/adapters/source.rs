@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use rotation_aws::Aws;
-use rotation_aws::source::{Put, SourceError, put, read};
+use rotation_aws::source::{Put, SourceError, put, read, read_public};
 use rotation_core::certificate::bundle::MAX_SOURCE_BYTES;
 use rotation_core::request::SourceRef;
 
@@ -50,6 +50,22 @@ async fn each_kind_of_source_is_read() {
     let secure = r#"{"Parameter": {"Type": "SecureString", "Value": "content"}}"#.to_owned();
     assert_eq!(ask(&parameter(), 200, secure).await.unwrap(), b"content");
     assert_eq!(ask(&object(), 200, "content".to_owned()).await.unwrap(), b"content");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s15_a_public_text_is_a_parameter_of_any_type() {
+    let check = async |status, body: &'static str, expected| {
+        let http = infallible_client_fn(move |_| {
+            http::Response::builder().status(status).body(SdkBody::from(body)).unwrap()
+        });
+        let read = read_public(&Aws::with_http_client(http), "/roots").await;
+        assert_eq!(kind(&read.map(String::into_bytes)), expected, "{body}");
+    };
+    check(200, r#"{"Parameter": {"Type": "String", "Value": "content"}}"#, "read").await;
+    check(200, r#"{"Parameter": {"Type": "SecureString", "Value": "content"}}"#, "read").await;
+    check(400, r#"{"__type": "ParameterNotFound"}"#, "missing").await;
+    check(400, r#"{"__type": "AccessDeniedException"}"#, "denied").await;
+    check(400, r#"{"__type": "ThrottlingException"}"#, "aws").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::SCHEMA_VERSION;
 use crate::automation::decision::{Decision, days_left};
 use crate::certificate::{Certificate, Fingerprint};
 use crate::failure::Failure;
@@ -202,6 +203,7 @@ impl About<'_> {
             about.map(|about| format!("-{}", digest(&about.join("\n")))).unwrap_or_default();
         let name = format!("{}/{}-{moment}{digest}", segment(self.id.id()), kind.name());
         let detail = json!({
+            "schemaVersion": SCHEMA_VERSION,
             "kind": kind,
             "name": name,
             "certificate": {
@@ -267,6 +269,7 @@ pub fn failed(execution: &str, stopped: &str, failure: &Failure, input: &Value) 
     );
     let name = format!("executions/{}", digest(&format!("{execution} {stopped}")));
     let detail = json!({
+        "schemaVersion": SCHEMA_VERSION,
         "kind": Kind::RotationFailed,
         "name": name,
         "execution": execution,

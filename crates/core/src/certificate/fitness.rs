@@ -277,13 +277,14 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
             "chain of the new certificate",
             format!(
                 "the issuer of its last certificate {}, which is {}, is neither in the source nor a \
-                 trusted root",
+                 trusted root; trusted is {roots}",
                 last.name(),
                 last.issuer()
             ),
             format!(
-                "Add the intermediate certificate {}; if that is a root, have the certificate \
-                 issued by an authority in Mozilla's list of included roots",
+                "Add the intermediate certificate {}; if that is a root that Mozilla has included \
+                 since, add it with the stack's parameter ExtraRoots; if it is another root, have \
+                 the certificate issued by an authority in Mozilla's list",
                 last.issuer()
             ),
         )),

@@ -1,5 +1,6 @@
 //! Verifies the chain of a certificate against trusted roots.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,6 +8,10 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use crate::certificate::Certificate;
+
+/// The release of `webpki-roots` that is compiled in, and the day it was published. The crate names
+/// neither its version nor the day of Mozilla's list; a test holds the version against `Cargo.lock`.
+const BUILT_IN: (&str, &str) = ("1.0.10", "2026-10-19");
 
 /// The root certificates that are trusted.
 #[derive(Clone, Debug)]
@@ -18,11 +23,14 @@ pub struct TrustRoots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootsError {
     /// The text contains no PEM block, or a broken one.
-    #[error("the trusted roots are not PEM")]
+    #[error("holds no certificates in PEM")]
     NotPem,
     /// A block is not a certificate.
-    #[error("block {0} of the trusted roots is not a certificate")]
+    #[error("holds a block {0} that is not a certificate")]
     NotACertificate(usize),
+    /// A block is a leaf or an intermediate, with which viewers would not trust a chain.
+    #[error("holds a block {0} that is not the certificate of a root, which issues itself")]
+    NotARoot(usize),
 }
 
 /// Why a certificate is not trusted.
@@ -61,7 +69,21 @@ impl TrustRoots {
         Self { anchors: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
     }
 
-    /// Adds the roots in a PEM text: the content of the file that `SSL_CERT_FILE` names.
+    /// Adds the roots in a PEM text, and refuses other certificates: a chain that ends with an
+    /// intermediate would be trusted here and not by viewers.
+    ///
+    /// # Errors
+    /// [`RootsError`] if there is no block, or one is not a root.
+    pub fn with_roots(self, text: &str) -> Result<Self, RootsError> {
+        let blocks = pem::parse_many(text).map_err(|_| RootsError::NotPem)?;
+        let not_a_root = blocks.into_iter().position(|block| {
+            Certificate::from_der(block.into_contents())
+                .is_ok_and(|read| !read.is_ca() || !read.is_self_signed())
+        });
+        not_a_root.map_or_else(|| self.with_pem(text), |at| Err(RootsError::NotARoot(at + 1)))
+    }
+
+    /// Adds the certificates in a PEM text: the content of the file that `SSL_CERT_FILE` names.
     ///
     /// # Errors
     /// [`RootsError`] if there is no block, or one is not a certificate.
@@ -113,6 +135,21 @@ impl TrustRoots {
                 .map(drop)
             })
             .map_err(TrustError::from)
+    }
+}
+
+/// For a message: which roots these are.
+impl fmt::Display for TrustRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (version, published) = BUILT_IN;
+        write!(
+            f,
+            "Mozilla's list of included roots, as built into this version (webpki-roots {version} of {published})"
+        )?;
+        match self.anchors.len() - webpki_roots::TLS_SERVER_ROOTS.len() {
+            0 => Ok(()),
+            more => write!(f, ", and {more} added to it"),
+        }
     }
 }
 
@@ -205,6 +242,39 @@ mod tests {
         };
         check(SHA1_LEAF, TrustError::SignatureAlgorithm);
         check(V1_LEAF, TrustError::UnsupportedVersion);
+    }
+
+    /// Case S15: the message names the list, and cannot name an older one than is built in.
+    #[test]
+    fn s15_a_message_names_the_list_of_roots() {
+        let (version, published) = BUILT_IN;
+        let locked = format!("name = \"webpki-roots\"\nversion = \"{version}\"\n");
+        assert!(
+            include_str!("../../../../Cargo.lock").contains(&locked),
+            "webpki-roots has changed: BUILT_IN needs its version and the day it was published"
+        );
+        let list = format!(
+            "Mozilla's list of included roots, as built into this version (webpki-roots {version} of {published})"
+        );
+        assert_eq!(TrustRoots::mozilla().to_string(), list);
+        let more = TrustRoots::mozilla().with_roots(FIXTURE_ROOT).expect("a root");
+        assert_eq!(more.to_string(), format!("{list}, and 1 added to it"));
+    }
+
+    /// Case S15: only roots are added to the list.
+    #[test]
+    fn s15_an_added_root_is_a_root() {
+        let root = Authority::root("Root");
+        let intermediate = root.intermediate("Intermediate");
+        let leaf = intermediate.sign(&leaf_params(&["a.example"]), &p256());
+        let check = |text: &str, expected: Result<(), RootsError>| {
+            assert_eq!(TrustRoots::mozilla().with_roots(text).map(drop), expected, "{text}");
+        };
+        check(&format!("Our root\n{}{FIXTURE_ROOT}", root.pem), Ok(()));
+        check(&format!("{}{}", root.pem, intermediate.pem), Err(RootsError::NotARoot(2)));
+        check(&leaf, Err(RootsError::NotARoot(1)));
+        check("", Err(RootsError::NotPem));
+        check(RSA_2048_PKCS8, Err(RootsError::NotACertificate(1)));
     }
 
     #[test]

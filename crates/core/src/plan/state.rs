@@ -215,6 +215,8 @@ pub struct NamedTarget {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanRecord<'a> {
+    /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION).
+    pub schema_version: u8,
     /// The input.
     pub request: &'a serde_json::Value,
     /// When the plan was made.

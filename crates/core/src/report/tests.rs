@@ -60,6 +60,7 @@ fn report(targets: Vec<TargetReport>) -> Report {
         not_after: Some(end.parse().expect("time")),
     };
     Report {
+        schema_version: 1,
         succeeded: false,
         output: None,
         failure: Some(Failure {
@@ -118,6 +119,16 @@ fn assert_sound(html: &str) {
     for outside in ["src=", "href=", "url(", "@import"] {
         assert!(!html.contains(outside), "{outside}");
     }
+}
+
+/// Reports of versions before the field.
+#[test]
+fn a_report_without_a_schema_version_is_of_version_1() {
+    let mut written = serde_json::to_value(report(Vec::new())).expect("JSON");
+    assert_eq!(written["schemaVersion"], crate::SCHEMA_VERSION);
+    written.as_object_mut().expect("an object").remove("schemaVersion");
+    let read: Report = serde_json::from_value(written).expect("a report");
+    assert_eq!(read.schema_version, 1);
 }
 
 #[test]

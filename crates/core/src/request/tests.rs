@@ -78,6 +78,18 @@ fn all_problems_are_reported_at_once_with_their_fields() {
     );
 }
 
+/// The same table is decided by `docs/schemas/input.schema.json`, in `tests/contract/test_schemas.py`.
+#[test]
+fn inputs_are_accepted_and_refused_as_by_their_schema() {
+    let table: Value =
+        serde_json::from_str(include_str!("../../tests/fixtures/inputs.json")).expect("JSON");
+    for (verdict, is_accepted) in [("accepted", true), ("refused", false)] {
+        for input in table[verdict].as_array().expect("an array") {
+            assert_eq!(parse(input).is_ok(), is_accepted, "{input}");
+        }
+    }
+}
+
 #[test]
 fn anything_but_an_object_is_refused() {
     for input in [json!(null), json!("tls/www"), json!([1]), json!(3), json!(true)] {

@@ -16,6 +16,7 @@ use rotation_core::request::Request;
 
 use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::reading::Reading;
+use crate::account::roots::trust_roots;
 use crate::lambda::error::StepError;
 
 use members::members;
@@ -64,14 +65,15 @@ pub(crate) async fn examine(
     let succession = Succession::of(&replaced, &Edition::from(&bundle.leaf));
     let place = Place { store, stored: new.is_some() };
     let now = (context.now)();
-    let roots = &context.settings.trust_roots().map_err(StepError::Internal)?;
+    let (roots, unread) = trust_roots(context).await?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
+    findings.extend(unread);
     findings.extend(fitness::check(
         bundle,
         &replaced,
         request.allow_earlier_expiry,
         place,
-        roots,
+        &roots,
         now,
     ));
     let selection = Selection {

@@ -67,8 +67,10 @@ pub struct Settings {
     /// `ROTATE_AT_REMAINING_PERCENT` and `NOTICE_DAYS`: when a certificate is due, and at which
     /// days left notices are sent.
     pub schedule: Schedule,
+    /// `EXTRA_ROOTS`: the path of an SSM parameter with roots that Mozilla has included since the build.
+    pub extra_roots: String,
     /// `SSL_CERT_FILE`: a PEM file with roots that are trusted in addition to Mozilla's.
-    pub extra_roots: Option<PathBuf>,
+    pub root_file: Option<PathBuf>,
     /// `VIEWER_EDGE`: a `host:port` that is used for every edge, instead of the internet.
     pub viewer_edge: Option<String>,
 }
@@ -86,14 +88,15 @@ fn number<T: std::str::FromStr>(name: &str, given: Option<&str>, default: T) -> 
 }
 
 impl Settings {
-    /// The roots that viewers trust: Mozilla's, and those in the file of `SSL_CERT_FILE`.
+    /// The roots known without a call: Mozilla's, and those in the file of `SSL_CERT_FILE`.
     ///
     /// # Errors
     /// The name of that file, when it is not a list of certificates.
-    pub fn trust_roots(&self) -> Result<TrustRoots, String> {
-        let Some(path) = &self.extra_roots else { return Ok(TrustRoots::mozilla()) };
-        let broken = |error: String| format!("SSL_CERT_FILE {}: {error}", path.display());
-        let pem = std::fs::read_to_string(path).map_err(|error| broken(error.to_string()))?;
+    pub fn local_roots(&self) -> Result<TrustRoots, String> {
+        let Some(path) = &self.root_file else { return Ok(TrustRoots::mozilla()) };
+        let broken = |error: String| format!("SSL_CERT_FILE {} {error}", path.display());
+        let pem = std::fs::read_to_string(path)
+            .map_err(|error| broken(format!("cannot be read: {error}")))?;
         TrustRoots::mozilla().with_pem(&pem).map_err(|error| broken(error.to_string()))
     }
 
@@ -119,7 +122,8 @@ impl Settings {
             poll_seconds: read("POLL_INTERVAL_SECONDS", 25)?,
             deployment_deadline_minutes: read("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
             quota_deadline_hours: read("QUOTA_DEADLINE_HOURS", 168)?,
-            extra_roots: std::env::var_os("SSL_CERT_FILE")
+            extra_roots: text("EXTRA_ROOTS"),
+            root_file: std::env::var_os("SSL_CERT_FILE")
                 .filter(|p| !p.is_empty())
                 .map(PathBuf::from),
             viewer_edge: std::env::var("VIEWER_EDGE").ok().filter(|edge| !edge.is_empty()),

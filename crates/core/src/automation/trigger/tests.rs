@@ -189,6 +189,58 @@ fn a_failed_execution_triggers_a_notice() {
     }
 }
 
+/// Case S19: an event that a rule of another region sent to us-east-1. Account and region are where
+/// it happened.
+#[test]
+fn s19_an_event_of_another_region_evaluates_the_sources_of_that_name() {
+    let event = |source: &str, detail_type: &str, resource: &str, detail: Value| {
+        json!({
+            "version": "0", "id": "79f04f06-924c-7a00-b3f8-e532167d23e0",
+            "detail-type": detail_type, "source": source, "account": "111122223333",
+            "time": "2026-10-23T12:26:45Z", "region": "eu-west-1",
+            "resources": [resource], "detail": detail,
+        })
+    };
+    const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:tls/www-AbCdEf";
+    const PARAMETER: &str = "arn:aws:ssm:eu-west-1:111122223333:parameter/tls/www";
+    for (event, name, tag) in [
+        (
+            event(
+                "aws.secretsmanager",
+                "Secret Label Updated",
+                SECRET,
+                json!({"name": "tls/www", "labelUpdated": "AWSCURRENT", "versionId": "v"}),
+            ),
+            "tls/www",
+            SECRET,
+        ),
+        (
+            event(
+                "aws.ssm",
+                "Parameter Store Change",
+                PARAMETER,
+                json!({"operation": "Update", "name": "/tls/www", "type": "SecureString"}),
+            ),
+            "ssm:/tls/www",
+            PARAMETER,
+        ),
+        (
+            event(
+                "aws.s3",
+                "Object Created",
+                "arn:aws:s3:::sources",
+                json!({"bucket": {"name": "sources"}, "object": {"key": "www.pem"}}),
+            ),
+            "s3://sources/www.pem",
+            "s3://sources/www.pem",
+        ),
+    ] {
+        let changed = source_ref(name).expect(name);
+        assert!(source_ref(tag).expect(tag).may_be(&changed), "{tag}");
+        check(&event, look_at(At::Source(changed), true));
+    }
+}
+
 /// Events with all the fields that AWS was seen to send, more than its documentation shows: from a
 /// console, of the latest versions, with null fields.
 #[test]

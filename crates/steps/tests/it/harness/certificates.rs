@@ -14,7 +14,9 @@ pub(crate) struct Certificates {
     /// Issues further certificates.
     authority: Authority,
     issued: Mutex<Vec<&'static Issued>>,
-    /// The file with the root as PEM, for `SSL_CERT_FILE`.
+    /// The root as PEM.
+    pub(crate) root: String,
+    /// The file with it, for `SSL_CERT_FILE`.
     pub(crate) root_file: PathBuf,
     /// Expires in three weeks.
     pub(crate) old: Issued,
@@ -78,7 +80,7 @@ pub(crate) fn certificates() -> &'static Certificates {
         // Each test process creates its own certificates.
         let name = format!("root-{}.pem", std::process::id());
         let root_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::write(&root_file, root.pem).unwrap();
+        std::fs::write(&root_file, &root.pem).unwrap();
         let issue =
             |names: &[&str], from, until| authority.issue(names, midnight(from), midnight(until));
         let stranger = Authority::root("Stranger").issue(
@@ -87,6 +89,7 @@ pub(crate) fn certificates() -> &'static Certificates {
             midnight("2026-06-01"),
         );
         Certificates {
+            root: root.pem,
             root_file,
             old: issue(NAMES, "2025-12-15", "2026-12-15"),
             new: issue(NAMES, "2026-11-01", "2027-11-01"),

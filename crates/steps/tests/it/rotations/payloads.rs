@@ -11,10 +11,10 @@ use std::fmt::Write;
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::harness::account::{ACCOUNT, Account};
+use crate::harness::account::{ACCOUNT, Account, Execution, now};
 use crate::harness::certificates::certificates;
 use crate::harness::driver::{Driver, Ran};
-use crate::harness::rig::Rig;
+use crate::harness::rig::{EXECUTION, Rig};
 use crate::rotations::whole_rotations::scenes;
 
 /// One rotation that succeeds with both kinds of targets, one with the other store and another kind
@@ -155,12 +155,20 @@ async fn payloads_and_objects_are_pinned() {
     ] {
         let mut account = account.clone();
         account.put_source(&source.source());
-        text += &started(name, account).await;
+        text += &started(name, account, json!({"look": "all"})).await;
     }
     let mut unreadable = account.clone();
     let bad = ("cert-rotation:concurrency".into(), "many".into());
     unreadable.stored_mut(&old).tags.push(bad);
-    text += &started("start-rotation finds bad settings", unreadable).await;
+    text += &started("start-rotation finds bad settings", unreadable, json!({"look": "all"})).await;
+    let mut failed = account.clone();
+    let execution = Execution::running(now()).is("FAILED", now(), "RolledBack", "E2 failed.");
+    failed.executions.insert(EXECUTION.into(), execution);
+    let event = json!({
+        "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+        "detail": {"executionArn": EXECUTION, "status": "FAILED", "stopDate": 1},
+    });
+    text += &started("start-rotation is told of a failed rotation", failed, event).await;
 
     if std::env::var("WRITE_PAYLOADS").is_ok() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rotations/payloads.txt");
@@ -173,10 +181,10 @@ async fn payloads_and_objects_are_pinned() {
     assert_eq!(text.len(), PINNED.len());
 }
 
-/// The result of an evaluation of all certificates, without texts and ids.
-async fn started(name: &str, account: Account) -> String {
+/// The result of `start-rotation`, without texts and ids.
+async fn started(name: &str, account: Account, event: Value) -> String {
     let rig = Rig::new(account).await;
-    let output = rig.start(json!({"look": "all"})).await.expect("a look");
+    let output = rig.start(event).await.expect("a look");
     let mut masks = Masks::default();
     let output = serde_json::to_string(&output).expect("JSON");
     let mut text = format!("## {name}\n{}\n", masks.json(&output));

@@ -315,6 +315,53 @@ async fn certificates_that_are_not_fit() {
     check(Store::Acm, same, request, "CertificateInvalid", &["it is the old certificate"]).await;
 }
 
+/// Case S15: a root that Mozilla has included since the build. A list that cannot be read is refused
+/// even if the certificate does not need it.
+#[tokio::test(start_paused = true)]
+async fn s15_roots_of_a_parameter_are_trusted() {
+    const ROOTS: &str = "/roots/mozilla";
+    let (account, _) = Account::with_old_in(Store::Acm);
+    let planned = async |list: Option<(&str, &str)>, needed: bool, fault: Option<Kind>| {
+        let mut account = account.clone();
+        account
+            .parameters
+            .extend(list.map(|(kind, pem)| (ROOTS.into(), (kind.into(), pem.into()))));
+        let mut rig = Rig::new(account).await;
+        rig.context.settings.extra_roots = ROOTS.into();
+        if needed {
+            rig.context.settings.root_file = None;
+        }
+        if let Some(kind) = fault {
+            rig.fail("GetParameter", kind);
+        }
+        rig.step("plan-rotation", &start(json!({}))).await
+    };
+    let root = certificates().root.as_str();
+    for kind in ["String", "SecureString"] {
+        planned(Some((kind, root)), true, None).await.expect("a plan");
+    }
+    let leaf = certificates().new.pem.as_str();
+    for (list, fault, error, words) in [
+        (None, None, "SourceUnreadable", "does not exist"),
+        (Some(("String", root)), Some(Kind::AccessDenied), "SourceUnreadable", "may not be read"),
+        (Some(("String", root)), Some(Kind::Throttled), "Unfinished", ""),
+        (Some(("String", "")), None, "SourceUnreadable", "holds no certificates in PEM"),
+        (Some(("String", leaf)), None, "SourceUnreadable", "a block 1 that is not"),
+    ] {
+        for needed in [true, false] {
+            let error_of = planned(list, needed, fault).await.expect_err("refused");
+            let cause = error_of.to_string();
+            assert_eq!(error_of.name(), error, "{cause}");
+            assert!(cause.contains(words), "{cause}");
+            if error == "SourceUnreadable" {
+                let named = "SSM parameter /roots/mozilla (ExtraRoots): ";
+                assert!(cause.contains(named) && cause.contains("another ExtraRoots"), "{cause}");
+                assert_eq!(cause.contains("[CertificateInvalid] chain"), needed, "{cause}");
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn targets_that_cannot_be_rotated() {
     let narrow = |account: &mut Account, old: &CertificateId| {

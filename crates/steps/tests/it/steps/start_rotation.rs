@@ -269,6 +269,28 @@ async fn a_missing_source_is_notified() {
     assert!(rig.account().messages[0].1.contains("does not exist"));
 }
 
+/// Case S15: a rotation that needs a root of `ExtraRoots` starts, and nothing starts without notice
+/// while that list cannot be read.
+#[tokio::test(start_paused = true)]
+async fn s15_roots_of_a_parameter_are_trusted_by_evaluations() {
+    let (account, old) = Account::with_old_in(Store::Acm);
+    for (list, decision) in [
+        (Some(certificates().root.clone()), Decision::Start),
+        (None, Decision::ReplacementUnusable),
+    ] {
+        let mut account = account.clone();
+        let list = list.map(|pem| ("/roots/mozilla".into(), ("String".into(), pem)));
+        account.parameters.extend(list);
+        let mut rig = rig(account).await;
+        rig.context.settings.extra_roots = "/roots/mozilla".into();
+        rig.context.settings.root_file = None;
+        assert_eq!(decided(&look(&rig, all()).await, &old), decision);
+        let told = rig.account().messages;
+        let named = told.iter().any(|(_, text)| text.contains("/roots/mozilla (ExtraRoots)"));
+        assert_eq!(named, decision != Decision::Start, "{told:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn invalid_tags_are_notified_and_nothing_is_guessed() {
     let (mut account, old) = Account::with_old_in(Store::Acm);

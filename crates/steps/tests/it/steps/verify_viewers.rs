@@ -95,6 +95,42 @@ async fn names_of_a_disabled_connection_group_are_not_verified() {
     }
 }
 
+/// Case S15: a list of roots that is gone after the plan fails only the chains that need it.
+#[tokio::test(start_paused = true)]
+async fn s15_roots_of_a_parameter_are_trusted_by_viewers() {
+    let list = ("String".to_owned(), certificates().root.clone());
+    for (list, needed, noted) in [
+        (Some(list.clone()), true, false),
+        (Some(list), false, false),
+        (None, false, true),
+        (None, true, true),
+    ] {
+        let (mut rig, state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
+        rig.context.settings.extra_roots = "/roots/mozilla".into();
+        if needed {
+            rig.context.settings.root_file = None;
+        }
+        rig.change(|account| {
+            account.parameters.extend(list.clone().map(|list| ("/roots/mozilla".into(), list)));
+        });
+        let input = deployed(&rig, &state, &target("distribution", "E1")).await;
+        let told = match rig.step("verify-viewers", &input).await {
+            Ok(seen) => {
+                assert!(list.is_some() || !needed, "{seen}");
+                assert_eq!(seen["status"], "verified");
+                seen["notes"].to_string()
+            }
+            Err(error) => {
+                assert!(list.is_none() && needed, "{error}");
+                assert_eq!(error.name(), "WrongCertificateServed");
+                error.to_string()
+            }
+        };
+        let words = "SSM parameter /roots/mozilla (ExtraRoots)";
+        assert_eq!(told.contains(words) && told.contains("does not exist"), noted, "{told}");
+    }
+}
+
 fn odd(rig: &Rig, name: &str, edge: OddEdge) {
     rig.change(|account| account.odd_edges = [(name.to_owned(), edge)].into());
 }
