@@ -613,7 +613,7 @@ def documented(command: str) -> set[str]:
 
 # The IAM actions of calls where the names differ.
 DECIDED_AS = {"s3:ListObjectsV2": "s3:ListBucket"}
-SERVICES = {"service-quotas": "servicequotas", "stepfunctions": "states"}
+SERVICES = {"resourcegroupstaggingapi": "tag", "service-quotas": "servicequotas", "stepfunctions": "states"}
 
 
 def test_its_calls_are_the_permissions_on_the_page(tool: Tool):
