@@ -580,4 +580,4 @@ def test_clients_are_made_before_the_first_event():
         lines = [line.split(" ") for line in CALLS.read_text().splitlines()]
         called = {call.partition(":")[0] for step, call, *_ in lines if step == kebab(name)} - later
         made = set(re.findall(r"aws\.(\w+)\(\);", (STEPS / "bin" / f"{kebab(name)}.rs").read_text()))
-        assert {"servicequotas" if one == "quotas" else one for one in made} == called, name
+        assert {{"quotas": "servicequotas", "tagging": "tag"}.get(one, one) for one in made} == called, name

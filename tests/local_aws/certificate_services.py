@@ -1,4 +1,5 @@
-"""The certificate services of the local AWS: CloudFront, ACM, IAM, Service Quotas and the rest of moto on one port.
+"""The certificate services of the local AWS: CloudFront, ACM, IAM, Service Quotas, the tagging API and the rest of moto
+on one port.
 
     python -m local_aws.certificate_services --port 4567 [--edge-port 4568] [--propagation-seconds 2]
 
@@ -26,6 +27,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.resourcegroupstaggingapi import urls as tagging_urls
 from moto.servicequotas import urls as servicequotas_urls
 from werkzeug.serving import make_server
 
@@ -37,6 +39,7 @@ from .edge import Edge
 from .iam import Iam, IamCertificatesResponse
 from .quotas import QuotasResponse
 from .state import ACCOUNT, Settings, world
+from .tagging import TaggingResponse
 
 
 def install() -> None:
@@ -56,6 +59,7 @@ def install() -> None:
     acm_urls.url_paths = {"{0}/$": AcmResponse.dispatch}
     iam_urls.url_paths = {"{0}/$": IamCertificatesResponse.dispatch}
     servicequotas_urls.url_paths = {"{0}/$": QuotasResponse.dispatch}
+    tagging_urls.url_paths = {"{0}/$": TaggingResponse.dispatch}
     # moto lists every path it handles. One pattern is enough: the service model tells the operations apart anyway.
     cloudfront_urls.url_paths = {"{0}/(?P<path>.+)$": CloudFrontXmlResponse.dispatch}
 

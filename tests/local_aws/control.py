@@ -5,8 +5,11 @@ GET  /control/state                everything: distributions, tenants, certifica
                                    often the edges served which certificate for which name
 POST /control/reset                empties the account and restores the settings the server was started with
 POST /control/settings             {"propagation_seconds": n, "in_use_lag_seconds": n,
+                                    "outdated_tags": {ARN: {KEY: VALUE}},
                                     "quotas": {CODE: value | null | "absent"},
                                     "quota_decision": {CODE | "*": "approve" | "deny" | "hold", "after_seconds": n}}
+                                   outdated_tags: what GetResources returns in place of the tags of this resource, or
+                                   for one that does not exist; {}: it is not in the index
                                    null: GetServiceQuota has no applied value but there is a default; "absent": neither
 POST /control/quota-request/ID     {"status": "APPROVED" | "DENIED" | "CASE_OPENED" | "CASE_CLOSED" | ...}
 GET  /control/distribution/ID      one distribution, with its configuration as XML ("document"); not logged as a call
@@ -19,12 +22,13 @@ POST /control/faults               {"service": "cloudfront", "operation": "Updat
                                     "rate": n, "burst": n, "after_effect": bool, "latency_seconds": n}: service and
                                     operation (a pattern: "Get*") are required; with a rate, the first `burst` calls
                                     succeed, then `rate` a second, and the fault applies to the rest; without a code
-                                    the call is only slow; services: cloudfront, acm, iam, service-quotas
+                                    the call is only slow; services: cloudfront, acm, iam, service-quotas,
+                                    resourcegroupstaggingapi
 DELETE /control/faults             removes all faults
 POST /control/acm/in-use           {"arn": ..., "by": [ARN, ...]}: users outside CloudFront; [] removes them
 POST /control/seed                 [{"aliases": [...], "certificate": ARN or id, "staging"?, "enabled"?, "comment"?,
                                      "http_version"?, "ssl_support_method"?, "minimum_protocol_version"?,
-                                     "connection_mode"?}, ...] -> {"ids": [...]}
+                                     "connection_mode"?, "tags"? {KEY: VALUE}}, ...] -> {"ids": [...]}
 """
 
 from __future__ import annotations
@@ -217,8 +221,13 @@ def set_in_use() -> Any:
 @app.post("/control/seed")
 def seed() -> Any:
     with world.lock:
-        created = [cloudfront.backend().create(_seeded_config(**wanted), tags=[]) for wanted in request.get_json()]
+        created = [_seeded(**wanted) for wanted in request.get_json()]
         return jsonify(ids=[distribution.id for distribution in created])
+
+
+def _seeded(tags: dict[str, str] | None = None, **wanted: Any) -> Distribution:
+    tagged = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+    return cloudfront.backend().create(_seeded_config(**wanted), tagged)
 
 
 def _seeded_config(

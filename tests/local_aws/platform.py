@@ -38,7 +38,13 @@ CERTROTATE = built.FOLDER / "certrotate"
 REGION = "us-east-1"
 STACK = "certificate-rotation"
 # The services that moto has and that ministack lacks or implements differently from AWS: see docs/local-aws.md.
-CERTIFICATE_SERVICES = {"acm": "ACM", "cloudfront": "CLOUDFRONT", "iam": "IAM", "service-quotas": "SERVICE_QUOTAS"}
+CERTIFICATE_SERVICES = {
+    "acm": "ACM",
+    "cloudfront": "CLOUDFRONT",
+    "iam": "IAM",
+    "resourcegroupstaggingapi": "RESOURCE_GROUPS_TAGGING_API",
+    "service-quotas": "SERVICE_QUOTAS",
+}
 # The services of the platform that functions call.
 PLATFORM_SERVICES = ("S3", "SECRETS_MANAGER", "SSM", "SFN")
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

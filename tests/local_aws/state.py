@@ -18,6 +18,8 @@ ACCOUNT = "000000000000"
 class Settings:
     propagation_seconds: float = 0.0
     in_use_lag_seconds: float = 0.0
+    # ARN -> tags that the index of the tagging API has in place of the resource's, or of one that was deleted
+    outdated_tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass

@@ -115,7 +115,9 @@ fn kind(code: &str, status: u16) -> ErrorKind {
         | "RequestTimeoutException"
         | "ConcurrentModification"
         | "ConcurrentModificationException"
-        | "ConflictException" => ErrorKind::Unavailable,
+        | "ConflictException"
+        // The list is read from its start by the next attempt.
+        | "PaginationTokenExpiredException" => ErrorKind::Unavailable,
         "AccessDenied"
         | "AccessDeniedException"
         | "UnauthorizedOperation"

@@ -11,6 +11,7 @@ pub mod source;
 pub mod stack;
 pub mod step_functions;
 pub mod store;
+pub mod tagging;
 mod whole_xml;
 
 use std::sync::OnceLock;
@@ -48,6 +49,8 @@ pub struct Aws {
     pub s3: OnceLock<aws_sdk_s3::Client>,
     #[doc(hidden)]
     pub states: OnceLock<aws_sdk_sfn::Client>,
+    #[doc(hidden)]
+    pub tagging: OnceLock<aws_sdk_resourcegroupstagging::Client>,
 }
 
 impl Aws {
@@ -117,6 +120,7 @@ impl Aws {
             quotas: OnceLock::new(),
             s3: OnceLock::new(),
             states: OnceLock::new(),
+            tagging: OnceLock::new(),
         }
     }
 
@@ -166,6 +170,14 @@ impl Aws {
     /// Step Functions in the function's own region.
     pub fn states(&self) -> &aws_sdk_sfn::Client {
         self.states.get_or_init(|| aws_sdk_sfn::Client::new(&self.config))
+    }
+
+    /// The Resource Groups Tagging API in us-east-1, which has the tags of CloudFront and of ACM in
+    /// that region.
+    pub fn tagging(&self) -> &aws_sdk_resourcegroupstagging::Client {
+        self.tagging.get_or_init(|| {
+            aws_sdk_resourcegroupstagging::Client::new(&self.config_in(Some(CLOUDFRONT_REGION)))
+        })
     }
 
     /// CloudFormation in the operator's region.

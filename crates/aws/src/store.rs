@@ -86,9 +86,10 @@ pub async fn copies(
     Ok(copies.into_iter().map(|(id, _)| id).collect())
 }
 
-/// The managed certificates of both stores whose tag `cert-rotation:source` is wanted.
+/// The managed certificates of both stores whose tag `cert-rotation:source` is wanted. A tag of ACM
+/// that was set a moment ago may be missed.
 pub async fn managed(aws: &Aws, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Stored>, AwsError> {
-    let mut found = acm::list_tagged(aws.acm(), tags::SOURCE, &is_wanted).await?;
+    let mut found = acm::list_tagged(aws.acm(), aws.tagging(), tags::SOURCE, &is_wanted).await?;
     found.extend(iam::list_tagged(aws.iam(), tags::SOURCE, &is_wanted).await?);
     Ok(found)
 }

@@ -35,6 +35,7 @@ class Aws:
         self.acm = self.client("acm")
         self.iam = self.client("iam")
         self.quotas = self.client("service-quotas")
+        self.tagging = self.client("resourcegroupstaggingapi")
 
     def client(self, service: str, region: str = "us-east-1", **config: Any) -> Any:
         return client(service, self.endpoint, region, Config(retries={"total_max_attempts": 1}, **config))

@@ -85,6 +85,7 @@ def test_tenants_take_the_same_commands(aws: Aws, template: str, old: str, new: 
             "GetServiceQuota",
             lambda aws: aws.quotas.get_service_quota(ServiceCode="acm", QuotaCode="L-F141DD1D"),
         ),
+        ("resourcegroupstaggingapi", "GetResources", lambda aws: aws.tagging.get_resources()),
     ],
 )
 def test_faults_are_in_the_envelope_of_each_service(

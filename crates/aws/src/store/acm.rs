@@ -4,7 +4,8 @@ use aws_sdk_acm::Client;
 use aws_sdk_acm::config::retry::RetryConfig;
 use aws_sdk_acm::primitives::{Blob, DateTime};
 use aws_sdk_acm::types::{
-    CertificateStatus, CertificateSummary, CertificateType, Filters, KeyAlgorithm, Tag as AcmTag,
+    CertificateDetail, CertificateStatus, CertificateSummary, CertificateType, Filters,
+    KeyAlgorithm, Tag as AcmTag,
 };
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::certificate::Certificate;
@@ -14,6 +15,10 @@ use rotation_core::request::tags::{self, Tag};
 
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
 use crate::store::{DeleteResponse, ImportError, Stored};
+use crate::tagging;
+
+/// As many as the timeout of an operation allows: with the SDK's backoff 15 seconds on average.
+const TAG_ATTEMPTS: u32 = 6;
 
 /// Usage of ACM's quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,34 +35,32 @@ pub struct AcmUsage {
 
 /// A certificate with its tags and uses; `None` if the ARN does not exist.
 pub async fn describe(client: &Client, arn: &str) -> Result<Option<Stored>, AwsError> {
-    match leaf_and_uses(client, arn).await? {
-        Some(found) => Ok(Some(certificate(arn, found, tags(client, arn).await?))),
-        None => Ok(None),
+    let Some(detail) = detail(client, arn).await? else { return Ok(None) };
+    let Some(leaf) = leaf(client, arn).await? else { return Ok(None) };
+    Ok(Some(stored(arn, leaf, detail, tags(client, arn).await?)))
+}
+
+/// Everything but the certificate itself; `None` if the ARN does not exist.
+async fn detail(client: &Client, arn: &str) -> Result<Option<CertificateDetail>, AwsError> {
+    const OPERATION: &str = "DescribeCertificate";
+    let answer = client.describe_certificate().certificate_arn(arn).send().await;
+    match answer.operation(OPERATION, arn) {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        answer => answer?
+            .certificate
+            .map(Some)
+            .ok_or_else(|| AwsError::malformed(OPERATION, arn, "no Certificate")),
     }
 }
 
-async fn leaf_and_uses(
-    client: &Client,
+fn stored(
     arn: &str,
-) -> Result<Option<(Certificate, Vec<String>)>, AwsError> {
-    const OPERATION: &str = "DescribeCertificate";
-    let answer = client.describe_certificate().certificate_arn(arn).send().await;
-    let detail = match answer.operation(OPERATION, arn) {
-        Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
-        answer => answer?
-            .certificate
-            .ok_or_else(|| AwsError::malformed(OPERATION, arn, "no Certificate"))?,
-    };
-    let Some(leaf) = leaf(client, arn).await? else { return Ok(None) };
-    Ok(Some((leaf, detail.in_use_by.unwrap_or_default())))
-}
-
-fn certificate(
-    arn: &str,
-    (certificate, in_use_by): (Certificate, Vec<String>),
+    certificate: Certificate,
+    detail: CertificateDetail,
     tags: Vec<Tag>,
 ) -> Stored {
-    Stored { id: CertificateId::Acm { arn: arn.to_owned() }, certificate, in_use_by, tags }
+    let id = CertificateId::Acm { arn: arn.to_owned() };
+    Stored { id, certificate, tags, in_use_by: detail.in_use_by.unwrap_or_default() }
 }
 
 /// The imported certificates with this leaf, with their tags.
@@ -67,25 +70,35 @@ pub async fn find_by_fingerprint(
 ) -> Result<Vec<(CertificateId, Vec<Tag>)>, AwsError> {
     let mut found = Vec::new();
     for summary in list(client).await? {
-        // Reading every certificate would take hours at ACM's rates, so only those with the same
-        // expiry are read.
-        let same_expiry = summary
-            .not_after
-            .as_ref()
-            .is_none_or(|not_after| not_after.secs() == wanted.not_after().as_second());
-        let Some(arn) = summary.certificate_arn else { continue };
+        // Reading every certificate would take hours at ACM's rates.
         if summary.r#type != Some(CertificateType::Imported)
-            || summary.status.is_some_and(|status| status != CertificateStatus::Issued)
-            || !same_expiry
+            || summary.status.as_ref().is_some_and(|status| *status != CertificateStatus::Issued)
+            || !may_be(&summary, wanted)
         {
             continue;
         }
+        let Some(arn) = summary.certificate_arn else { continue };
         if leaf(client, &arn).await?.as_ref() == Some(wanted) {
             let tags = tags(client, &arn).await?;
             found.push((CertificateId::Acm { arn }, tags));
         }
     }
     Ok(found)
+}
+
+/// Can this summary be of the wanted certificate? Authorities end many certificates at the same
+/// second of a day, so its dates alone may leave hundreds.
+fn may_be(summary: &CertificateSummary, wanted: &Certificate) -> bool {
+    let is = |time: &Option<DateTime>, wanted: Timestamp| {
+        time.as_ref().is_none_or(|time| time.secs() == wanted.as_second())
+    };
+    // A summary has at most a hundred names.
+    let names = summary.subject_alternative_name_summaries();
+    let has = |wanted: &String| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    let is_complete = summary.has_additional_subject_alternative_names == Some(false);
+    is(&summary.not_before, wanted.not_before())
+        && is(&summary.not_after, wanted.not_after())
+        && (!is_complete || names.is_empty() || wanted.dns_names().iter().all(has))
 }
 
 /// Every imported certificate.
@@ -105,19 +118,33 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     request.send().await.operation(OPERATION, arn).map(drop)
 }
 
-/// The imported certificates that have a tag with this key and a wanted value.
+/// The imported certificates that have a tag with this key and a wanted value. Found in the index of
+/// tags, since reading the tags of every certificate would take as many calls; what the index
+/// returns is then read from ACM, because the index may be outdated.
 pub async fn list_tagged(
     client: &Client,
+    index: &aws_sdk_resourcegroupstagging::Client,
     key: &str,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Stored>, AwsError> {
+    let has_wanted = |tags: &[Tag]| tags::value(tags, key).is_some_and(&is_wanted);
     let mut found = Vec::new();
-    for arn in imported(client).await? {
-        let tags = tags(client, &arn).await?;
-        if tags::value(&tags, key).is_some_and(&is_wanted) {
-            let one = leaf_and_uses(client, &arn).await?;
-            found.extend(one.map(|one| certificate(&arn, one, tags)));
+    for candidate in tagging::find(index, &["acm:certificate"], key, &[]).await? {
+        let arn = &candidate.arn;
+        if !has_wanted(&candidate.tags) {
+            continue;
         }
+        let tags = tags(client, arn).await?;
+        if !has_wanted(&tags) {
+            continue;
+        }
+        // Others, such as pending ones of Amazon, may have no certificate to get.
+        let Some(detail) = detail(client, arn).await? else { continue };
+        if detail.r#type != Some(CertificateType::Imported) {
+            continue;
+        }
+        let Some(leaf) = leaf(client, arn).await? else { continue };
+        found.push(stored(arn, leaf, detail, tags));
     }
     Ok(found)
 }
@@ -237,8 +264,15 @@ async fn leaf(client: &Client, arn: &str) -> Result<Option<Certificate>, AwsErro
         .map_err(|error| AwsError::malformed(OPERATION, arn, error))
 }
 
+/// The tags; none if the certificate no longer exists.
 async fn tags(client: &Client, arn: &str) -> Result<Vec<Tag>, AwsError> {
-    let answer = client.list_tags_for_certificate().certificate_arn(arn).send().await;
+    // ACM has throttled accounts after some 14 reads of tags in a row
+    // (cloudformation-dns-certificate#12), and `start-rotation` reads those of every managed
+    // certificate in one attempt, so these reads alone have more retries.
+    let retries = aws_sdk_acm::config::Builder::new()
+        .retry_config(RetryConfig::standard().with_max_attempts(TAG_ATTEMPTS));
+    let request = client.list_tags_for_certificate().certificate_arn(arn);
+    let answer = request.customize().config_override(retries).send().await;
     let tags = match answer.operation("ListTagsForCertificate", arn) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
         answer => answer?.tags.unwrap_or_default(),

@@ -83,7 +83,8 @@ pub async fn find_by_fingerprint(
     Ok(found)
 }
 
-/// The server certificates that have a tag with this key and a wanted value.
+/// The server certificates that have a tag with this key and a wanted value. Each one is read: an
+/// account has 20 unless its quota was raised, and only that read returns the tags.
 pub async fn list_tagged(
     client: &Client,
     key: &str,

@@ -17,7 +17,7 @@ use rotation_aws::store::acm::{
 use rotation_aws::store::{DeleteResponse, ImportError};
 use rotation_core::ids::CertificateId;
 
-use crate::material::{COMMON, assert_kind, json_error, material, other};
+use crate::material::{COMMON, answer, assert_kind, json_error, material, other};
 
 const ARN: &str = "arn:aws:acm:us-east-1:111122223333:certificate/a";
 
@@ -97,7 +97,7 @@ async fn common_errors_are_classified() {
 #[tokio::test(start_paused = true)]
 async fn an_unusable_response_is_unavailable() {
     let rule = mock!(Client::describe_certificate)
-        .then_http_response(|| crate::material::answer(200, "<html>a proxy's page</html>"));
+        .then_http_response(|| answer(200, "<html>a proxy's page</html>"));
     assert_kind(describe(&client(&[&rule]), ARN).await, ErrorKind::Unavailable);
 }
 
@@ -109,7 +109,6 @@ async fn only_imported_certificates_with_the_same_leaf_are_copies() {
             summary("arn:other-leaf").build(),
             summary("arn:amazon").r#type(CertificateType::AmazonIssued).build(),
             summary("arn:expired").status(CertificateStatus::Expired).build(),
-            summary("arn:other-expiry").not_after(DateTime::from_secs(1)).build(),
         ]
     });
     let client = client(&[
@@ -124,22 +123,87 @@ async fn only_imported_certificates_with_the_same_leaf_are_copies() {
     assert_eq!(found[0].1[0].key, "cert-rotation:fingerprint");
 }
 
+/// Only certificates whose summary fits are read.
 #[tokio::test(start_paused = true)]
-async fn certificates_are_found_by_tag() {
-    let listed = list(|| vec![summary("arn:1").build()]);
-    let described = mock!(Client::describe_certificate).then_output(|| {
-        let detail = CertificateDetail::builder().certificate_arn("arn:1").build();
-        DescribeCertificateOutput::builder().certificate(detail).build()
-    });
-    let get = get("arn:1", &material().pem);
-    let client = client(&[&listed, &described, &get, &tags("cert-rotation:source", "tls/www")]);
-    let found = async |key, wanted: &'static str| {
-        let found = list_tagged(&client, key, |value| value == wanted).await.unwrap();
-        found.into_iter().map(|one| one.id).collect::<Vec<_>>()
+async fn s6_summaries_of_other_certificates_are_not_read() {
+    let with = |names: &[&str], more: Option<bool>| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        summary("arn:1")
+            .set_subject_alternative_name_summaries(Some(names))
+            .set_has_additional_subject_alternative_names(more)
+            .build()
     };
-    assert_eq!(found("cert-rotation:source", "tls/www").await, [id("arn:1")]);
-    assert!(found("cert-rotation:source", "tls/other").await.is_empty());
-    assert!(found("cert-rotation:other", "tls/www").await.is_empty());
+    let start = DateTime::from_secs(material().certificate.not_before().as_second());
+    for (what, summary, is_read) in [
+        ("no details", summary("arn:1").build(), true),
+        ("its start", summary("arn:1").not_before(start).build(), true),
+        ("another start", summary("arn:1").not_before(DateTime::from_secs(1)).build(), false),
+        ("another end", summary("arn:1").not_after(DateTime::from_secs(1)).build(), false),
+        ("its name", with(&["WWW.example.com"], Some(false)), true),
+        ("further names, of another type", with(&["www.example.com", "::1"], Some(false)), true),
+        ("another name", with(&["shop.example.com"], Some(false)), false),
+        ("another name of many", with(&["shop.example.com"], Some(true)), true),
+        ("another name of perhaps many", with(&["shop.example.com"], None), true),
+    ] {
+        let listed = mock!(Client::list_certificates).then_output(move || {
+            ListCertificatesOutput::builder().certificate_summary_list(summary.clone()).build()
+        });
+        let got = get("arn:1", &other().pem);
+        let client = client(&[&listed, &got]);
+        find_by_fingerprint(&client, &material().certificate).await.unwrap();
+        assert_eq!(got.num_calls(), usize::from(is_read), "{what}");
+    }
+}
+
+/// The index says where to look, ACM what is there: its tags and types count, and what it no longer
+/// has is left out.
+#[tokio::test(start_paused = true)]
+async fn s6_managed_certificates_are_found_in_the_index_and_read_from_acm() {
+    const INDEXED: &str = r#"{"ResourceTagMappingList":[{"ResourceARN":"arn:1","Tags":[{"Key":"cert-rotation:source","Value":"tls/www"}]}],"PaginationToken":""}"#;
+    let read = async |indexed: &'static str, kind, tags: &Rule, wanted: &'static str| {
+        let index = mock!(aws_sdk_resourcegroupstagging::Client::get_resources)
+            .match_requests(|request| request.resource_type_filters() == ["acm:certificate"])
+            .then_http_response(move || answer(200, indexed));
+        let index = mock_client!(aws_sdk_resourcegroupstagging, RuleMode::MatchAny, [&index]);
+        let described = mock!(Client::describe_certificate).then_output(move || {
+            let detail = CertificateDetail::builder().r#type(CertificateType::from(kind));
+            DescribeCertificateOutput::builder().certificate(detail.build()).build()
+        });
+        let client = client(&[&described, &get("arn:1", &material().pem), tags]);
+        let is_wanted = |value: &str| value == wanted;
+        let found = list_tagged(&client, &index, "cert-rotation:source", is_wanted).await.unwrap();
+        found.into_iter().map(|one| one.id.arn().to_owned()).collect::<Vec<_>>()
+    };
+    let is = |value| tags("cert-rotation:source", value);
+    let gone = mock!(Client::list_tags_for_certificate)
+        .then_http_response(|| json_error(400, "ResourceNotFoundException"));
+    let none = r#"{"ResourceTagMappingList":[],"PaginationToken":""}"#;
+    for (what, indexed, kind, tags, wanted, count) in [
+        ("managed", INDEXED, "IMPORTED", is("tls/www"), "tls/www", 1),
+        ("for another source", INDEXED, "IMPORTED", is("tls/www"), "tls/shop", 0),
+        ("of another source meanwhile", INDEXED, "IMPORTED", is("tls/shop"), "tls/www", 0),
+        ("untagged meanwhile", INDEXED, "IMPORTED", tags("team", "web"), "tls/www", 0),
+        ("deleted meanwhile", INDEXED, "IMPORTED", gone, "tls/www", 0),
+        ("issued by Amazon", INDEXED, "AMAZON_ISSUED", is("tls/www"), "tls/www", 0),
+        ("not indexed", none, "IMPORTED", is("tls/www"), "tls/www", 0),
+    ] {
+        assert_eq!(read(indexed, kind, &tags, wanted).await.len(), count, "{what}");
+    }
+}
+
+/// Reads of tags alone are throttled within seconds.
+#[tokio::test(start_paused = true)]
+async fn s6_throttled_reads_of_tags_have_more_attempts() {
+    let described = mock!(Client::describe_certificate).then_output(|| {
+        DescribeCertificateOutput::builder()
+            .certificate(CertificateDetail::builder().build())
+            .build()
+    });
+    let throttled = mock!(Client::list_tags_for_certificate)
+        .then_http_response(|| json_error(400, "ThrottlingException"));
+    let client = client(&[&described, &get(ARN, &material().pem), &throttled]);
+    assert_kind(describe(&client, ARN).await, ErrorKind::Throttled);
+    assert_eq!(throttled.num_calls(), 6);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,4 +13,5 @@ mod source;
 #[cfg(feature = "terminal")]
 mod stack;
 mod states;
+mod tagging;
 mod wire;

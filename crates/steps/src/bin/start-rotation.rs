@@ -10,6 +10,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         aws.iam();
         aws.s3();
         aws.states();
+        aws.tagging();
     })
     .await
 }

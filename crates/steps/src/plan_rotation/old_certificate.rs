@@ -102,6 +102,6 @@ fn no_managed(request: &Request) -> Finding {
         Ending::CertificateNotFound,
         "field oldCertificate",
         format!("is missing, and no certificate is tagged {} = {}", tags::SOURCE, request.source),
-        "name the certificate to replace in oldCertificate, or tag it",
+        "name the certificate to replace in oldCertificate, or tag it; a tag may be found some minutes after it was set",
     )
 }

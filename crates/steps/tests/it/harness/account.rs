@@ -56,6 +56,9 @@ pub(crate) struct Account {
     pub(crate) reads_until_deployed: u32,
     pub(crate) page_size: usize,
     pub(crate) list_backwards: bool,
+    /// Tags in the index of the tagging API, by ARN, that the resource no longer has, or that it has
+    /// in place of these.
+    pub(crate) outdated_tags: BTreeMap<String, Vec<(String, String)>>,
     /// IAM's list does not show new uploads yet.
     pub(crate) iam_list_lags: bool,
     /// Another client edits a distribution right after the next read of its configuration.
@@ -156,6 +159,7 @@ pub(crate) struct Distribution {
     pub(crate) config: String,
     pub(crate) version: u32,
     pub(crate) reads_until_deployed: u32,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 impl Distribution {
@@ -180,6 +184,7 @@ impl Distribution {
             ),
             version: 1,
             reads_until_deployed: 0,
+            tags: Vec::new(),
         }
     }
 
@@ -207,6 +212,7 @@ pub(crate) struct Tenant {
     pub(crate) body: String,
     pub(crate) version: u32,
     pub(crate) reads_until_deployed: u32,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 impl Tenant {
@@ -220,6 +226,7 @@ impl Tenant {
             ),
             version: 1,
             reads_until_deployed: 0,
+            tags: Vec::new(),
         }
     }
 
@@ -261,6 +268,7 @@ impl Default for Account {
             reads_until_deployed: 0,
             page_size: 100,
             list_backwards: false,
+            outdated_tags: BTreeMap::new(),
             iam_list_lags: false,
             edited_meanwhile: false,
             executions: BTreeMap::new(),
@@ -368,6 +376,10 @@ impl Account {
         format!("arn:aws:cloudfront::{ACCOUNT}:distribution/{id}")
     }
 
+    pub(crate) fn tenant_arn(id: &str) -> String {
+        format!("arn:aws:cloudfront::{ACCOUNT}:distribution-tenant/{id}")
+    }
+
     pub(crate) fn distributions_serving(&self, id: &CertificateId) -> Vec<String> {
         let serving = self.distributions.iter().filter(|(_, one)| one.serves(id));
         serving.map(|(id, _)| Self::distribution_arn(id)).collect()
@@ -442,10 +454,7 @@ impl Account {
         let id = CertificateId::Acm { arn: arn.to_owned() };
         let mut users = self.distributions_serving(&id);
         let tenants = self.tenants.iter().filter(|(_, tenant)| tenant.serves(&id));
-        users.extend(
-            tenants
-                .map(|(id, _)| format!("arn:aws:cloudfront::{ACCOUNT}:distribution-tenant/{id}")),
-        );
+        users.extend(tenants.map(|(id, _)| Self::tenant_arn(id)));
         users.extend(self.acm.get(arn).map(|one| one.held_by.clone()).unwrap_or_default());
         users
     }
@@ -465,11 +474,16 @@ fn between<'a>(document: &'a str, tag: &str) -> Option<&'a str> {
     document.split_once(tag).and_then(|(_, rest)| rest.split('<').next())
 }
 
+/// Tags as the account stores them.
+pub(crate) fn owned(tags: &[(&str, &str)]) -> Vec<(String, String)> {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 fn stored(material: &Issued, tags: &[(&str, &str)]) -> StoredCertificate {
     StoredCertificate {
         pem: material.pem.clone(),
         chain: material.chain.clone(),
-        tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        tags: owned(tags),
         imported_at: now().as_second() - 1_000,
         ..StoredCertificate::default()
     }

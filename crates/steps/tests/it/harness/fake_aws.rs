@@ -6,6 +6,7 @@ mod cloudfront;
 mod edge;
 mod iam;
 mod others;
+mod tagging;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -150,15 +151,16 @@ pub(crate) struct World {
     pub(crate) latency: Duration,
     /// An operation with a higher latency.
     pub(crate) slow: Option<(&'static str, Duration)>,
-    /// The rate limits of CloudFront.
+    /// The rate limits of services.
     pub(crate) rates: Vec<Rate>,
     pub(crate) dice: Dice,
 }
 
-/// A rate limit of CloudFront: a burst, and calls per second in the long run. Faster calls are
-/// throttled.
+/// A rate limit of CloudFront, or of the service it is `on`: a burst, and calls per second in the
+/// long run. Faster calls are throttled.
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
+    service: &'static str,
     /// The prefix of the operations' names.
     verb: &'static str,
     burst: f64,
@@ -171,7 +173,12 @@ pub(crate) struct Rate {
 
 impl Rate {
     pub(crate) fn of(verb: &'static str, burst: f64, per_second: f64) -> Self {
-        Self { verb, burst, per_second, taken: 0.0, since: now(), throttled: 0 }
+        let service = "cloudfront";
+        Self { service, verb, burst, per_second, taken: 0.0, since: now(), throttled: 0 }
+    }
+
+    pub(crate) fn on(self, service: &'static str) -> Self {
+        Self { service, ..self }
     }
 
     fn is_over(&mut self, at: Timestamp) -> bool {
@@ -337,7 +344,7 @@ impl World {
         let at = (self.clock)();
         let rates = self.rates.iter_mut();
         let concerned = rates.filter(|rate| {
-            request.service == "cloudfront" && request.operation.starts_with(rate.verb)
+            request.service == rate.service && request.operation.starts_with(rate.verb)
         });
         concerned.map(|rate| rate.is_over(at)).max().unwrap_or(false)
     }
@@ -433,6 +440,7 @@ impl World {
             "states" => others::states(account, request, (self.clock)()),
             "sns" => others::sns(account, request),
             "events" => others::events(account, request),
+            "tagging" => tagging::answer(account, request),
             service => panic!("no service {service} here"),
         }
     }

@@ -201,7 +201,7 @@ fn unlimited(mut aws: Aws) -> Aws {
         )*};
     }
     unlimited!(
-        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, iam aws_sdk_iam, quotas aws_sdk_servicequotas, s3 aws_sdk_s3, states aws_sdk_sfn
+        acm aws_sdk_acm, cloudfront aws_sdk_cloudfront, iam aws_sdk_iam, quotas aws_sdk_servicequotas, s3 aws_sdk_s3, states aws_sdk_sfn, tagging aws_sdk_resourcegroupstagging
     );
     aws
 }

@@ -31,6 +31,8 @@ static CALLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 pub(crate) fn note(account: &Account, request: &Request) {
     let caller = CALLER.with(Clone::clone);
     let Request { service, operation, .. } = request;
+    // The prefix of the actions is not the name in the signature.
+    let service = if service == "tagging" { "tag" } else { service };
     let resource = resource(account, request);
     note_call(&caller, &format!("{service}:{operation}"), &resource, &context(account, request));
 }
@@ -64,7 +66,8 @@ fn resource(account: &Account, request: &Request) -> String {
         ("cloudfront", list) if list.starts_with("List") => "*".to_owned(),
         ("acm", "ListCertificates")
         | ("iam", "ListServerCertificates" | "GetAccountSummary")
-        | ("servicequotas", "GetAWSDefaultServiceQuota") => "*".to_owned(),
+        | ("servicequotas", "GetAWSDefaultServiceQuota")
+        | ("tagging", "GetResources") => "*".to_owned(),
         ("s3", "ListObjectsV2") => format!("arn:aws:s3:::{BUCKET}"),
         ("s3", _) => object(resource),
         ("cloudfront", _) if resource.starts_with("dt_") => {

@@ -12,9 +12,10 @@ use std::time::Duration;
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::harness::account::{Account, POLICY};
+use crate::harness::account::{Account, POLICY, SECRET, leaf_of};
+use crate::harness::certificates::certificates;
 use crate::harness::driver::{Driver, Ran, clock};
-use crate::harness::fake_aws::Rate;
+use crate::harness::fake_aws::{Call, Rate};
 use crate::harness::invariants::{Stakes, check};
 use crate::harness::rig::start;
 
@@ -225,4 +226,80 @@ async fn a_throttled_read_resumes() {
     assert_eq!(plan(4).await, ("Unfinished", 5));
     tokio::time::advance(Duration::from_secs(3_700)).await;
     assert_eq!(plan(PAGES).await, ("planned", PAGES), "what is too old is asked anew");
+}
+
+/// An account with a thousand imported certificates, all tagged. Three are managed, and the source of
+/// one has a replacement. The others are valid as long as that replacement is.
+fn crowded() -> Account {
+    let (mut account, _) = Account::with_old_in(Store::Acm);
+    account.page_size = 1_000;
+    account.acm_room = 2_000;
+    let new = leaf_of(&certificates().new.pem);
+    let days = new.not_after().duration_since(new.not_before()).as_hours() / 24;
+    let issue = |name: &str| certificates().issue(&[name], new.not_before(), days);
+    for name in ["shop", "mail"] {
+        let (source, issued) = (format!("tls/{name}"), issue(name));
+        let id = account.put_acm(issued, &[("cert-rotation:source", &source)]);
+        account.secrets.insert(source, issued.source());
+        account.add(name, &id, &[name], "");
+    }
+    let others = issue("others.example.com");
+    while account.acm.len() < 1_000 {
+        account.put_acm(others, &[("team", "web")]);
+    }
+    account
+}
+
+/// How often each operation of ACM and of the tagging API was called, in pages and not in attempts.
+fn of_stores(calls: &[Call]) -> Value {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in calls.iter().filter(|call| ["acm", "tagging"].contains(&call.service.as_str())) {
+        *counts.entry(&call.operation).or_default() += 1;
+    }
+    json!(counts)
+}
+
+/// The calls grow with what is managed, and not with what the account has. So an evaluation and a
+/// rotation end even if ACM answers one read of tags per second.
+#[tokio::test(start_paused = true)]
+async fn s6_a_thousand_certificates_of_others_cost_nothing() {
+    let account = crowded();
+    let throttled = async || {
+        let driver = Driver::new(account.clone()).await;
+        let rate = Rate::of("ListTagsForCertificate", 1.0, 1.0).on("acm");
+        driver.rig.fake.with(|world| world.rates = vec![rate]);
+        driver
+    };
+    let driver = throttled().await;
+    let began = clock();
+    let looked = driver.rig.start(json!({"look": "all"})).await.expect("it ends");
+    let decisions: Vec<Value> = looked.certificates.iter().map(|one| json!(one.decision)).collect();
+    assert_eq!(json!(decisions), json!(["start", "inTime", "inTime"]));
+    let counts = of_stores(&driver.rig.calls());
+    println!("evaluation: {counts} in {} s", clock().duration_since(began).as_secs());
+    assert_eq!(
+        counts,
+        json!({
+            "GetResources": 1, "ListTagsForCertificate": 3, "DescribeCertificate": 3,
+            "GetCertificate": 3, "ListCertificates": 1,
+        })
+    );
+
+    let driver = throttled().await;
+    let request = start(json!({"newCertificate": SECRET}))["request"].clone();
+    let began = clock();
+    let ran = driver.rotate(&request, None, 2).await;
+    let old = account.acm.keys().next().expect("the first").clone();
+    check(&account, &Stakes::of(&account, &old), &request, &ran, "a thousand others");
+    assert_eq!(*updated(&ran), 2);
+    let counts = of_stores(&ran.calls);
+    println!("rotation: {counts} in {} s", clock().duration_since(began).as_secs());
+    assert_eq!(
+        counts,
+        json!({
+            "GetResources": 1, "ListTagsForCertificate": 3, "DescribeCertificate": 3,
+            "GetCertificate": 3, "ListCertificates": 3, "ImportCertificate": 1,
+            "DeleteCertificate": 1,
+        })
+    );
 }

@@ -6,12 +6,12 @@ use rotation_core::ids::{CertificateId, Store};
 use rotation_steps::start_rotation::Output;
 use serde_json::{Value, json};
 
-use crate::harness::account::{Account, Execution, OBJECT, SECRET, now};
+use crate::harness::account::{Account, Execution, OBJECT, SECRET, now, owned};
 use crate::harness::certificates::assert_no_key;
 use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::{At, Call, Fault, Kind};
 use crate::harness::recorded::scenarios;
-use crate::harness::rig::{EXECUTION, MACHINE, Rig};
+use crate::harness::rig::{EXECUTION, MACHINE, Rig, start};
 
 fn all() -> Value {
     json!({"look": "all"})
@@ -99,6 +99,69 @@ async fn an_evaluation_starts_due_rotations_with_the_settings_of_the_tags() {
         // The plan accepts the input.
         rig.planned(input.clone()).await;
     }
+}
+
+/// The index of the tagging API may be outdated.
+#[tokio::test(start_paused = true)]
+async fn s6_the_index_of_tags_only_says_where_to_look() {
+    type Change = fn(&mut Account, &CertificateId);
+    let cases: [(&str, Change, &[&str]); 5] = [
+        ("up to date", |_, _| (), &[SECRET]),
+        (
+            "untagged since",
+            |account, old| {
+                let tags = std::mem::take(&mut account.stored_mut(old).tags);
+                account.outdated_tags.insert(old.arn().to_owned(), tags);
+            },
+            &[],
+        ),
+        (
+            "of another source since",
+            |account, old| {
+                let tags = owned(&[("cert-rotation:source", "tls/other")]);
+                account.outdated_tags.insert(old.arn().to_owned(), tags);
+            },
+            &[SECRET],
+        ),
+        (
+            "another one that was deleted since",
+            |account, _| {
+                let tags = owned(&[("cert-rotation:source", SECRET)]);
+                let arn = account.next_acm_arn();
+                account.outdated_tags.insert(arn, tags);
+            },
+            &[SECRET],
+        ),
+        (
+            "not indexed yet",
+            |account, old| {
+                account.outdated_tags.insert(old.arn().to_owned(), Vec::new());
+            },
+            &[],
+        ),
+    ];
+    for (what, change, sources) in cases {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        change(&mut account, &old);
+        let output = look(&rig(account).await, all()).await;
+        let found: Vec<&str> =
+            output.certificates.iter().filter_map(|one| one.source.as_deref()).collect();
+        assert_eq!(found, sources, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s6_a_missing_permission_for_the_index_is_named() {
+    let (account, _) = Account::with_old_in(Store::Acm);
+    let rig = rig(account).await;
+    // AWS's words: IAM User Guide, "Troubleshoot access denied error messages".
+    let words = "User: arn:aws:sts::111122223333:assumed-role/r/s is not authorized to perform: tag:GetResources because no identity-based policy allows the tag:GetResources action";
+    rig.fail("GetResources", Kind::Answer(400, "AccessDeniedException", words));
+    let error = rig.start(all()).await.expect_err("it is denied");
+    let missing = "The missing permission is tag:GetResources, and ";
+    assert!(error.name() == "AccessDenied" && error.to_string().contains(missing), "{error}");
+    let planned = rig.step("plan-rotation", &start(json!({}))).await.expect_err("it is denied");
+    assert_eq!((planned.name(), planned.to_string()), (error.name(), error.to_string()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,9 +57,13 @@ fn list(account: &Account, input: &Value) -> Answer {
         .iter()
         .filter(|_| every_key)
         .map(|(arn, stored)| {
+            let leaf = leaf_of(&stored.pem);
             json!({
                 "CertificateArn": arn, "Type": stored.kind, "Status": "ISSUED",
-                "NotAfter": leaf_of(&stored.pem).not_after().as_second(),
+                "NotBefore": leaf.not_before().as_second(),
+                "NotAfter": leaf.not_after().as_second(),
+                "SubjectAlternativeNameSummaries": leaf.dns_names(),
+                "HasAdditionalSubjectAlternativeNames": false,
                 "ImportedAt": stored.imported_at, "CreatedAt": stored.imported_at,
             })
         })
