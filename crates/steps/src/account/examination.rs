@@ -4,16 +4,18 @@
 mod members;
 
 use rotation_aws::store::{self, Stored};
+use rotation_aws::tagging::{self, Tagged};
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::certificate::succession::{Edition, Succession};
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
-use rotation_core::ids::{CertificateId, Serves, Store};
+use rotation_core::ids::{CertificateId, Serves, Store, segment};
 use rotation_core::plan::policy::{Policy, begins_without, policy};
 use rotation_core::plan::{Held, Member, Selection, targets};
-use rotation_core::request::Request;
+use rotation_core::request::{Request, tags};
 
+use crate::Context;
 use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::reading::Reading;
 use crate::account::roots::trust_roots;
@@ -76,10 +78,11 @@ pub(crate) async fn examine(
         &roots,
         now,
     ));
+    let ignored = ignored(context).await?;
     let selection = Selection {
         named: request.targets.as_deref(),
         excluded: &request.exclude_targets,
-        ignored: &[],
+        ignored: &ignored,
     };
     let chosen = targets(&members, selection, bundle.leaf.dns_names(), store);
     findings.extend(chosen.findings);
@@ -106,6 +109,15 @@ pub(crate) async fn examine(
         findings,
         notes,
     })
+}
+
+/// The ids of the distributions and tenants that their owners have tagged to be left alone.
+async fn ignored(context: &Context) -> Result<Vec<String>, StepError> {
+    let tagged = tagging::find(context.aws.tagging(), &["cloudfront"], tags::IGNORE, &[]).await?;
+    let is_ignored =
+        |one: &&Tagged| tags::value(&one.tags, tags::IGNORE).is_some_and(|value| value != "false");
+    let ids = tagged.iter().filter(is_ignored).map(|one| segment(&one.arn).to_owned());
+    Ok(ids.collect())
 }
 
 /// CloudFront in China takes certificates from IAM only (page "Amazon CloudFront in China").

@@ -641,3 +641,25 @@ async fn s2_what_failed_in_the_last_attempt_is_moved_last() {
     second["plan"] = rig.succeed("plan-rotation", &second).await;
     assert_eq!(order(&second), ["E1", "E2"]);
 }
+
+/// Case S2: the owner of a distribution has tagged it to be left alone.
+#[tokio::test(start_paused = true)]
+async fn s2_a_target_with_the_tag_ignore_is_left_alone() {
+    for (value, left_out) in [("true", true), ("", true), ("ask web team", true), ("false", false)]
+    {
+        let (mut account, _) = Account::with_tenants();
+        let tag = || vec![("cert-rotation:ignore".to_owned(), value.to_owned())];
+        account.distribution("E2").tags = tag();
+        account.tenants.get_mut("dt_1").unwrap().tags = tag();
+        let rig = Rig::new(account).await;
+        let state = rig.planned(json!({})).await;
+        let planned = targets(&rig, &state);
+        assert_eq!(planned.contains(&"E2 old".to_owned()), !left_out, "{value}: {planned:?}");
+        assert_eq!(planned.contains(&"dt_1 old".to_owned()), !left_out, "{value}: {planned:?}");
+        let count = if left_out { 2 } else { 0 };
+        assert_eq!(state["plan"]["targets"]["excluded"], count, "{value}");
+        let notes = state["plan"]["notes"].to_string();
+        let note = "distribution E2 (tag cert-rotation:ignore)";
+        assert_eq!(notes.contains(note), left_out, "{value}: {notes}");
+    }
+}

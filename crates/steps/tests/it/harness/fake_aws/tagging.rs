@@ -22,7 +22,11 @@ pub(super) fn answer(account: &Account, request: &Request) -> Answer {
     };
     let found: Vec<Value> = index(account)
         .into_iter()
-        .filter(|((kind, _), tags)| types.contains(&json!(kind)) && is_tagged(tags))
+        .filter(|((kind, _), tags)| {
+            let service = kind.split(':').next();
+            let is_wanted = types.contains(&json!(kind)) || types.contains(&json!(service));
+            is_wanted && is_tagged(tags)
+        })
         .map(|((_, arn), tags)| {
             let tag = |(key, value)| json!({"Key": key, "Value": value});
             let tags: Vec<Value> = tags.into_iter().map(tag).collect();
