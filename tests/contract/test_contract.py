@@ -53,6 +53,9 @@ LAST_STEP = "ReportRotation"
 # Functions that run a second time, in another state with the same input, which includes the result of the first time.
 AGAIN = {"ReportNotWritten": LAST_STEP, "AssumeQuota": "CheckQuota"}
 
+# States that run the function of another state with their own input.
+BORROWED = {"SurveyViewers": "VerifyViewers"}
+
 # A failure here fails the execution, or the child of the Map, and is not caught: a redrive continues here.
 NOT_CAUGHT = {"RecordTarget", "ReportNotWritten"}
 
@@ -84,7 +87,7 @@ def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 STATES = list(states(MACHINE))
 ALL_TASKS = {name: state for name, state in STATES if state["Type"] == "Task"}
-TASKS = {name: state for name, state in ALL_TASKS.items() if name not in AGAIN}
+TASKS = {name: state for name, state in ALL_TASKS.items() if name not in AGAIN | BORROWED}
 
 
 def retries() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -110,7 +113,7 @@ def test_every_task_has_a_time_limit_and_a_general_catch():
     assert TASKS
     for name, task in ALL_TASKS.items():
         # With a shorter limit, the function would still be running when the next attempt begins.
-        assert task["TimeoutSeconds"] >= function(AGAIN.get(name, name))["Timeout"], name
+        assert task["TimeoutSeconds"] >= function((AGAIN | BORROWED).get(name, name))["Timeout"], name
         if name in NOT_CAUGHT:
             assert "Catch" not in task, name
         elif name != LAST_STEP:
@@ -337,6 +340,11 @@ def test_every_function_runs_the_step_of_its_name():
         assert function(name)["CodeUri"] == f"../target/lambda/{kebab(name)}/bootstrap.zip"
         assert f"run({snake(name)}::step, |aws| {{" in (STEPS / f"bin/{kebab(name)}.rs").read_text()
     assert f"serve({snake(STARTS)}::handle, |aws| {{" in (STEPS / f"bin/{kebab(STARTS)}.rs").read_text()
+
+
+def test_borrowed_functions():
+    for name, owner in BORROWED.items():
+        assert ALL_TASKS[name]["Resource"] == TASKS[owner]["Resource"], name
 
 
 def test_every_substitution_exists_and_is_used():

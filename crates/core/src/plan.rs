@@ -16,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::covers;
-use crate::failure::Ending;
+use crate::failure::{Ending, Failure};
 use crate::finding::{Finding, listed};
 use crate::ids::{Serves, Store, TargetId, TargetKind};
 use crate::plan::rights::Association;
 use crate::request::tags;
+use crate::target::record::Halt;
 
 /// A distribution or tenant as read from CloudFront.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -103,6 +104,15 @@ pub struct Held {
     pub target: TargetId,
     /// Why.
     pub finding: Finding,
+}
+
+impl Held {
+    /// The target as one that has failed.
+    pub fn halt(&self) -> Halt {
+        let error = self.finding.ending.name().to_owned();
+        let failure = Failure { error, cause: self.finding.to_string() };
+        Halt { target: self.target.clone(), failure }
+    }
 }
 
 /// Selects the targets from `members` and checks for everything that would make CloudFront refuse a

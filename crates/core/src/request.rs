@@ -66,7 +66,7 @@ pub struct Request {
     pub concurrency: u64,
     /// `verifyViewers`.
     pub verify_viewers: bool,
-    /// `onFailure`; without it, see [`on_failure`](crate::plan::policy::on_failure).
+    /// `onFailure`; without it, the two certificates decide.
     pub on_failure: Option<OnFailure>,
     /// `deleteOld`.
     pub delete_old: bool,

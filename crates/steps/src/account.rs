@@ -3,7 +3,6 @@
 pub mod claim;
 pub(crate) mod examination;
 pub mod fleet;
-pub(crate) mod halts;
 pub mod notify;
 pub mod reading;
 pub(crate) mod roots;

@@ -343,14 +343,14 @@ async fn write(
     let movable = movable(planned, held);
     let waves = waves(&movable, plan.concurrency);
     if !held.is_empty() {
-        let halts: Vec<Halt> = held.iter().map(Halt::from).collect();
+        let halts: Vec<Halt> = held.iter().map(Held::halt).collect();
         let key = plan.folder.held();
         s3::put_json(context.aws.s3(), &plan.folder.bucket, &key, &halts).await?;
     }
     let put = async |(key, members): (&str, Vec<&Member>)| {
         let targets: Vec<PlannedTarget> = members
             .into_iter()
-            .map(|member| PlannedTarget { id: member.target.clone(), serves: member.serves })
+            .map(|member| PlannedTarget::new(member.target.clone(), member.serves))
             .collect();
         s3::put_json(context.aws.s3(), &plan.folder.bucket, key, &targets).await
     };

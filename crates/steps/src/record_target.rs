@@ -52,6 +52,8 @@ pub struct Input {
 pub struct Output {
     /// Is the target put back now, while the others go on?
     pub put_back: bool,
+    /// For the way back: what was wrong before.
+    pub before: Survey,
 }
 
 /// Writes the record, and the halt note after a failure. Idempotent.
@@ -73,6 +75,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         let halt = Halt { target: target.clone(), failure };
         s3::put_json(s3, bucket, &format!("{}{}", folder.halts(), file(&target)), &halt).await?;
     }
+    let before = input.before.unwrap_or_default();
     let key = format!("{}{}", folder.records(direction), file(&target));
     let record = Record {
         target,
@@ -83,10 +86,10 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         update: input.update,
         deployment: input.deployment,
         verification: input.verification,
-        before: input.before.map(|survey| survey.wrong).unwrap_or_default(),
+        before: before.wrong.clone(),
         failure,
         at: now,
     };
     s3::put_json(s3, bucket, &key, &record).await?;
-    Ok(Output { put_back })
+    Ok(Output { put_back, before })
 }

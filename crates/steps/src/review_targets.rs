@@ -9,7 +9,9 @@ use rotation_core::ending::rollback::{Observed, Review, after_back, after_forwar
 use rotation_core::failure::Failure;
 use rotation_core::ids::{Serves, TargetId};
 use rotation_core::plan::lanes;
-use rotation_core::plan::state::{FleetSnapshot, Imported, Leg, Plan, PlannedTarget, TargetState};
+use rotation_core::plan::state::{
+    FleetSnapshot, Imported, Leg, Plan, PlannedTarget, TargetState, file,
+};
 use rotation_core::target::record::{Direction, Halt, Record};
 use serde::Deserialize;
 
@@ -135,6 +137,18 @@ async fn round(
     Ok((round, records))
 }
 
+/// A target to be restored, with what was wrong before the rotation: that must only not be worse.
+async fn with_before(
+    context: &Context,
+    plan: &Plan,
+    id: TargetId,
+) -> Result<PlannedTarget, StepError> {
+    let key = format!("{}{}", plan.folder.records(Direction::Forward), file(&id));
+    let found = s3::find_json::<Record>(context.aws.s3(), &plan.folder.bucket, &key).await?;
+    let before = found.map(|(record, _)| record.before).unwrap_or_default();
+    Ok(PlannedTarget { before, ..PlannedTarget::new(id, Serves::New) })
+}
+
 /// Writes the lanes of the next round of the rollback to the folder. Returns their keys as one
 /// wave; no wave if there is nothing to move back.
 async fn write_lanes(
@@ -143,8 +157,11 @@ async fn write_lanes(
     round: u64,
     targets: Vec<TargetId>,
 ) -> Result<Vec<Vec<String>>, StepError> {
-    let targets: Vec<PlannedTarget> =
-        targets.into_iter().map(|id| PlannedTarget { id, serves: Serves::New }).collect();
+    let targets: Vec<PlannedTarget> = stream::iter(targets)
+        .map(async |id| with_before(context, plan, id).await)
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await?;
     let mut keys = Vec::new();
     for (number, lane) in lanes(&targets, plan.concurrency).iter().enumerate() {
         let key = plan.folder.key(&format!("back/{round}/{number}.json"));

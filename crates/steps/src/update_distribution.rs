@@ -2,7 +2,9 @@
 //! others are to go on.
 
 use rotation_aws::cloudfront::{WriteError, read_config, write_config};
+use rotation_aws::s3;
 use rotation_core::ids::CertificateId;
+use rotation_core::plan::policy::goes_on;
 use rotation_core::request::OnFailure;
 use rotation_core::target::polling::wait_seconds;
 use rotation_core::target::record::{Direction, Update, UpdateStatus as Status};
@@ -11,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::account::fleet::serves;
-use crate::account::halts::may_begin;
 use crate::lambda::error::StepError;
 use rotation_core::plan::state::{Folder, PlannedTarget};
 
@@ -60,6 +61,29 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
         update: Update { status, since: (context.now)(), retries: 0 },
         wait_seconds: wait_seconds(input.poll_seconds, 0),
     })
+}
+
+/// May another target be begun, after what has failed so far?
+async fn may_begin(
+    context: &Context,
+    on_failure: OnFailure,
+    folder: &Folder,
+) -> Result<bool, StepError> {
+    let (s3, bucket) = (context.aws.s3(), &folder.bucket);
+    if on_failure != OnFailure::Continue {
+        let any = s3::any_under(s3, bucket, &folder.halts()).await?;
+        return Ok(goes_on(on_failure, usize::from(any), 0));
+    }
+    let halts = s3::list_keys(s3, bucket, &folder.halts()).await?;
+    let failed = halts.len();
+    if halts.contains(&folder.stop()) {
+        return Ok(false);
+    }
+    if goes_on(on_failure, failed, failed) {
+        return Ok(true);
+    }
+    let ended = s3::list_keys(s3, bucket, &folder.records(Direction::Forward)).await?.len();
+    Ok(goes_on(on_failure, failed, ended))
 }
 
 async fn move_target(context: &Context, input: &Input) -> Result<Status, StepError> {

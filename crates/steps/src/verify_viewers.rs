@@ -3,21 +3,18 @@
 
 use futures_util::{StreamExt, stream};
 use rotation_aws::cloudfront::{self, Entrance, Entrances, Reach, entrances};
-use rotation_aws::s3;
 use rotation_core::certificate::Fingerprint;
 use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::Serves;
 use rotation_core::ids::{CertificateId, TargetId};
-use rotation_core::plan::state::{Folder, PlannedTarget, file};
-use rotation_core::request::OnFailure;
-use rotation_core::target::record::{Direction, Record, Survey, Verification, VerificationStatus};
+use rotation_core::plan::state::PlannedTarget;
+use rotation_core::target::record::{Survey, Verification, VerificationStatus};
 use rotation_core::target::verification::{Before, Handshake, handshakes, judge, was_so};
 use rotation_viewer::ViewerError;
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::account::fleet::read_target;
-use crate::account::halts::may_begin;
 use crate::account::roots::trust_roots;
 use crate::lambda::error::StepError;
 
@@ -38,17 +35,10 @@ pub struct Input {
     pub from: CertificateId,
     /// The certificate it was moved to.
     pub to: CertificateId,
-    /// Forward, or back in a rollback.
-    #[serde(rename = "way")]
-    pub direction: Direction,
     /// Fingerprint of the leaf it was moved to.
     pub fingerprint: String,
     /// Fingerprint of the rotation's old leaf.
     pub old_fingerprint: String,
-    /// What a failed target means for the others.
-    pub on_failure: OnFailure,
-    /// The folder with the records of the targets.
-    pub folder: Folder,
     /// The output of this step before the update.
     pub before: Option<Survey>,
     /// The output of `poll-deployment`; `None` before the update.
@@ -96,11 +86,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
 
 /// Notes the names that are served neither certificate of the rotation.
 async fn survey(context: &Context, input: &Input) -> Result<Survey, StepError> {
-    let Input { target: PlannedTarget { id: target, .. }, folder, .. } = input;
-    // Then the target is not begun.
-    if !may_begin(context, input.on_failure, folder).await? {
-        return Ok(Survey::default());
-    }
+    let target = &input.target.id;
     let Some(status) = cloudfront::status(context.aws.cloudfront(), target).await? else {
         return Ok(Survey::default());
     };
@@ -159,11 +145,12 @@ async fn verify(
     }
 
     let (roots, unread) = trust_roots(context).await?;
-    let before = before(context, input).await?;
+    // In a rollback it is that of the way forward.
+    let before = input.before.as_ref().map_or(&input.target.before, |survey| &survey.wrong);
     let judge = |chain: &[Vec<u8>], name: &str| {
         judge(chain, fingerprint, name, &roots, (context.now)()).map_err(|fault| fault.to_string())
     };
-    let met = visit_all(context, &open, &before, ENOUGH, judge).await;
+    let met = visit_all(context, &open, before, ENOUGH, judge).await;
     let Met { handshakes, trouble, mut notes } = met;
     notes.dedup();
     notes.extend(closed);
@@ -181,21 +168,6 @@ async fn verify(
         }
         Some(_) => Err(failure(target.clone(), &trouble, unread.as_ref())),
     }
-}
-
-/// What was wrong before the target was moved to the new certificate: in a rollback it is in the
-/// record of that move.
-async fn before(context: &Context, input: &Input) -> Result<Vec<Before>, StepError> {
-    if let (Direction::Forward, Some(survey)) = (input.direction, &input.before) {
-        return Ok(survey.wrong.clone());
-    }
-    if input.direction == Direction::Forward {
-        return Ok(Vec::new());
-    }
-    let folder = &input.folder;
-    let key = format!("{}{}", folder.records(Direction::Forward), file(&input.target.id));
-    let found = s3::find_json::<Record>(context.aws.s3(), &folder.bucket, &key).await?;
-    Ok(found.map(|(record, _)| record.before).unwrap_or_default())
 }
 
 /// Results of the handshakes.

@@ -169,7 +169,7 @@ impl Observed<'_> {
     /// whatever it serves.
     fn count(&self, halted: &BTreeSet<&TargetId>) -> Counts {
         let mut counts = Counts { total: self.planned.len(), ..Counts::default() };
-        for PlannedTarget { id, serves: before } in self.planned {
+        for PlannedTarget { id, serves: before, .. } in self.planned {
             let count = match (before, self.serves(id)) {
                 _ if halted.contains(id) => &mut counts.failed,
                 (_, None) => &mut counts.gone,

@@ -101,8 +101,7 @@ mod tests {
     }
 
     fn lane(ids: &[&str]) -> Vec<PlannedTarget> {
-        let target =
-            |id: &&str| PlannedTarget { id: TargetId::distribution(id), serves: Serves::Old };
+        let target = |id: &&str| PlannedTarget::new(TargetId::distribution(id), Serves::Old);
         ids.iter().map(target).collect()
     }
 

@@ -15,6 +15,7 @@ use crate::request::tags::Tag;
 use crate::target::record::Direction;
 #[cfg(doc)]
 use crate::target::record::Halt;
+use crate::target::verification::Before;
 
 /// The execution that a step belongs to, from the state machine's context object.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -179,6 +180,16 @@ pub struct PlannedTarget {
     pub id: TargetId,
     /// What it served when the plan was made.
     pub serves: Serves,
+    /// In a rollback: the names that were served wrongly before the rotation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Before>,
+}
+
+impl PlannedTarget {
+    /// A target that serves this.
+    pub fn new(id: TargetId, serves: Serves) -> Self {
+        Self { id, serves, before: Vec::new() }
+    }
 }
 
 /// `move` of the state: which targets are moved, and in which direction.

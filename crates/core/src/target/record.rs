@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::ids::TargetId;
-use crate::plan::Held;
 use crate::target::verification::Before;
 
 /// The direction of a move.
@@ -161,14 +160,6 @@ pub struct Halt {
     /// The step error, with its message as the cause.
     #[serde(flatten)]
     pub failure: Failure,
-}
-
-impl From<&Held> for Halt {
-    fn from(held: &Held) -> Self {
-        let error = held.finding.ending.name().to_owned();
-        let failure = Failure { error, cause: held.finding.to_string() };
-        Self { target: held.target.clone(), failure }
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ fn target(id: &str) -> TargetId {
 }
 
 fn planned(targets: &[(&str, Serves)]) -> Vec<PlannedTarget> {
-    targets.iter().map(|(id, serves)| PlannedTarget { id: target(id), serves: *serves }).collect()
+    targets.iter().map(|(id, serves)| PlannedTarget::new(target(id), *serves)).collect()
 }
 
 /// States of targets; all but `deploying` are `Deployed`.

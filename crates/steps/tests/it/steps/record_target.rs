@@ -17,9 +17,15 @@ async fn after_a_failure_no_further_target_is_started() {
             "Error": "DeploymentStalled",
             "Cause": json!({"errorType": "DeploymentStalled", "errorMessage": "not in time"}).to_string(),
         });
-        assert_eq!(rig.succeed("record-target", &failed).await, json!({"putBack": false}));
+        assert_eq!(
+            rig.succeed("record-target", &failed).await,
+            json!({"putBack": false, "before": {"wrong": []}})
+        );
         let once = rig.account();
-        assert_eq!(rig.succeed("record-target", &failed).await, json!({"putBack": false}));
+        assert_eq!(
+            rig.succeed("record-target", &failed).await,
+            json!({"putBack": false, "before": {"wrong": []}})
+        );
         assert_same(&once, &rig.account(), "the same note");
     }
     let folder = state["plan"]["folder"]["prefix"].as_str().unwrap();
@@ -53,7 +59,7 @@ async fn s2_a_failed_target_is_put_back_while_the_others_go_on() {
             ended["failure"] = json!({"Error": "DeploymentStalled", "Cause": "not in time"});
         }
         let output = rig.succeed("record-target", &ended).await;
-        assert_eq!(output, json!({"putBack": expected}), "{state}");
+        assert_eq!(output, json!({"putBack": expected, "before": {"wrong": []}}), "{state}");
     };
     check(&rig, json!({"onFailure": "continue"}), true, true).await;
     check(&rig, json!({"onFailure": "continue"}), false, false).await;
