@@ -37,7 +37,15 @@ from rotations.account import IMPORTS, SOURCE_BUCKET, WRITES, Account
 
 
 def counts(total: int, **others: int) -> dict[str, int]:
-    return {"total": total, "updated": 0, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0} | others
+    return {
+        "total": total,
+        "updated": 0,
+        "alreadyCurrent": 0,
+        "drifted": 0,
+        "gone": 0,
+        "failed": 0,
+        "excluded": 0,
+    } | others
 
 
 def rotated(execution: Execution, deleted: bool = True, **expected: int) -> Any:
@@ -605,18 +613,67 @@ def test_a_rollback_keeps_to_the_concurrency(account: Account) -> None:
 
 
 def test_a_wrong_certificate_is_rolled_back(account: Account) -> None:
-    old, other = account.old(), account.old()
+    old = account.old()
     targets = sorted(account.targets(old))
-    account.command(targets[1], edge={"serve": other})
+    account.command(targets[1], edge={"stale_seconds": 36_000})
     execution = account.rotate(account.new(), old)
-    # This edge serves the wrong certificate after the rollback as well, so the target cannot be verified.
-    assert execution.error == "RotationIncomplete"
-    for word in ("WrongCertificateServed", targets[1], "could not be verified", "site"):
+    # Its edges keep the old certificate.
+    assert execution.error == "RolledBack"
+    for word in ("WrongCertificateServed", targets[1], "site"):
         assert word in execution.cause, execution.cause
     assert account.serving(*targets) == [old] * 3
 
     account.command(targets[1], edge=None)
     rotated(account.rotate(account.new(), old), updated=3)
+
+
+def test_s8_an_edge_that_served_another_certificate_before_costs_no_rollback(account: Account) -> None:
+    old, other = account.old(), account.old()
+    targets = sorted(account.targets(old))
+    account.command(targets[1], edge={"serve": other})
+    rotated(account.rotate(account.new(), old), updated=3)
+
+
+def test_s2_one_bad_target_does_not_hold_up_the_others(account: Account) -> None:
+    old, new = account.old(), account.new()
+    targets = sorted(account.targets(old))
+    account.command(targets[1], edge={"stale_seconds": 36_000})
+    execution = account.rotate(new, old, onFailure="continue")
+    assert execution.error == "RotationIncomplete"
+    for word in (f"distribution {targets[1]} failed with WrongCertificateServed", "onFailure is continue"):
+        assert word in execution.cause, execution.cause
+    serving = account.serving(*targets)
+    assert serving[1] == old and old not in (serving[0], serving[2]), serving
+
+    account.command(targets[1], edge=None)
+    rotated(account.rotate(new, old), updated=1, alreadyCurrent=2)
+
+
+def test_s2_excluded_targets_keep_the_old_certificate(account: Account) -> None:
+    old = account.old()
+    targets = sorted(account.targets(old))
+    execution = account.rotate(account.new(), old, excludeTargets=[targets[1]])
+    assert execution.status == "SUCCEEDED", execution.cause
+    output = execution.output
+    assert output["targets"] == counts(2, updated=2, excluded=1)
+    assert account.serving(targets[1]) == [old]
+    assert targets[1] in output["oldCertificate"]["reason"]
+
+
+def test_s1_a_certificate_that_ends_earlier_is_rotated_if_allowed(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    output = rotated(account.rotate(account.new(days=10), old, allowEarlierExpiry=True), updated=3)
+    assert any("not clearly issued after the old one" in note for note in output["notes"]), output
+
+
+def test_s16_tags_of_the_input_reach_the_new_certificate(account: Account) -> None:
+    old = account.old()
+    account.targets(old)
+    output = rotated(account.rotate(account.new(), old, tags={"CostCenter": "42"}), updated=3)
+    arn = output["newCertificate"]["id"]
+    tags = account.aws.client("acm").list_tags_for_certificate(CertificateArn=arn)["Tags"]
+    assert {"Key": "CostCenter", "Value": "42"} in tags
 
 
 def test_verification_waits_for_a_late_edge(account: Account) -> None:

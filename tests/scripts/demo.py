@@ -184,7 +184,15 @@ def kept(aws: LocalAws, scene: Scene, rotation: Execution, viewer: Viewer, state
     moved_at = sorted(after[target]["history"][-1]["time"] for target in scene.targets)
     the_two = {scene.old_leaf.fingerprint, scene.new_leaf.fingerprint}
     gaps = [later - earlier for earlier, later in zip(moved_at, moved_at[1:], strict=False)]
-    counts = {"total": count, "updated": count, "alreadyCurrent": 0, "drifted": 0, "gone": 0, "failed": 0}
+    counts = {
+        "total": count,
+        "updated": count,
+        "alreadyCurrent": 0,
+        "drifted": 0,
+        "gone": 0,
+        "failed": 0,
+        "excluded": 0,
+    }
     return {
         "The output says rotated, and counts every target as updated": (
             output["outcome"] == "rotated" and output["targets"] == counts

@@ -93,7 +93,11 @@ pub async fn write_config(
     certificate: &CertificateId,
 ) -> Result<(), WriteError> {
     let TargetId { kind, id } = target;
-    let body = ReplaceBody(config.with_certificate(certificate));
+    let body = config.with_certificate(certificate).ok_or_else(|| {
+        let error = "there is no element for a certificate in the configuration";
+        WriteError::Aws(AwsError::malformed("UpdateDistribution", id, error))
+    })?;
+    let body = ReplaceBody(body);
     let written = match kind {
         TargetKind::Distribution => client
             .update_distribution()

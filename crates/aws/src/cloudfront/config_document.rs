@@ -49,8 +49,9 @@ pub struct ConfigDocument {
     certificate: Option<ViewerCertificateRef>,
     /// The elements that name the certificate now, to be cut out.
     cuts: Vec<Range<usize>>,
-    /// Where the new name is inserted, and which elements surround it.
-    slot: Slot,
+    /// Where the new name is inserted, and which elements surround it; `None` if there is no element
+    /// for a certificate.
+    slot: Option<Slot>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,15 +89,15 @@ impl ConfigDocument {
     /// Parses a `DistributionConfig`, the body of GetDistributionConfig.
     ///
     /// # Errors
-    /// When it is not well-formed, or has no `ViewerCertificate`.
+    /// When it is not well-formed, or has no `DistributionConfig`.
     pub fn of_distribution(etag: &str, xml: &str) -> Result<Self, NotUnderstood> {
         let elements = elements(xml)?;
-        let Some(viewer) = find(&elements, "DistributionConfig/ViewerCertificate") else {
-            return Err(NotUnderstood("no ViewerCertificate in the DistributionConfig".into()));
-        };
-        let Some(inner) = viewer.inner.clone() else {
-            return Err(NotUnderstood("an empty ViewerCertificate".into()));
-        };
+        if find(&elements, "DistributionConfig").is_none() {
+            return Err(NotUnderstood("no DistributionConfig in the answer".into()));
+        }
+        // A client may have removed it since the plan.
+        let inner = find(&elements, "DistributionConfig/ViewerCertificate")
+            .and_then(|viewer| viewer.inner.clone());
         let mut certificate = None;
         let mut cuts = Vec::new();
         for name in NAMES {
@@ -116,7 +117,7 @@ impl ConfigDocument {
             }
         }
         cuts.sort_by_key(|cut| cut.start);
-        let slot = Slot::Distribution(inner.start);
+        let slot = inner.map(|inner| Slot::Distribution(inner.start));
         Ok(Self { etag: etag.into(), xml: xml.into(), certificate, cuts, slot })
     }
 
@@ -124,7 +125,7 @@ impl ConfigDocument {
     /// Read-only elements are dropped; unknown elements are kept.
     ///
     /// # Errors
-    /// When it is not well-formed, or the tenant has no certificate of its own.
+    /// When it is not well-formed, or has no `DistributionTenant`.
     pub fn of_tenant(etag: &str, xml: &str) -> Result<Self, NotUnderstood> {
         let root = "DistributionTenant";
         let answer = elements(xml)?;
@@ -149,27 +150,26 @@ impl ConfigDocument {
 
         let request = elements(&xml)?;
         let path = "UpdateDistributionTenantRequest/Customizations/Certificate/Arn";
-        let arn = find(&request, path).map(|arn| (arn.outer.clone(), arn.text.trim().to_owned()));
-        let Some((outer, arn)) = arn else {
-            return Err(NotUnderstood("the tenant brings no certificate of its own".into()));
-        };
+        // Without one it has its template's, perhaps since the plan.
+        let arn = find(&request, path);
         Ok(Self {
             etag: etag.into(),
-            certificate: Some(ViewerCertificateRef::Acm(arn)),
-            slot: Slot::Tenant(outer.start),
-            cuts: vec![outer],
+            certificate: arn.map(|arn| ViewerCertificateRef::Acm(arn.text.trim().to_owned())),
+            slot: arn.map(|arn| Slot::Tenant(arn.outer.start)),
+            cuts: arn.map(|arn| arn.outer.clone()).into_iter().collect(),
             xml,
         })
     }
 
-    /// The certificate in the document; `None` for CloudFront's default certificate.
+    /// The certificate in the document; `None` for CloudFront's default certificate, and for a tenant
+    /// that has its template's.
     pub fn certificate(&self) -> Option<&ViewerCertificateRef> {
         self.certificate.as_ref()
     }
 
-    /// The same document with another certificate.
-    pub fn with_certificate(&self, id: &CertificateId) -> String {
-        let (at, element) = match (&self.slot, id) {
+    /// The same document with another certificate; `None` if it has no element for one.
+    pub fn with_certificate(&self, id: &CertificateId) -> Option<String> {
+        let (at, element) = match (self.slot.as_ref()?, id) {
             (Slot::Tenant(at), id) => (*at, format!("<Arn>{}</Arn>", escape(id.id()))),
             (Slot::Distribution(at), CertificateId::Acm { arn }) => {
                 (*at, format!("<ACMCertificateArn>{}</ACMCertificateArn>", escape(arn.as_str())))
@@ -182,7 +182,7 @@ impl ConfigDocument {
         let (before, after) = self.cuts.split_at(after);
         let head = without(&self.xml, 0..at, before);
         let tail = without(&self.xml, at..self.xml.len(), after);
-        format!("{head}{element}{tail}")
+        Some(format!("{head}{element}{tail}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use rotation_core::ids::Store;
 use serde_json::{Value, json};
 
-use crate::harness::account::{Account, BUCKET, POLICY, assert_same, now};
+use crate::harness::account::{Account, BUCKET, DEDICATED_IP, POLICY, assert_same, now};
 use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::Kind;
 use crate::harness::rig::{Rig, child, id};
@@ -227,4 +227,88 @@ async fn s2_the_others_go_on_unless_most_fail() {
     let stop = format!("{}halt/stop.json", state["plan"]["folder"]["prefix"].as_str().unwrap());
     rig.change(|account| drop(account.objects.insert(format!("{BUCKET}/{stop}"), "{}".into())));
     assert_eq!(update(&rig, &state, distribution("E1")).await, "notBegun");
+}
+
+/// A target may change in any way between plan and move: it is moved, drifted or gone, at its update
+/// and at the poll of its deployment, and the review counts it as no failure.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_changes_after_the_plan_fails_nothing() {
+    /// Cuts out an element, or puts `with` in its place.
+    fn cut(text: &mut String, name: &str, with: &str) {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let from = text.find(&open).expect(name);
+        let to = text.find(&close).expect(name) + close.len();
+        text.replace_range(from..to, with);
+    }
+    const DEFAULT: &str = "<ViewerCertificate><CloudFrontDefaultCertificate>true</CloudFrontDefaultCertificate><MinimumProtocolVersion>TLSv1</MinimumProtocolVersion><CertificateSource>cloudfront</CertificateSource></ViewerCertificate>";
+    type Change = fn(&mut Account);
+    let changes: [(&str, Change, &str); 12] = [
+        ("E1", |a| cut(&mut a.distribution("E1").config, "ViewerCertificate", DEFAULT), "drifted"),
+        ("E1", |a| cut(&mut a.distribution("E1").config, "ViewerCertificate", ""), "drifted"),
+        ("E1", |a| drop(a.distributions.remove("E1")), "gone"),
+        ("E1", |a| cut(&mut a.distribution("E1").config, "Aliases", ""), "moving"),
+        (
+            "E1",
+            |a| cut(&mut a.distribution("E1").config, "Enabled", "<Enabled>false</Enabled>"),
+            "moving",
+        ),
+        (
+            "E1",
+            |a| cut(&mut a.distribution("E1").config, "SSLSupportMethod", DEDICATED_IP),
+            "moving",
+        ),
+        ("dt_1", |a| drop(a.tenants.remove("dt_1")), "gone"),
+        (
+            "dt_1",
+            |a| cut(&mut a.tenants.get_mut("dt_1").unwrap().body, "Customizations", ""),
+            "drifted",
+        ),
+        (
+            "dt_1",
+            |a| cut(&mut a.tenants.get_mut("dt_1").unwrap().body, "Certificate", ""),
+            "drifted",
+        ),
+        ("dt_1", |a| cut(&mut a.tenants.get_mut("dt_1").unwrap().body, "Domains", ""), "moving"),
+        (
+            "dt_1",
+            |a| {
+                let body = &mut a.tenants.get_mut("dt_1").unwrap().body;
+                cut(body, "Enabled", "<Enabled>false</Enabled>");
+            },
+            "moving",
+        ),
+        ("E4", |a| drop(a.distributions.remove("E4")), "gone"),
+    ];
+    for (number, (target, change, expected)) in changes.into_iter().enumerate() {
+        let case = format!("change {number} of {target}");
+        let kind = if target.starts_with("dt") { "tenant" } else { "distribution" };
+        let target = json!({"kind": kind, "id": target, "serves": "old"});
+        let (rig, state) = imported().await;
+        rig.change(change);
+        assert_eq!(update(&rig, &state, target.clone()).await, expected, "{case}");
+
+        // The same after its update.
+        let (rig, state) = imported().await;
+        let mut input = child(&state, &target);
+        input["update"] = rig.succeed("update-distribution", &input).await;
+        rig.change(change);
+        rig.change(|account| {
+            account.distributions.values_mut().for_each(|one| one.reads_until_deployed = 0);
+            account.tenants.values_mut().for_each(|one| one.reads_until_deployed = 0);
+        });
+        input["deployment"] = rig.succeed("poll-deployment", &input).await;
+        let polled = if expected == "moving" { "Deployed" } else { expected };
+        assert_eq!(input["deployment"]["status"], polled, "{case}");
+        if polled == "Deployed" {
+            input["verification"] = rig.succeed("verify-viewers", &input).await;
+        }
+        rig.succeed("record-target", &input).await;
+        for other in rig.targets(&state) {
+            if other["id"] != target["id"] {
+                rig.succeed("update-distribution", &child(&state, &other)).await;
+            }
+        }
+        let review = rig.succeed("review-targets", &state).await;
+        assert_eq!(review["next"], "complete", "{case}: {review}");
+    }
 }
