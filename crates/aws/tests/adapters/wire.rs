@@ -150,17 +150,28 @@ fn a_malformed_document_is_not_written() {
         "",
         "no XML",
         "<DistributionConfig>",
-        "<DistributionConfig><ViewerCertificate/></DistributionConfig>",
         "<DistributionConfig></Other>",
         "<Other><ViewerCertificate><A/></ViewerCertificate></Other>",
     ] {
         assert!(ConfigDocument::of_distribution("e", xml).is_err(), "{xml}");
         assert!(ConfigDocument::of_tenant("e", xml).is_err(), "{xml}");
     }
-    assert!(
-        ConfigDocument::of_tenant("e", "<DistributionTenant><Id>x</Id></DistributionTenant>")
-            .is_err()
-    );
+}
+
+/// A client may have removed the certificate since the plan: then there is nothing to replace.
+#[test]
+fn a_document_without_a_certificate_serves_none_and_is_not_written() {
+    let new = CertificateId::Acm { arn: "arn:new".into() };
+    for xml in [
+        "<DistributionConfig><ViewerCertificate/></DistributionConfig>",
+        "<DistributionConfig><Aliases/></DistributionConfig>",
+    ] {
+        let config = ConfigDocument::of_distribution("e", xml).expect("a document");
+        assert_eq!((config.certificate(), config.with_certificate(&new)), (None, None), "{xml}");
+    }
+    let xml = "<DistributionTenant><Id>x</Id></DistributionTenant>";
+    let config = ConfigDocument::of_tenant("e", xml).expect("a document");
+    assert_eq!((config.certificate(), config.with_certificate(&new)), (None, None));
 }
 
 #[test]
