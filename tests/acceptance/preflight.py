@@ -140,7 +140,7 @@ def faults(domain: str, old: Pair, new: Pair, now: dt.datetime) -> list[str]:
         found.append("OLD and NEW are the same certificate: have a second one issued for the name.")
     elif new.leaf.not_valid_after_utc <= old.leaf.not_valid_after_utc:
         found.append(
-            "NEW expires no later than OLD, and a rotation refuses that: swap them, or have a newer one issued."
+            "NEW expires no later than OLD, and the suite rotates a renewal: swap them, or have a newer one issued."
         )
     return found
 

@@ -172,6 +172,7 @@ mod tests {
         assert_eq!(check(&[], &[], &[]), Decision::Delete);
     }
 
+    /// Case S26: also those of distributions that AWS runs for other services.
     #[test]
     fn a_certificate_with_other_uses_is_kept_and_they_are_named() {
         for (decision, named) in [

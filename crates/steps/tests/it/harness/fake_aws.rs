@@ -143,6 +143,8 @@ pub(crate) struct World {
     /// The changes being deployed, and until when.
     pub(crate) deploying: BTreeMap<String, Timestamp>,
     pub(crate) journal: Vec<Event>,
+    /// How many seconds CloudFront does not see a certificate after its import.
+    pub(crate) unseen_for: i64,
     /// Notified when a function dies; the driver numbers the functions.
     pub(crate) killed: Arc<tokio::sync::Notify>,
     /// The operation and resource of an outage, and its end.
@@ -207,6 +209,7 @@ impl Default for World {
             propagation: None,
             deploying: BTreeMap::new(),
             journal: Vec::new(),
+            unseen_for: 0,
             killed: Arc::default(),
             outage: None,
             latency: Duration::ZERO,
@@ -378,7 +381,15 @@ impl World {
         let at = (self.clock)();
         let served = |account: &Account| account.serving();
         let before = (served(&self.account), self.account.certificates());
-        let answer = self.answer(request);
+        let answer = if self.is_unseen(request, at) {
+            cloudfront::error(
+                400,
+                "InvalidViewerCertificate",
+                "The specified SSL certificate doesn't exist",
+            )
+        } else {
+            self.answer(request)
+        };
         let after = (served(&self.account), self.account.certificates());
         for (target, to) in &after.0 {
             let Some(from) = before.0.get(target).filter(|from| *from != to) else { continue };
@@ -407,6 +418,17 @@ impl World {
             self.journal.push(Event::Imported { at, id: id.clone(), pem });
         }
         answer
+    }
+
+    /// Does this update name a certificate that CloudFront does not see yet?
+    fn is_unseen(&self, request: &Request, at: Timestamp) -> bool {
+        let unseen = |event: &Event| match event {
+            Event::Imported { at: since, id, .. } => {
+                at.duration_since(*since).as_secs() < self.unseen_for && request.body.contains(id)
+            }
+            _ => false,
+        };
+        request.operation.starts_with("UpdateDistribution") && self.journal.iter().any(unseen)
     }
 
     /// Records the attempt; returns its number, from 1.

@@ -81,7 +81,7 @@ fn odd_edge(account: &mut Account, always: bool) {
     account.odd_edges = [("b.shop.example.com".to_owned(), edge)].into();
 }
 
-/// A distribution with a fault that CloudFront reports when it is updated.
+/// Case S25: a distribution with a fault that CloudFront reports when it is updated.
 const BROKEN: &str = "<WebACLId>gone</WebACLId>";
 
 pub(crate) fn scenes() -> Vec<Scene> {
@@ -310,6 +310,20 @@ async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
     }
 }
 
+/// Case S23: CloudFront sees a new certificate some time after its import.
+#[tokio::test(start_paused = true)]
+async fn s23_a_certificate_that_is_not_seen_for_three_minutes_is_waited_for() {
+    for seed in 0..30 {
+        let scene = Scene::new("not seen yet", Store::Acm, json!({}), |_, _| {});
+        let driver = Driver::new(scene.account.clone()).await;
+        driver.rig.fake.with(|world| world.unseen_for = 90 + 3 * seed as i64);
+        let stakes = Stakes::of(&scene.account, &scene.old);
+        let ran = driver.rotate(&scene.request, None, seed).await;
+        check(&scene.account, &stakes, &scene.request, &ran, scene.name);
+        assert_eq!(ending(&ran), "rotated", "seed {seed}: {:?}", ran.result);
+    }
+}
+
 /// The longest outage: no rotation ends before it does.
 const FOR_EVER: i64 = 30 * 24 * 3_600;
 /// An outage that outlasts the retries of every step, and ends before a rollback gives up.
@@ -420,7 +434,7 @@ const AILMENTS: [(Ailment, bool); 7] = [
     (Ailment::Dies { times: usize::MAX, after: true }, false),
 ];
 
-/// Makes Lambda fail from each invocation of a scene on, or lets a process die.
+/// Case S7: makes Lambda fail from each invocation of a scene on, or lets a process die.
 async fn break_lambda_at_each_invocation(name: &str) {
     let scenes = scenes();
     let scene = scenes.iter().find(|scene| scene.name == name).unwrap();

@@ -53,6 +53,7 @@ async fn steps_run_without_a_redrive_count() {
     assert_eq!(rig.event("report-rotation", event).await.unwrap_err().name(), "QuotaDenied");
 }
 
+/// Case S33: a loop that fails uploads nothing twice.
 #[tokio::test(start_paused = true)]
 async fn every_step_may_run_twice() {
     for (account, request) in scenarios() {

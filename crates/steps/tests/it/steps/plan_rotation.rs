@@ -362,6 +362,7 @@ async fn s15_roots_of_a_parameter_are_trusted() {
     }
 }
 
+/// Case S22: among them the distributions of a continuous-deployment policy.
 #[tokio::test(start_paused = true)]
 async fn targets_that_cannot_be_rotated() {
     let narrow = |account: &mut Account, old: &CertificateId| {
@@ -662,4 +663,20 @@ async fn s2_a_target_with_the_tag_ignore_is_left_alone() {
         let note = "distribution E2 (tag cert-rotation:ignore)";
         assert_eq!(notes.contains(note), left_out, "{value}: {notes}");
     }
+}
+
+/// Case S22: with `continue` a distribution with a continuous-deployment policy does not hold up the
+/// others.
+#[tokio::test(start_paused = true)]
+async fn s22_a_distribution_that_a_policy_holds_does_not_hold_up_the_others() {
+    let (mut account, _) = Account::with_old_in(Store::Acm);
+    account.distribution("E2").config.push_str(POLICY);
+    let rig = Rig::new(account).await;
+    let (name, _) = rig.refuse("plan-rotation", &start(json!({}))).await;
+    assert_eq!(name, "TargetNotRotatable");
+    let state = rig.planned(json!({"onFailure": "continue"})).await;
+    let targets = &state["plan"]["targets"];
+    assert_eq!((&targets["total"], &targets["held"]), (&json!(2), &json!(1)));
+    let lane = rig.object(targets["waves"][0][0].as_str().unwrap()).to_string();
+    assert!(lane.contains("E1") && !lane.contains("E2"), "{lane}");
 }

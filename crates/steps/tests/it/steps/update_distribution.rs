@@ -29,7 +29,7 @@ pub(super) async fn update(rig: &Rig, state: &Value, target: Value) -> String {
     output["status"].as_str().unwrap().to_owned()
 }
 
-/// The certificate changes, the deprecated members that would contradict it are removed, and no
+/// Cases S29, S31, S38: the certificate changes, the deprecated members that would contradict it are removed, and no
 /// other byte changes, whether the SDK knows the element or not.
 #[tokio::test(start_paused = true)]
 async fn nothing_but_the_certificate_changes() {
@@ -141,7 +141,7 @@ async fn refusals_of_cloudfront() {
     check(&unseen, "CertificateNotAccepted", "doesn't exist").await;
 }
 
-/// The error for each response of AWS to an update. If a permission is missing, the message ends
+/// Cases S4, S13, S27: the error for each response of AWS to an update. If a permission is missing, the message ends
 /// with a sentence of this system that names it.
 #[tokio::test(start_paused = true)]
 async fn responses_to_an_update() {

@@ -76,7 +76,7 @@ pub(super) fn answer(account: &mut Account, request: &Request) -> Answer {
     }
 }
 
-fn error(status: u16, code: &str, message: &str) -> Answer {
+pub(super) fn error(status: u16, code: &str, message: &str) -> Answer {
     Answer::error("cloudfront", status, code, message)
 }
 
