@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::certificate::{Certificate, Fingerprint};
 
-/// Authorities set the begin of the validity up to a day before the moment of issuance, so within
-/// this time the begins of two certificates do not tell which of them was issued first.
+/// Authorities set the begin of the validity up to a day before the moment of issuance, so one that
+/// begins less than that before another may have been issued before or after it.
 const BACKDATED: SignedDuration = SignedDuration::from_hours(24);
 
 /// What the order of two certificates depends on.

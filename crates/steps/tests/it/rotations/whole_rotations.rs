@@ -588,7 +588,7 @@ async fn faults_at_random() {
     let scenes = scenes();
     let mut endings = BTreeMap::new();
     for seed in from.parse::<u64>().unwrap()..to.parse().unwrap() {
-        let scene = &scenes[seed as usize % (scenes.len() - 1)];
+        let scene = &scenes[seed as usize % scenes.len()];
         // From a fault in one of a hundred attempts to one of three.
         let per_mille = 10 + seed * 37 % 320;
         let fault = Fault { at: At::Chance(per_mille), kind: Kind::Timeout, attempts: usize::MAX };
