@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::harness::account::{Account, OddEdge};
 use crate::harness::certificates::certificates;
 use crate::harness::driver::{Ailment, Driver, Ran, Trouble};
-use crate::harness::fake_aws::{At, Call, Fault, Kind, is_read};
+use crate::harness::fake_aws::{At, Call, Event, Fault, Kind, is_read};
 use crate::harness::invariants::{Stakes, check};
 use crate::harness::rig::start;
 
@@ -307,6 +307,34 @@ async fn as_few_calls_of_cloudfront_as_the_procedure_allows() {
             ];
             assert_eq!(counts, expected.into(), "{propagation} s, {}", scene.request);
         }
+    }
+}
+
+/// Case S2: once the old certificate has expired, one bad target leaves only itself on it, and the
+/// next attempts move no other.
+#[tokio::test(start_paused = true)]
+async fn s2_after_the_end_of_the_old_certificate_everything_else_is_moved() {
+    let scene = Scene::new("expired", Store::Acm, json!({}), |account, _| {
+        more_targets(account, 3);
+        account.distribution("E2").config.push_str(BROKEN);
+    });
+    let driver = Driver::new(scene.account.clone()).await;
+    #[expect(clippy::disallowed_methods, reason = "time is virtual here")]
+    tokio::time::sleep(Duration::from_secs(23 * 86_400)).await;
+    for attempt in 0..3 {
+        let ran = driver.rotate(&scene.request, None, attempt).await;
+        assert_eq!(ending(&ran), "RotationIncomplete", "{attempt}: {:?}", ran.result);
+        let serving = ran.after.serving();
+        let left = serving.iter().filter(|(_, has)| **has == scene.old);
+        assert_eq!(left.map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["E2"], "{attempt}");
+        let moved = ran.journal.iter().filter(|event| matches!(event, Event::Moved { .. }));
+        assert_eq!(
+            moved.count(),
+            if attempt == 0 { 4 } else { 0 },
+            "{attempt}: {:#?}",
+            ran.journal
+        );
+        driver.rig.change(|account| account.clone_from(&ran.after));
     }
 }
 
