@@ -631,7 +631,8 @@ def test_s8_an_edge_that_served_another_certificate_before_costs_no_rollback(acc
     old, other = account.old(), account.old()
     targets = sorted(account.targets(old))
     account.command(targets[1], edge={"serve": other})
-    rotated(account.rotate(account.new(), old), updated=3)
+    output = rotated(account.rotate(account.new(), old), updated=3)
+    assert any("Before the rotation" in note and targets[1] in note for note in output["notes"]), output
 
 
 def test_s2_one_bad_target_does_not_hold_up_the_others(account: Account) -> None:

@@ -19,6 +19,7 @@ use crate::SCHEMA_VERSION;
 use crate::ending::deletion::Deletion;
 use crate::ending::{CertificateSummary, End, Output, RotationState};
 use crate::failure::Failure;
+use crate::finding::listed;
 use crate::ids::{Serves, TargetId};
 use crate::redact;
 use crate::request::OnFailure;
@@ -199,6 +200,21 @@ impl TargetReport {
     pub fn moves(&self) -> impl Iterator<Item = &Record> {
         self.forward.iter().chain(&self.back)
     }
+}
+
+/// The names that were served wrongly before the rotation, as a note for the output.
+pub fn wrong_before(targets: &[TargetReport]) -> Option<String> {
+    let names: Vec<String> = targets
+        .iter()
+        .flat_map(|one| one.forward.iter().flat_map(|record| &record.before).map(move |b| (b, one)))
+        .map(|(before, one)| format!("{} ({})", before.name, one.target))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Before the rotation these were served another certificate, or none, and they were only verified not to be worse: {}.",
+            listed(&names)
+        )
+    })
 }
 
 impl Report {

@@ -10,7 +10,7 @@ use rotation_core::failure::Ending;
 use rotation_core::ids::{Serves, TargetId};
 use rotation_core::metrics::Unit;
 use rotation_core::plan::state::{FleetSnapshot, Folder, NamedTarget, Plan, PlanFile};
-use rotation_core::report::{Report, TargetReport, page};
+use rotation_core::report::{Report, TargetReport, page, wrong_before};
 use rotation_core::target::record::{Direction, Halt, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,9 +64,9 @@ async fn report_and_conclude(context: &Context, state: Value) -> Result<Output, 
     if is_redriven && !matches!(concluded, Ok((End::Succeeded(_), _))) {
         return Ok(Output { again: true, redrive_count, output: None });
     }
-    let (end, state) = concluded?;
+    let (mut end, state) = concluded?;
     if state.report_failure.is_none() {
-        write(context, &state, &end, retries).await?;
+        write(context, &state, &mut end, retries).await?;
     }
     measure(context, &state, &end);
     match end {
@@ -109,17 +109,21 @@ fn measure(context: &Context, state: &RotationState, end: &End) {
     ]);
 }
 
-/// Collects the objects of the steps from the folder, and writes the report there.
+/// Collects the objects of the steps from the folder, notes what they say of all targets together,
+/// and writes the report there.
 async fn write(
     context: &Context,
     state: &RotationState,
-    end: &End,
+    end: &mut End,
     retries: BTreeMap<String, u64>,
 ) -> Result<(), StepError> {
     let folder = Folder::of(&context.settings.bucket, &state.execution);
     let (s3, bucket) = (context.aws.s3(), &folder.bucket);
     let now = (context.now)();
     let targets = targets(context, &folder, state.plan.as_ref(), now).await?;
+    if let End::Succeeded(output) = end {
+        output.notes.extend(wrong_before(&targets));
+    }
     let report = Report::new(state, end, targets, retries, now);
     let page = page(&report)
         .map_err(|error| StepError::Internal(format!("the report's page: {error}")))?;

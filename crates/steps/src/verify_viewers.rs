@@ -151,14 +151,16 @@ async fn verify(
         judge(chain, fingerprint, name, &roots, (context.now)()).map_err(|fault| fault.to_string())
     };
     let met = visit_all(context, &open, before, ENOUGH, judge).await;
-    let Met { handshakes, trouble, mut notes } = met;
+    let Met { handshakes, right, trouble, mut notes } = met;
     notes.dedup();
     notes.extend(closed);
     notes.extend(unread.as_ref().map(Finding::to_string));
     tracing::info!(%target, handshakes, faults = trouble.len(), "verify-viewers");
     if trouble.is_empty() {
-        let (status, names) = (VerificationStatus::Verified, names as u64);
-        return Ok(Verification { status, at, names, handshakes, notes, retries: 0 });
+        // Without a right one nothing was verified: all was wrong before, too.
+        let status =
+            if right > 0 { VerificationStatus::Verified } else { VerificationStatus::Skipped };
+        return Ok(Verification { status, at, names: names as u64, handshakes, notes, retries: 0 });
     }
     // Does the target still serve the new certificate?
     match read_target(&context.aws, target, from, to).await? {
@@ -175,6 +177,8 @@ async fn verify(
 struct Met {
     /// How many handshakes were completed.
     handshakes: u64,
+    /// How many of them were served the right certificate.
+    right: u64,
     trouble: Vec<Trouble>,
     /// What was not tried, or was wrong before, and why.
     notes: Vec<String>,
@@ -228,7 +232,9 @@ async fn visit(
         match served {
             Ok(chain) => {
                 met.handshakes += 1;
-                if let Err(fault) = judge(&chain, &name) {
+                let verdict = judge(&chain, &name);
+                met.right += u64::from(verdict.is_ok());
+                if let Err(fault) = verdict {
                     let served = chain.first().map(|leaf| Fingerprint::of(leaf));
                     let text = format!("{name} at {address} of {host}: {fault}");
                     met.add(before, Trouble { served, name, sni, text });

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::StepErrorName;
 use crate::finding::listed;
 use crate::ids::Serves;
-use crate::report::TargetReport;
+use crate::report::{TargetReport, wrong_before};
 use crate::target::record::{DeploymentStatus, Record, UpdateStatus, VerificationStatus};
 
 /// What viewers may have noticed, over all targets.
@@ -111,7 +111,10 @@ fn handshakes(targets: &[TargetReport]) -> Vec<(Level, String)> {
             continue;
         }
         match &record.verification {
-            Some(one) if one.status == VerificationStatus::Verified => verified += one.handshakes,
+            Some(one) if one.status == VerificationStatus::Verified => {
+                let wrong = forward.as_ref().map_or(0, |record| record.before.len());
+                verified += one.handshakes.saturating_sub(wrong as u64);
+            }
             Some(one) => skipped.push(format!("{target}: {}", one.notes.join(" "))),
             None if is_deployed(record) => unverified.push(target),
             None => {}
@@ -126,14 +129,16 @@ fn handshakes(targets: &[TargetReport]) -> Vec<(Level, String)> {
         ));
     }
     if !skipped.is_empty() {
-        let all_alike = format!("Not verified, since no viewer can connect: {}", listed(&skipped));
-        said.push((Level::None, all_alike));
+        said.push((Level::None, format!("Not verified: {}", listed(&skipped))));
     }
+    let wrong = wrong_before(targets);
+    let names = if wrong.is_some() { "every other name" } else { "every name" };
+    said.extend(wrong.map(|note| (Level::NotVerified, note)));
     if verified > 0 {
         said.push((
             Level::None,
             format!(
-                "{verified} TLS handshakes, with every name of the targets that were moved, returned the right certificate and a chain to a trusted root."
+                "{verified} TLS handshakes, with {names} of the targets that were moved, returned the right certificate and a chain to a trusted root."
             ),
         ));
     }

@@ -7,6 +7,7 @@ use super::*;
 use crate::ending::deletion::Evidence;
 use crate::ids::TargetKind;
 use crate::target::record::{Deployment, Direction, Update, Verification, VerificationStatus};
+use crate::target::verification::Before;
 
 fn at(minute: i64) -> Timestamp {
     let noon: Timestamp = "2026-11-23T12:00:00Z".parse().expect("time");
@@ -314,4 +315,34 @@ fn ten_thousand_targets_fit() {
     let html = page(&report(targets)).expect("a page");
     assert!(html.len() < 10_000_000, "{} bytes", html.len());
     assert_eq!(html.matches("scope=\"row\"").count(), 10_000);
+}
+
+/// Case S8: what was wrong before is not claimed to be verified.
+#[test]
+fn s8_names_that_were_wrong_before_are_told() {
+    let before = Before {
+        name: "b.example".into(),
+        sni: true,
+        served: None,
+        why: "the edge did not answer".into(),
+    };
+    let wrong = Record { before: vec![before], ..record("E1", Direction::Forward, None) };
+    let of = |forward: Record| TargetReport {
+        target: forward.target.clone(),
+        names: vec!["b.example".into()],
+        planned: Serves::Old,
+        serves: Some(Serves::New),
+        forward: Some(forward),
+        back: None,
+    };
+    let right = || of(record("E2", Direction::Forward, None));
+    assert_eq!(wrong_before(&[right()]), None);
+    let targets = [of(wrong), right()];
+    let note = wrong_before(&targets).expect("a note");
+    assert!(note.ends_with("not to be worse: b.example (distribution E1)."), "{note}");
+    let risk = risk(&targets, None, at(9));
+    assert_eq!(risk.level, Level::NotVerified);
+    let said = risk.statements.join("\n");
+    assert!(said.contains(&note), "{said}");
+    assert!(said.contains("3 TLS handshakes, with every other name"), "{said}");
 }
