@@ -112,7 +112,7 @@ def assert_no_key_is_left(aws: LocalAws) -> None:
     And every plan and report is as the schemas say.
     """
     invalid = {key: found for key, text in objects(aws) if (found := faults_of_object(key, text))}
-    assert invalid == {}
+    assert invalid == {}, invalid
     places, searched = search(left_behind(aws), KEYS)
     assert places == set()
     # One worker of several may have run no rotation.

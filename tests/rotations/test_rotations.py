@@ -222,7 +222,7 @@ def test_all_findings_are_reported_at_once(account: Account) -> None:
         {"aliases": ["other.example.com"], "certificate": other},
     )
     account.refused(
-        *(account.new("a.example.com", days=50), old),
+        *(account.shorter("a.example.com", days=50), old),
         *("CertificateInvalid", "[AliasNotCovered]", uncovered, "[TargetNotRotatable]", foreign, "E0NOWHERE"),
         targets=[covered, uncovered, foreign, "E0NOWHERE"],
     )
@@ -664,8 +664,19 @@ def test_s2_excluded_targets_keep_the_old_certificate(account: Account) -> None:
 def test_s1_a_certificate_that_ends_earlier_is_rotated_if_allowed(account: Account) -> None:
     old = account.old()
     account.targets(old)
-    output = rotated(account.rotate(account.new(days=10), old, allowEarlierExpiry=True), updated=3)
+    output = rotated(account.rotate(account.shorter(days=10), old, allowEarlierExpiry=True), updated=3)
     assert any("not clearly issued after the old one" in note for note in output["notes"]), output
+
+
+def test_s1_a_reissue_that_ends_earlier_is_rotated(account: Account) -> None:
+    old_leaf = account.leaf(
+        "www.example.com", "*.example.com", days=20, not_before=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    )
+    old = account.stored("acm", old_leaf)
+    account.targets(old)
+    output = rotated(account.rotate(account.new(days=10), old), updated=3)
+    assert any("it was issued after the old one" in note for note in output["notes"]), output
+    assert any("onFailure: stop" in note for note in output["notes"]), output
 
 
 def test_s16_tags_of_the_input_reach_the_new_certificate(account: Account) -> None:
@@ -853,7 +864,7 @@ def bad_sources(account: Account) -> dict[str, tuple[str, str, list[str]]]:
     }
     cases = {name: (account.secret(text), error, words) for name, (text, error, words) in bundles.items()}
     cases["other names"] = (account.new("www.example.org"), "AliasNotCovered", ["site0.example.com"])
-    cases["a shorter life"] = (account.new(days=19), "CertificateInvalid", ["no longer than the old one"])
+    cases["a shorter life"] = (account.shorter(days=19), "CertificateInvalid", ["no longer than the old one"])
     weak = account.leaf(*names, days=199, key_type="P-384")
     cases["a key CloudFront does not take"] = (account.secret(weak), "CertificateInvalid", ["P-384"])
     cases["a megabyte"] = (f"s3://{SOURCE_BUCKET}/large.pem", "SourceUnreadable", ["1048576"])
