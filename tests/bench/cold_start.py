@@ -174,7 +174,9 @@ def rotation(aws: LocalAws, number: int, call: Any) -> None:
         aws.client("s3").get_object(Bucket=plan["folder"]["bucket"], Key=plan["targets"]["waves"][0][0])["Body"].read()
     )
     child = move | {"target": lane[0], "folder": plan["folder"], "verifyViewers": True}
-    child["pollSeconds"] = plan.get("pollSeconds")
+    child |= {field: plan[field] for field in ("pollSeconds", "onFailure", "putBack")}
+    child["oldFingerprint"] = plan["oldCertificate"]["fingerprint"]
+    child["before"] = call("verify-viewers", {"state": child})
     child["update"] = call("update-distribution", {"state": child})
     time.sleep(aws.propagation_seconds + 0.2)
     child["deployment"] = call("poll-deployment", {"state": child})
