@@ -142,8 +142,11 @@ pub fn targets(
         );
     }
     let mut findings = selection.named.map(|ids| misnamed(members, ids)).unwrap_or_default();
-    let left_out =
-        || members.iter().filter(|m| m.serves == Serves::Old && selection.is_left_out(m));
+    let left_out: Vec<&Member> = members
+        .iter()
+        .filter(|m| m.serves == Serves::Old && selection.is_named(m) && selection.is_left_out(m))
+        .collect();
+    let excluded = left_out.len();
     findings.extend(
         members
             .iter()
@@ -151,10 +154,7 @@ pub fn targets(
             .filter(|m| !selection.is_named(m) && !selection.is_left_out(m))
             .map(staging_left_out),
     );
-    let mut notes = Vec::from_iter(left_out_note(
-        left_out().filter(|m| selection.is_named(m)).collect(),
-        selection.ignored,
-    ));
+    let mut notes = Vec::from_iter(left_out_note(left_out, selection.ignored));
     notes.extend(idle_uncovered(&planned, names));
     if planned.iter().any(|member| member.serves == Serves::Old) {
         let sharing = planned
@@ -179,7 +179,6 @@ pub fn targets(
             }
         }
     }
-    let excluded = left_out().filter(|m| selection.is_named(m)).count();
     Targets { planned, excluded, findings, held, notes }
 }
 

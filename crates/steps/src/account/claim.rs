@@ -35,8 +35,8 @@ pub async fn claim(
     }
 }
 
-/// Claims the import of the new certificate into a store. It may replace several old ones: the execution that
-/// does not have the claim waits until the certificate is in its store.
+/// Claims the import of the new certificate into a store. It may replace several old ones: the
+/// execution that does not have the claim waits until the certificate is in its store.
 ///
 /// # Errors
 /// `Unavailable` while another running execution has the claim, and errors of AWS calls.

@@ -3,6 +3,8 @@
 
 mod members;
 
+use rotation_aws::Aws;
+use rotation_aws::error::AwsError;
 use rotation_aws::store::{self, Stored};
 use rotation_aws::tagging::{self, Tagged};
 use rotation_core::certificate::bundle::Bundle;
@@ -15,7 +17,6 @@ use rotation_core::plan::policy::{Policy, begins_without, policy};
 use rotation_core::plan::{Held, Member, Selection, targets};
 use rotation_core::request::{Request, tags};
 
-use crate::Context;
 use crate::account::fleet::{Fleet, list_fleet};
 use crate::account::reading::Reading;
 use crate::account::roots::trust_roots;
@@ -78,7 +79,7 @@ pub(crate) async fn examine(
         &roots,
         now,
     ));
-    let ignored = ignored(context).await?;
+    let ignored = reading.ask("ignored".to_owned(), ignored(&context.aws)).await?;
     let selection = Selection {
         named: request.targets.as_deref(),
         excluded: &request.exclude_targets,
@@ -112,8 +113,8 @@ pub(crate) async fn examine(
 }
 
 /// The ids of the distributions and tenants that their owners have tagged to be left alone.
-async fn ignored(context: &Context) -> Result<Vec<String>, StepError> {
-    let tagged = tagging::find(context.aws.tagging(), &["cloudfront"], tags::IGNORE, &[]).await?;
+async fn ignored(aws: &Aws) -> Result<Vec<String>, AwsError> {
+    let tagged = tagging::find(aws.tagging(), &["cloudfront"], tags::IGNORE, &[]).await?;
     let is_ignored =
         |one: &&Tagged| tags::value(&one.tags, tags::IGNORE).is_some_and(|value| value != "false");
     let ids = tagged.iter().filter(is_ignored).map(|one| segment(&one.arn).to_owned());

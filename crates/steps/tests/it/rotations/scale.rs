@@ -280,7 +280,7 @@ async fn s6_a_thousand_certificates_of_others_cost_nothing() {
     assert_eq!(
         counts,
         json!({
-            // For what is managed, and for what each replacement is not to touch.
+            // For what is managed, and for what is not to be touched.
             "GetResources": 2, "ListTagsForCertificate": 3, "DescribeCertificate": 3,
             "GetCertificate": 3, "ListCertificates": 1,
         })

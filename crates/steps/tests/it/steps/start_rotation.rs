@@ -843,6 +843,8 @@ async fn s21_two_old_certificates_with_one_source_share_one_import() {
     let output = look(&rig, all()).await;
     assert_eq!(decided(&output, &first), Decision::Start);
     assert_eq!(decided(&output, &second), Decision::Start);
+    // For what is managed, and once for both for what is not to be touched.
+    assert_eq!(rig.count("GetResources"), 2);
     let started = running(&rig);
     let state = |number: usize| {
         let (name, input) = &started[number];
