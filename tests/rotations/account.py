@@ -75,6 +75,27 @@ class Account:
         """Creates distributions with one alias each."""
         return self.seed(*({"aliases": [f"site{n}.example.com"], "certificate": certificate} for n in range(count)))
 
+    def with_policy(self, certificate: str) -> tuple[str, str, str]:
+        """A primary and a staging distribution with a continuous-deployment policy: their ids, and its id."""
+        cloudfront = self.aws.client("cloudfront")
+        primary, staging = self.seed(
+            {"aliases": ["www.example.com"], "certificate": certificate},
+            {"aliases": [], "certificate": certificate, "staging": True},
+        )
+        name = self.distributions()[staging]["domain_name"]
+        policy = cloudfront.create_continuous_deployment_policy(
+            ContinuousDeploymentPolicyConfig={
+                "StagingDistributionDnsNames": {"Quantity": 1, "Items": [name]},
+                "Enabled": True,
+                "TrafficConfig": {"Type": "SingleWeight", "SingleWeightConfig": {"Weight": 0.05}},
+            }
+        )["ContinuousDeploymentPolicy"]["Id"]
+        read = cloudfront.get_distribution_config(Id=primary)
+        config = read["DistributionConfig"] | {"ContinuousDeploymentPolicyId": policy}
+        cloudfront.update_distribution(Id=primary, IfMatch=read["ETag"], DistributionConfig=config)
+        self.settle()
+        return primary, staging, policy
+
     def command(self, target: str, **command: Any) -> None:
         """Changes a distribution as another user."""
         self.aws.control("POST", f"distribution/{target}", command)

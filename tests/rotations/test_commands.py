@@ -126,6 +126,23 @@ def test_the_aws_cli_from_the_first_secret_to_automation(account: Account, termi
     assert re.search(r"^auto-www-example-com-\S+\t(RUNNING|SUCCEEDED)$", terminal.paste(listing), re.MULTILINE)
 
 
+def test_detaching_a_policy_and_attaching_it_with_the_commands_of_the_runbook(account: Account, terminal: Terminal):
+    """Case S22."""
+    old = account.old()
+    primary, staging, policy = account.with_policy(old)
+    new = account.new()
+    account.refused(new, old, "TargetNotRotatable", primary, staging)
+    detach, attach = blocks("docs/runbook.md", "Detach a continuous-deployment policy", "### QuotaDenied")
+    terminal.paste(detach.replace("E1A2B3C4D5E6F7", primary))
+    rotation = account.rotate(new, old)
+    assert rotation.status == "SUCCEEDED", rotation.cause
+    terminal.paste(attach)
+    for distribution in (primary, staging):
+        config = account.aws.client("cloudfront").get_distribution_config(Id=distribution)["DistributionConfig"]
+        assert config["ContinuousDeploymentPolicyId"] == policy
+        assert config["ViewerCertificate"]["ACMCertificateArn"] == rotation.output["newCertificate"]["id"]
+
+
 @pytest.mark.parametrize("store", ["acm", "iam"])
 def test_adopting_a_certificate_with_the_commands_of_the_page(account: Account, terminal: Terminal, store: str):
     served = account.stored(store, aged(account, 20))

@@ -184,24 +184,8 @@ def test_a_staging_distribution_must_not_be_left_behind(account: Account) -> Non
 
 
 def test_a_continuous_deployment_policy_prevents_a_rotation(account: Account) -> None:
-    cloudfront = account.aws.client("cloudfront")
     old = account.old()
-    primary, staging = account.seed(
-        {"aliases": ["www.example.com"], "certificate": old},
-        {"aliases": [], "certificate": old, "staging": True},
-    )
-    name = account.distributions()[staging]["domain_name"]
-    policy = cloudfront.create_continuous_deployment_policy(
-        ContinuousDeploymentPolicyConfig={
-            "StagingDistributionDnsNames": {"Quantity": 1, "Items": [name]},
-            "Enabled": True,
-            "TrafficConfig": {"Type": "SingleWeight", "SingleWeightConfig": {"Weight": 0.05}},
-        }
-    )["ContinuousDeploymentPolicy"]["Id"]
-    read = cloudfront.get_distribution_config(Id=primary)
-    config = read["DistributionConfig"] | {"ContinuousDeploymentPolicyId": policy}
-    cloudfront.update_distribution(Id=primary, IfMatch=read["ETag"], DistributionConfig=config)
-    account.settle()
+    primary, staging, policy = account.with_policy(old)
     account.refused(account.new(), old, "TargetNotRotatable", primary, staging, policy, "Detach")
 
 

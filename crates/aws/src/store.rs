@@ -18,6 +18,8 @@ pub struct Stored {
     pub id: CertificateId,
     /// The leaf.
     pub certificate: Certificate,
+    /// The name of the root that its chain leads to.
+    pub root: String,
     /// Its tags.
     pub tags: Vec<Tag>,
     /// The ARNs in ACM's `InUseBy`; always empty for IAM.

@@ -190,6 +190,9 @@ pub(crate) struct Request {
     /// Accept a new certificate that ends no later than the old one and was not clearly issued later
     #[arg(long)]
     pub allow_earlier_expiry: bool,
+    /// Accept an ECDSA key after an RSA one on targets with dedicated IP addresses
+    #[arg(long)]
+    pub allow_key_change: bool,
     /// Tag for the new certificate, in addition to those of the old one; may be repeated
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub tags: Vec<(String, String)>,

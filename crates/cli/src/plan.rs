@@ -8,7 +8,7 @@ use rotation_core::ids::Serves;
 use rotation_core::ids::{Store, TargetId};
 use rotation_core::plan::Outcome;
 use rotation_core::plan::estimate::{Estimate, estimate};
-use rotation_core::plan::quota::{Room, room};
+use rotation_core::plan::quota::{Room, nearly_full, room};
 use rotation_core::plan::state::{Execution, NewCertificate, OldCertificate};
 use rotation_steps::check_quota::uses;
 use rotation_steps::plan_rotation::{Assessment, Input, rehearse};
@@ -98,6 +98,7 @@ pub(crate) fn input(args: &Request) -> Value {
     set("targets", (!args.targets.is_empty()).then(|| args.targets.clone().into()));
     set("excludeTargets", (!args.exclude.is_empty()).then(|| args.exclude.clone().into()));
     set("allowEarlierExpiry", args.allow_earlier_expiry.then_some(Value::Bool(true)));
+    set("allowKeyChange", args.allow_key_change.then_some(Value::Bool(true)));
     let tags: Map<String, Value> =
         args.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
     set("tags", (!tags.is_empty()).then_some(Value::Object(tags)));
@@ -126,10 +127,12 @@ pub(crate) async fn plan(context: &Context, input: Value) -> Result<Planned, Fai
     };
     let given = Input { request: input.clone(), execution };
     let Assessment { plan, targets, names, findings, .. } = rehearse(context, &given).await?;
-    let quotas = match plan.outcome {
+    let uses = match plan.outcome {
         Outcome::NothingToDo => Vec::new(),
-        _ => uses(context, &plan).await?.iter().map(quota).collect(),
+        _ => uses(context, &plan).await?,
     };
+    let near = uses.iter().filter_map(|one| nearly_full(&one.quota, one.used, one.limit));
+    let notes = plan.notes.into_iter().chain(near).collect();
     Ok(Planned {
         outcome: plan.outcome,
         input,
@@ -152,8 +155,8 @@ pub(crate) async fn plan(context: &Context, input: Value) -> Result<Planned, Fai
                 names: member.names,
             })
             .collect(),
-        quotas,
-        notes: plan.notes,
+        quotas: uses.iter().map(quota).collect(),
+        notes,
         findings,
     })
 }

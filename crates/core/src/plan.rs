@@ -13,6 +13,7 @@ pub use lanes::{MAX_LANES, lanes, waves};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::covers;
@@ -33,6 +34,9 @@ pub struct Member {
     pub serves: Serves,
     /// Is it `Deployed`?
     pub deployed: bool,
+    /// If it is not `Deployed`: when it was changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_progress_since: Option<Timestamp>,
     /// The names that viewers use: a distribution's aliases, a tenant's domains, and for the
     /// template of a multi-tenant distribution the domains of tenants without their own
     /// certificate.
@@ -54,6 +58,18 @@ pub struct Member {
     /// Associations for which CloudFront may require further permissions when the target is
     /// updated.
     pub associations: Vec<Association>,
+}
+
+/// The new certificate, as far as its targets have to fit it.
+#[derive(Clone, Copy, Debug)]
+pub struct Successor<'a> {
+    /// Its DNS names.
+    pub names: &'a [String],
+    /// Its store.
+    pub store: Store,
+    /// Would viewers that support only RSA fail with it, and not with the old one? False if the
+    /// request allows it (`allowKeyChange`).
+    pub excludes_rsa_viewers: bool,
 }
 
 /// Which targets a rotation is for.
@@ -117,14 +133,7 @@ impl Held {
 
 /// Selects the targets from `members` and checks for everything that would make CloudFront refuse a
 /// change, or break a viewer.
-///
-/// `names` are the DNS names of the new certificate, and `store` is its store.
-pub fn targets(
-    members: &[Member],
-    selection: Selection<'_>,
-    names: &[String],
-    store: Store,
-) -> Targets {
+pub fn targets(members: &[Member], selection: Selection<'_>, new: Successor<'_>) -> Targets {
     let mut planned: Vec<Member> = members
         .iter()
         .filter(|member| member.serves != Serves::Other && selection.is_wanted(member))
@@ -134,8 +143,12 @@ pub fn targets(
 
     let mut held = Vec::new();
     for member in planned.iter().filter(|member| member.serves == Serves::Old) {
-        let all =
-            [uncovered(member, names), held_by_policy(member), store_not_taken(member, store)];
+        let all = [
+            uncovered(member, new.names),
+            held_by_policy(member),
+            store_not_taken(member, new.store),
+            old_viewers(member, new.excludes_rsa_viewers),
+        ];
         let target = &member.target;
         held.extend(
             all.into_iter().flatten().map(|finding| Held { target: target.clone(), finding }),
@@ -155,7 +168,7 @@ pub fn targets(
             .map(staging_left_out),
     );
     let mut notes = Vec::from_iter(left_out_note(left_out, selection.ignored));
-    notes.extend(idle_uncovered(&planned, names));
+    notes.extend(idle_uncovered(&planned, new.names));
     if planned.iter().any(|member| member.serves == Serves::Old) {
         let sharing = planned
             .iter()
@@ -321,6 +334,39 @@ fn store_not_taken(member: &Member, store: Store) -> Option<Finding> {
             "is multi-tenant, and multi-tenant distributions accept certificates from ACM only"
                 .into(),
             "rotate it with \"store\": \"acm\"",
+        )
+    })
+}
+
+/// Dedicated IP addresses are paid for old viewers, which do not send a server name; many of those
+/// support only RSA.
+fn old_viewers(member: &Member, excludes_rsa_viewers: bool) -> Option<Finding> {
+    (member.dedicated_ip && excludes_rsa_viewers).then(|| {
+        not_rotatable(
+            member,
+            "has dedicated IP addresses, which serve old viewers, and the new certificate has an ECDSA key: viewers that support only RSA would fail to connect".into(),
+            "have the certificate issued for an RSA key; if no such viewer is left, allow the change with \"allowKeyChange\": true, or with the tag cert-rotation:allow-key-change = true on the old certificate",
+        )
+    })
+}
+
+/// A deployment usually takes minutes; after this time somebody should look at it.
+const LONG_DEPLOYMENT: SignedDuration = SignedDuration::from_mins(60);
+
+/// The targets to be moved that have been `InProgress` for long. An update is accepted nevertheless,
+/// and it may take as long.
+pub fn long_in_progress(planned: &[Member], now: Timestamp) -> Option<String> {
+    let long: Vec<String> = planned
+        .iter()
+        .filter(|member| member.serves == Serves::Old)
+        .filter_map(|member| Some((member, member.in_progress_since?)))
+        .filter(|(_, since)| now.duration_since(*since) > LONG_DEPLOYMENT)
+        .map(|(member, since)| format!("{} (since {since})", member.target))
+        .collect();
+    (!long.is_empty()).then(|| {
+        format!(
+            "InProgress for more than an hour already: {}. A deployment usually takes minutes; if it stays so, the target fails as DeploymentStalled.",
+            listed(&long)
         )
     })
 }

@@ -60,6 +60,8 @@ pub struct Request {
     /// `allowEarlierExpiry`: may the new certificate end no later than the old one, even if it was
     /// not clearly issued later?
     pub allow_earlier_expiry: bool,
+    /// `allowKeyChange`: may targets with dedicated IP addresses get an ECDSA key after an RSA one?
+    pub allow_key_change: bool,
     /// `tags`: for the new certificate, in addition to those of the old one.
     pub tags: Vec<Tag>,
     /// `concurrency`, at least 1.
@@ -76,13 +78,14 @@ pub struct Request {
     pub dry_run: bool,
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "newCertificate",
     "oldCertificate",
     "store",
     "targets",
     "excludeTargets",
     "allowEarlierExpiry",
+    "allowKeyChange",
     "tags",
     "concurrency",
     "verifyViewers",
@@ -119,6 +122,7 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
         );
     }
     let allow_earlier_expiry = fields.boolean("allowEarlierExpiry").unwrap_or(false);
+    let allow_key_change = fields.boolean("allowKeyChange").unwrap_or(false);
     let tags = fields.tags();
     let concurrency = fields.whole("concurrency", 1, MAX_CONCURRENCY).unwrap_or(1);
     let verify_viewers = fields.boolean("verifyViewers").unwrap_or(true);
@@ -150,6 +154,7 @@ pub fn parse(input: &Value) -> Result<Request, Vec<Finding>> {
             targets,
             exclude_targets,
             allow_earlier_expiry,
+            allow_key_change,
             tags,
             concurrency,
             verify_viewers,

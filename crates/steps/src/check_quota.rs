@@ -12,7 +12,7 @@ use rotation_core::ids::Store;
 use rotation_core::plan::quota::{
     ACM_CERTIFICATES, ACM_CERTIFICATES_IN_YEAR, ACM_IMPORTED, ACM_IMPORTED_IN_YEAR,
     DEDICATED_IP_CERTIFICATES, IAM_SERVER_CERTIFICATES, Increase, Origin, Quota, Room, denied,
-    increase, look_again_seconds, room, unanswered,
+    increase, look_again_seconds, nearly_full, room, unanswered,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +55,10 @@ pub struct Output {
     /// Seconds until the next poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u32>,
-    /// A note for the output of the rotation, if Service Quotas was unavailable.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    /// Notes for the output of the rotation: quotas that are nearly full, and whether Service Quotas
+    /// was unavailable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// `status` of the output.
@@ -131,7 +132,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     let Input { execution, plan, quota: before } = input;
     let mut desk = Desk::new(context, before.error.is_some());
     let mut status = Status::Sufficient;
-    let mut quotas = Vec::new();
+    let (mut quotas, mut notes) = (Vec::new(), Vec::new());
     let mut findings: Vec<Finding> = Vec::new();
     for one in read_uses(&mut desk, &plan).await? {
         let Use { quota, used, limit, origin } = &one;
@@ -153,6 +154,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
                 Err(finding) => findings.push(finding),
             }
         }
+        notes.extend(nearly_full(quota, *used, *limit));
         tracing::info!(quota = line, "check-quota");
         quotas.push(line);
     }
@@ -161,16 +163,12 @@ pub async fn step(context: &Context, input: Input) -> Result<Output, StepError> 
     }
     let waited = (context.now)().duration_since(execution.start_time);
     let wait = look_again_seconds(waited, desk.silence.is_none());
-    Ok(Output {
-        status,
-        quotas,
-        wait_seconds: (status == Status::Pending).then_some(wait),
-        note: desk.silence.map(|silence| {
-            format!(
-                "Service Quotas was unavailable, so the documented defaults applied, and the store decided whether there was room for the new certificate. {silence}"
-            )
-        }),
-    })
+    notes.extend(desk.silence.map(|silence| {
+        format!(
+            "Service Quotas was unavailable, so the documented defaults applied, and the store decided whether there was room for the new certificate. {silence}"
+        )
+    }));
+    Ok(Output { status, quotas, wait_seconds: (status == Status::Pending).then_some(wait), notes })
 }
 
 /// Requests an increase unless one was requested already; returns its status.

@@ -300,7 +300,7 @@ fn plan_of(
 /// Facts that do not prevent the rotation, but that an operator should see beforehand.
 fn notes(examined: &Examined, old: &Stored, request: &Request) -> Vec<String> {
     let Examined { planned, .. } = examined;
-    let mut notes = examined.notes.clone();
+    let mut notes = [&examined.changes[..], &examined.notes].concat();
     if request.concurrency > MAX_LANES {
         notes.push(format!("At most {MAX_LANES} targets are in progress at once."));
     }

@@ -5,6 +5,8 @@ use aws_sdk_cloudfront::types::{
     ConnectionMode, DistributionSummary, DistributionTenantAssociationFilter,
     DistributionTenantSummary, LambdaFunctionAssociations,
 };
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
 use rotation_core::plan::rights::Association;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,9 @@ pub struct DistributionFacts {
     pub domain_name: String,
     /// `InProgress` or `Deployed`.
     pub status: Status,
+    /// When it was changed last.
+    #[serde(default)]
+    pub changed: Option<Timestamp>,
     /// Its alternate domain names.
     pub aliases: Vec<String>,
     /// Its certificate; `None` for CloudFront's default certificate.
@@ -58,6 +63,9 @@ pub struct TenantFacts {
     pub certificate_arn: Option<String>,
     /// `InProgress` or `Deployed`.
     pub status: Status,
+    /// When it was changed last.
+    #[serde(default)]
+    pub changed: Option<Timestamp>,
     /// Its own associations.
     #[serde(default)]
     pub associations: Vec<Association>,
@@ -188,6 +196,7 @@ impl From<DistributionSummary> for DistributionFacts {
         Self {
             associations: associations(&summary),
             status: Status::of(&summary.status),
+            changed: time(&summary.last_modified_time),
             certificate: viewer.and_then(certificate_ref),
             ssl_support_method: viewer
                 .and_then(|viewer| viewer.ssl_support_method.as_ref())
@@ -213,6 +222,7 @@ impl From<DistributionTenantSummary> for TenantFacts {
                 .into_iter()
                 .collect(),
             status: Status::of(summary.status.as_deref().unwrap_or_default()),
+            changed: time(&summary.last_modified_time),
             certificate_arn: summary
                 .customizations
                 .and_then(|all| all.certificate)
@@ -225,6 +235,10 @@ impl From<DistributionTenantSummary> for TenantFacts {
             distribution_id: summary.distribution_id,
         }
     }
+}
+
+fn time(date: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(date.secs()).ok()
 }
 
 fn associations(summary: &DistributionSummary) -> Vec<Association> {

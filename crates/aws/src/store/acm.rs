@@ -10,6 +10,7 @@ use aws_sdk_acm::types::{
 use jiff::{SignedDuration, Timestamp};
 use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::changes;
 use rotation_core::ids::CertificateId;
 use rotation_core::request::tags::{self, Tag};
 
@@ -36,8 +37,8 @@ pub struct AcmUsage {
 /// A certificate with its tags and uses; `None` if the ARN does not exist.
 pub async fn describe(client: &Client, arn: &str) -> Result<Option<Stored>, AwsError> {
     let Some(detail) = detail(client, arn).await? else { return Ok(None) };
-    let Some(leaf) = leaf(client, arn).await? else { return Ok(None) };
-    Ok(Some(stored(arn, leaf, detail, tags(client, arn).await?)))
+    let Some((leaf, root)) = content(client, arn).await? else { return Ok(None) };
+    Ok(Some(stored(arn, leaf, root, detail, tags(client, arn).await?)))
 }
 
 /// Everything but the certificate itself; `None` if the ARN does not exist.
@@ -56,11 +57,12 @@ async fn detail(client: &Client, arn: &str) -> Result<Option<CertificateDetail>,
 fn stored(
     arn: &str,
     certificate: Certificate,
+    root: String,
     detail: CertificateDetail,
     tags: Vec<Tag>,
 ) -> Stored {
     let id = CertificateId::Acm { arn: arn.to_owned() };
-    Stored { id, certificate, tags, in_use_by: detail.in_use_by.unwrap_or_default() }
+    Stored { id, certificate, root, tags, in_use_by: detail.in_use_by.unwrap_or_default() }
 }
 
 /// The imported certificates with this leaf, with their tags.
@@ -78,7 +80,7 @@ pub async fn find_by_fingerprint(
             continue;
         }
         let Some(arn) = summary.certificate_arn else { continue };
-        if leaf(client, &arn).await?.as_ref() == Some(wanted) {
+        if content(client, &arn).await?.is_some_and(|(leaf, _)| leaf == *wanted) {
             let tags = tags(client, &arn).await?;
             found.push((CertificateId::Acm { arn }, tags));
         }
@@ -143,8 +145,8 @@ pub async fn list_tagged(
         if detail.r#type != Some(CertificateType::Imported) {
             continue;
         }
-        let Some(leaf) = leaf(client, arn).await? else { continue };
-        found.push(stored(arn, leaf, detail, tags));
+        let Some((leaf, root)) = content(client, arn).await? else { continue };
+        found.push(stored(arn, leaf, root, detail, tags));
     }
     Ok(found)
 }
@@ -249,19 +251,19 @@ async fn list(client: &Client) -> Result<Vec<CertificateSummary>, AwsError> {
     Ok(all)
 }
 
-/// The leaf; `None` if the certificate no longer exists.
-async fn leaf(client: &Client, arn: &str) -> Result<Option<Certificate>, AwsError> {
+/// The leaf, and the name of its root; `None` if the certificate no longer exists.
+async fn content(client: &Client, arn: &str) -> Result<Option<(Certificate, String)>, AwsError> {
     const OPERATION: &str = "GetCertificate";
     let answer = client.get_certificate().certificate_arn(arn).send().await;
-    let pem = match answer.operation(OPERATION, arn) {
+    let answer = match answer.operation(OPERATION, arn) {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
-        answer => answer?
-            .certificate
-            .ok_or_else(|| AwsError::malformed(OPERATION, arn, "no Certificate"))?,
+        answer => answer?,
     };
-    Certificate::from_pem(&pem)
-        .map(Some)
-        .map_err(|error| AwsError::malformed(OPERATION, arn, error))
+    let malformed = |why: &dyn std::fmt::Display| AwsError::malformed(OPERATION, arn, why);
+    let pem = answer.certificate.ok_or_else(|| malformed(&"no Certificate"))?;
+    let leaf = Certificate::from_pem(&pem).map_err(|error| malformed(&error))?;
+    let root = changes::root_name(&leaf, answer.certificate_chain.as_deref());
+    Ok(Some((leaf, root)))
 }
 
 /// The tags; none if the certificate no longer exists.

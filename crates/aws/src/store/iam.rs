@@ -5,6 +5,7 @@ use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::{ServerCertificateMetadata, SummaryKeyType, Tag as IamTag};
 use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::changes;
 use rotation_core::ids::CertificateId;
 use rotation_core::request::tags::{self, Tag};
 
@@ -60,7 +61,8 @@ pub async fn find_by_name(client: &Client, name: &str) -> Result<Option<Stored>,
         .into_iter()
         .map(|tag| Tag::new(tag.key, tag.value))
         .collect();
-    Ok(Some(Stored { id: id_of(metadata), certificate, tags, in_use_by: Vec::new() }))
+    let root = changes::root_name(&certificate, found.certificate_chain.as_deref());
+    Ok(Some(Stored { id: id_of(metadata), certificate, root, tags, in_use_by: Vec::new() }))
 }
 
 /// The server certificates of CloudFront with this leaf, with their tags.

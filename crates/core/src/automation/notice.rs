@@ -23,6 +23,8 @@ pub enum Kind {
     ReplacementNotNewer,
     /// The content of the source cannot replace the certificate.
     ReplacementUnusable,
+    /// A rotation was started, and viewers may notice the difference.
+    ReplacementDiffers,
     /// A certificate that no target serves is due, and another service uses it.
     UsedElsewhere,
     /// The tags of a certificate are invalid.
@@ -38,6 +40,7 @@ impl Kind {
             Self::ReplacementMissing => "ReplacementMissing",
             Self::ReplacementNotNewer => "ReplacementNotNewer",
             Self::ReplacementUnusable => "ReplacementUnusable",
+            Self::ReplacementDiffers => "ReplacementDiffers",
             Self::UsedElsewhere => "UsedElsewhere",
             Self::SettingsInvalid => "SettingsInvalid",
             Self::RotationFailed => "RotationFailed",
@@ -79,16 +82,24 @@ pub struct About<'a> {
     pub now: Timestamp,
 }
 
+/// Why a decision was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Because<'a> {
+    /// The certificate in the source.
+    pub found: Option<&'a Certificate>,
+    /// Why no rotation was started.
+    pub findings: &'a [Finding],
+    /// What viewers may notice of the certificate in the source.
+    pub changes: &'a [String],
+    /// The name of the rotation that was started; empty if none was.
+    pub rotation: &'a str,
+}
+
 impl About<'_> {
     /// The notice that this decision calls for. Most call for none, and a missing replacement only
-    /// on the notice days. `found` is the certificate in the source, `findings` are the reasons of
-    /// the decision.
-    pub fn notice_of(
-        &self,
-        decision: Decision,
-        found: Option<&Certificate>,
-        findings: &[Finding],
-    ) -> Option<Notice> {
+    /// on the notice days.
+    pub fn notice_of(&self, decision: Decision, because: Because<'_>) -> Option<Notice> {
+        let Because { found, findings, changes, rotation } = because;
         match decision {
             Decision::SettingsInvalid => Some(self.settings(findings)),
             Decision::ReplacementUnusable => Some(self.unusable(found, findings)),
@@ -98,6 +109,7 @@ impl About<'_> {
                 let other = found.filter(|leaf| *leaf != self.certificate);
                 Some(self.missing(other.map(Certificate::not_after)))
             }
+            Decision::Start if !changes.is_empty() => Some(self.differs(found, changes, rotation)),
             _ => None,
         }
     }
@@ -160,6 +172,32 @@ impl About<'_> {
         about.sort();
         about.extend(replacement.map(|leaf| leaf.fingerprint().to_string()));
         self.notice(Kind::ReplacementUnusable, Some(&about), subject, text, findings)
+    }
+
+    /// A replacement that differs from the certificate in a way that viewers may notice.
+    fn differs(
+        &self,
+        replacement: Option<&Certificate>,
+        changes: &[String],
+        rotation: &str,
+    ) -> Notice {
+        let lines: Vec<String> = changes.iter().map(|change| format!("- {change}")).collect();
+        let text = format!(
+            "The rotation {rotation} was started. It replaces the certificate of {}, which {}, with the one in\n{}\n\n\
+             Viewers may notice a difference:\n{}\n\n\
+             If this is not intended, stop the rotation: see docs/runbook.md under ReplacementDiffers.\n{}",
+            name(self.certificate),
+            self.end(),
+            self.source,
+            lines.join("\n"),
+            self.serves()
+        );
+        let subject = format!("{}: its replacement differs", self.subject());
+        let about: Vec<String> =
+            replacement.iter().map(|leaf| leaf.fingerprint().to_string()).collect();
+        let mut notice = self.notice(Kind::ReplacementDiffers, Some(&about), subject, text, &[]);
+        notice.detail["notes"] = json!(changes);
+        notice
     }
 
     /// A certificate that only other services use.
@@ -345,7 +383,15 @@ mod tests {
                 moment,
                 now,
             };
-            let notice = about.notice_of(decision, None, &findings);
+            let because = Because { found: None, findings: &findings, changes: &[], rotation: "" };
+            let notice = about.notice_of(decision, because);
+            assert_eq!(notice.map(|notice| notice.kind), expected, "{decision:?} {moment:?}");
+            let changes = ["The key changes.".to_owned()];
+            let notice = about.notice_of(decision, Because { changes: &changes, ..because });
+            let expected = match decision {
+                Decision::Start => Some(Kind::ReplacementDiffers),
+                _ => expected,
+            };
             assert_eq!(notice.map(|notice| notice.kind), expected, "{decision:?} {moment:?}");
         };
         for moment in [None, Some(14)] {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::certificate::bundle::Bundle;
 use crate::certificate::succession::{Edition, Succession};
-use crate::certificate::{Certificate, KeyAlgorithm, KeyFamily};
+use crate::certificate::{Certificate, KeyAlgorithm};
 use crate::certificate::{TrustError, TrustRoots};
 use crate::failure::Ending;
 use crate::finding::Finding;
@@ -76,29 +76,6 @@ pub fn notes(bundle: &Bundle, place: Place) -> Vec<String> {
         ));
     }
     notes
-}
-
-/// That the new certificate is not simply the longer one.
-pub fn succession_note(old: &Certificate, new: &Certificate) -> Option<String> {
-    let (old, new) = (Edition::from(old), Edition::from(new));
-    let description = Succession::of(&old, &new).description(&old, &new)?;
-    Some(format!("About the new certificate: {description}."))
-}
-
-/// What viewers get with another key than the old one, if its type or size changes.
-///
-/// CloudFront offers both RSA and ECDSA cipher suites (Developer Guide, "Supported protocols and
-/// ciphers between viewers and CloudFront"), but a certificate supports those of its own key only.
-pub fn key_change(old: &Certificate, new: &Certificate) -> Option<String> {
-    let (before, after) = (old.key_algorithm(), new.key_algorithm());
-    let effect = match (before.family(), after.family()) {
-        _ if before == after => return None,
-        (Some(KeyFamily::Rsa), Some(KeyFamily::Ec)) => {
-            ": viewers that support only RSA, such as old devices, will fail to connect"
-        }
-        _ => "",
-    };
-    Some(format!("The key changes from {before} to {after}{effect}."))
 }
 
 /// Why automation does not start with a certificate that is not clearly newer than the served one.

@@ -41,8 +41,9 @@ pub struct RotationState {
 /// The part of the quota check that the output mentions.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct QuotaNote {
-    /// Note that Service Quotas was unavailable.
-    pub note: Option<String>,
+    /// Quotas that are nearly full, and whether Service Quotas was unavailable.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// How a rotation ended.
@@ -177,7 +178,7 @@ impl RotationState {
     /// The notes for the output.
     pub(crate) fn notes(&self) -> Vec<String> {
         let planned = self.plan.iter().flat_map(|plan| &plan.notes);
-        planned.chain(&self.quota.note).cloned().collect()
+        planned.chain(&self.quota.notes).cloned().collect()
     }
 
     /// The outcome of the deletion, if there was one. If the step failed, the certificate counts as

@@ -103,6 +103,20 @@ pub fn room(used: u64, limit: f64, origin: Origin) -> Room {
     }
 }
 
+/// A note if so little room is left after one more certificate that the next rotations may have to
+/// wait: less than a tenth of the limit, and less than one more. `None` for dedicated IP addresses,
+/// which always have room for the old and the new certificate only.
+pub fn nearly_full(quota: &Quota, used: u64, limit: f64) -> Option<String> {
+    let with_new = used as f64 + 1.0;
+    let left = limit - with_new;
+    (*quota != DEDICATED_IP_CERTIFICATES && left >= 0.0 && left < (limit / 10.0).max(1.0)).then(|| {
+        format!(
+            "Nearly full: with the new certificate, {with_new} of {limit} {} are in use, and a full quota makes rotations wait. Delete certificates that nothing uses, or request an increase (Service Quotas, {} {}).",
+            quota.name, quota.service, quota.code
+        )
+    })
+}
+
 /// The status of an increase request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -372,5 +386,28 @@ mod tests {
             assert!(finding.subject.contains("L-BF35879D"));
         }
         assert_eq!(check(Some((Answer::Open, "10T13:00:00")), "12T12:00:00"), Increase::Wait);
+    }
+
+    #[test]
+    fn a_quota_that_is_nearly_full_is_noted() {
+        let check = |quota: &Quota, used, limit, near: bool| {
+            assert_eq!(nearly_full(quota, used, limit).is_some(), near, "{used} of {limit}");
+        };
+        check(&IAM_SERVER_CERTIFICATES, 17, 20.0, false);
+        check(&IAM_SERVER_CERTIFICATES, 18, 20.0, true);
+        check(&IAM_SERVER_CERTIFICATES, 19, 20.0, true);
+        // Then there is no room, which is more than a note.
+        check(&IAM_SERVER_CERTIFICATES, 20, 20.0, false);
+        check(&ACM_IMPORTED, 2_249, 2_500.0, false);
+        check(&ACM_IMPORTED, 2_250, 2_500.0, true);
+        check(&ACM_IMPORTED, 2, 4.0, false);
+        check(&ACM_IMPORTED, 3, 4.0, true);
+        check(&DEDICATED_IP_CERTIFICATES, 1, 2.0, false);
+        assert_eq!(
+            nearly_full(&IAM_SERVER_CERTIFICATES, 18, 20.0).as_deref(),
+            Some(
+                "Nearly full: with the new certificate, 19 of 20 IAM server certificates are in use, and a full quota makes rotations wait. Delete certificates that nothing uses, or request an increase (Service Quotas, iam L-BF35879D)."
+            )
+        );
     }
 }

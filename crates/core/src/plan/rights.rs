@@ -196,6 +196,7 @@ mod tests {
             target: TargetId { kind: TargetKind::Distribution, id: id.into() },
             serves,
             deployed: true,
+            in_progress_since: None,
             names: Vec::new(),
             idle_names: Vec::new(),
             http_version: "http2".into(),

@@ -5,6 +5,7 @@ fn member(id: &str, serves: Serves) -> Member {
         target: TargetId { kind: TargetKind::Distribution, id: id.into() },
         serves,
         deployed: true,
+        in_progress_since: None,
         names: vec!["www.example.com".into()],
         idle_names: Vec::new(),
         http_version: "http2".into(),
@@ -16,6 +17,10 @@ fn member(id: &str, serves: Serves) -> Member {
     }
 }
 
+fn successor(names: &[String]) -> Successor<'_> {
+    Successor { names, store: Store::Acm, excludes_rsa_viewers: false }
+}
+
 fn ids(members: &[Member]) -> Vec<&str> {
     members.iter().map(|member| member.target.id.as_str()).collect()
 }
@@ -25,7 +30,7 @@ fn check(members: &[Member], named: Option<&[&str]>, store: Store) -> (Vec<Strin
         named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
     let names = ["www.example.com".to_owned(), "*.shop.example.com".to_owned()];
     let selection = Selection { named: named.as_deref(), ..Selection::default() };
-    let targets = targets(members, selection, &names, store);
+    let targets = targets(members, selection, Successor { store, ..successor(&names) });
     let findings = targets.held.iter().map(|held| &held.finding).chain(&targets.findings);
     (
         ids(&targets.planned).into_iter().map(str::to_owned).collect(),
@@ -78,7 +83,8 @@ fn s2_targets_that_are_left_out() {
         let (named, excluded, ignored) = (named.map(owned), owned(excluded), owned(ignored));
         let selection =
             Selection { named: named.as_deref(), excluded: &excluded, ignored: &ignored };
-        let targets = targets(&members, selection, &["www.example.com".to_owned()], Store::Acm);
+        let names = ["www.example.com".to_owned()];
+        let targets = targets(&members, selection, successor(&names));
         let case = format!("{selection:?} {targets:?}");
         assert_eq!((ids(&targets.planned), targets.excluded), (planned.to_vec(), count), "{case}");
         assert_eq!(targets.held.len(), usize::from(planned.contains(&"E2")), "{case}");
@@ -209,7 +215,7 @@ fn options_that_are_mixed_today_are_noted_only() {
     let http3 = |id, serves| Member { http_version: "http3".into(), ..member(id, serves) };
     let notes = |members: &[Member]| {
         let targets =
-            targets(members, Selection::default(), &["www.example.com".to_owned()], Store::Acm);
+            targets(members, Selection::default(), successor(&["www.example.com".to_owned()]));
         (targets.findings.len() + targets.held.len(), targets.notes)
     };
     let (findings, said) =
@@ -233,7 +239,7 @@ fn names_that_are_not_served_are_noted_only() {
         let idle_names = idle.iter().map(|name| (*name).to_owned()).collect();
         let members = [Member { idle_names, ..member("E4", Serves::Old) }];
         let targets =
-            targets(&members, Selection::default(), &["www.example.com".to_owned()], Store::Acm);
+            targets(&members, Selection::default(), successor(&["www.example.com".to_owned()]));
         assert_eq!((targets.findings, targets.held), (vec![], vec![]));
         targets.notes
     };
@@ -311,4 +317,48 @@ fn outcomes() {
     ] {
         assert_eq!(outcome(&members, &planned, begun, delete_old, dry_run), expected);
     }
+}
+
+/// Case S5: dedicated IP addresses are paid for viewers that may support only RSA.
+#[test]
+fn s5_dedicated_addresses_keep_an_rsa_key() {
+    let dedicated = |id, serves| Member { dedicated_ip: true, ..member(id, serves) };
+    let members =
+        [member("E1", Serves::Old), dedicated("E2", Serves::Old), dedicated("E3", Serves::New)];
+    let names = ["www.example.com".to_owned()];
+    let held = |excludes_rsa_viewers| {
+        let new = Successor { excludes_rsa_viewers, ..successor(&names) };
+        let targets = targets(&members, Selection::default(), new);
+        assert_eq!(targets.findings, []);
+        targets.held
+    };
+    assert_eq!(held(false), []);
+    let found = held(true);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].target.id, "E2");
+    assert_eq!(found[0].finding.ending, Ending::TargetNotRotatable);
+    for words in ["only RSA", "\"allowKeyChange\": true", "cert-rotation:allow-key-change"] {
+        assert!(found[0].finding.to_string().contains(words), "{found:?}");
+    }
+}
+
+#[test]
+fn deployments_that_have_been_in_progress_for_long_are_noted() {
+    let since = |id, serves, minutes: i64| Member {
+        deployed: false,
+        in_progress_since: Some(now() - SignedDuration::from_mins(minutes)),
+        ..member(id, serves)
+    };
+    let note = |members: &[Member]| long_in_progress(members, now());
+    let deployed = member("E1", Serves::Old);
+    assert_eq!(note(&[deployed.clone(), since("E2", Serves::Old, 60)]), None);
+    assert_eq!(note(&[since("E2", Serves::New, 600)]), None);
+    let found = note(&[deployed, since("E2", Serves::Old, 61), since("E3", Serves::Old, 9)]);
+    let found = found.expect("a note");
+    assert!(found.contains("distribution E2 (since 2026-06-01T10:59:00Z)"), "{found}");
+    assert!(!found.contains("E1") && !found.contains("E3"), "{found}");
+}
+
+fn now() -> Timestamp {
+    "2026-06-01T12:00:00Z".parse().expect("a time")
 }

@@ -20,7 +20,7 @@ enum Kind {
 }
 
 /// The tag key after [`PREFIX`], the field it sets, and how.
-const SETTINGS: [(&str, &str, Kind); 8] = [
+const SETTINGS: [(&str, &str, Kind); 9] = [
     ("store", "store", Kind::Text),
     ("concurrency", "concurrency", Kind::Number),
     ("verify-viewers", "verifyViewers", Kind::Switch),
@@ -29,6 +29,7 @@ const SETTINGS: [(&str, &str, Kind); 8] = [
     ("retain-old-days", "retainOldDays", Kind::Number),
     ("dry-run", "dryRun", Kind::Switch),
     ("allow-earlier-expiry", "allowEarlierExpiry", Kind::Switch),
+    ("allow-key-change", "allowKeyChange", Kind::Switch),
 ];
 
 /// The input of a rotation that replaces `old`, from its tags, also parsed; or everything that is
@@ -137,11 +138,12 @@ mod tests {
                 ("cert-rotation:retain-old-days", "7"),
                 ("cert-rotation:dry-run", "true"),
                 ("cert-rotation:allow-earlier-expiry", "true"),
+                ("cert-rotation:allow-key-change", "true"),
             ]),
             Ok(json!({
                 "newCertificate": "ssm:/tls/www", "oldCertificate": ARN, "store": "iam",
                 "concurrency": 5, "verifyViewers": false, "onFailure": "stop", "deleteOld": true,
-                "retainOldDays": 7, "dryRun": true, "allowEarlierExpiry": true,
+                "retainOldDays": 7, "dryRun": true, "allowEarlierExpiry": true, "allowKeyChange": true,
             }))
         );
     }

@@ -18,6 +18,8 @@ pub(crate) const REPLACES: &str = "cert-rotation:replaces";
 /// On a managed certificate: the field `allowEarlierExpiry`. Not inherited, so that it holds for one
 /// replacement only.
 const ALLOW_EARLIER_EXPIRY: &str = "cert-rotation:allow-earlier-expiry";
+/// On a managed certificate: the field `allowKeyChange`. Not inherited either.
+const ALLOW_KEY_CHANGE: &str = "cert-rotation:allow-key-change";
 /// On a distribution or tenant: it is left alone, unless the value is `false`.
 pub const IGNORE: &str = "cert-rotation:ignore";
 
@@ -66,7 +68,8 @@ pub fn for_import(given: &[Tag], old: &[Tag], fingerprint: &str, replaces: &str)
     let own = [Tag::new(FINGERPRINT, fingerprint), Tag::new(REPLACES, replaces)];
     let inherited = |tag: &&Tag| {
         !tag.key.starts_with("aws:")
-            && ![FINGERPRINT, REPLACES, ALLOW_EARLIER_EXPIRY].contains(&&tag.key[..])
+            && ![FINGERPRINT, REPLACES, ALLOW_EARLIER_EXPIRY, ALLOW_KEY_CHANGE]
+                .contains(&&tag.key[..])
             && !given.iter().any(|given| given.key == tag.key)
     };
     let copied = old.iter().filter(inherited).take(MAX_TAGS - own.len() - given.len());
@@ -117,6 +120,7 @@ mod tests {
             tag(FINGERPRINT, "sha256:old"),
             tag(REPLACES, "older"),
             tag(ALLOW_EARLIER_EXPIRY, "true"),
+            tag(ALLOW_KEY_CHANGE, "true"),
         ];
         assert_eq!(
             for_import(&[], &old, "sha256:new", "old arn:old"),

@@ -8,13 +8,14 @@ use rotation_aws::error::AwsError;
 use rotation_aws::store::{self, Stored};
 use rotation_aws::tagging::{self, Tagged};
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::changes;
 use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::certificate::succession::{Edition, Succession};
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
 use rotation_core::ids::{CertificateId, Serves, Store, segment};
 use rotation_core::plan::policy::{Policy, begins_without, policy};
-use rotation_core::plan::{Held, Member, Selection, targets};
+use rotation_core::plan::{Held, Member, Selection, Successor, long_in_progress, targets};
 use rotation_core::request::{Request, tags};
 
 use crate::account::fleet::{Fleet, list_fleet};
@@ -42,7 +43,9 @@ pub(crate) struct Examined {
     pub(crate) held: Vec<Held>,
     /// Every problem that prevents the rotation.
     pub(crate) findings: Vec<Finding>,
-    /// What an operator should know, and what prevents nothing.
+    /// What viewers and operators may notice of the new certificate, compared with the old one.
+    pub(crate) changes: Vec<String>,
+    /// What else an operator should know, and what prevents nothing.
     pub(crate) notes: Vec<String>,
 }
 
@@ -85,7 +88,14 @@ pub(crate) async fn examine(
         excluded: &request.exclude_targets,
         ignored: &ignored,
     };
-    let chosen = targets(&members, selection, bundle.leaf.dns_names(), store);
+    let leaves = (&old.certificate, &bundle.leaf);
+    let successor = Successor {
+        names: bundle.leaf.dns_names(),
+        store,
+        excludes_rsa_viewers: !request.allow_key_change
+            && changes::excludes_rsa_viewers(leaves.0, leaves.1),
+    };
+    let chosen = targets(&members, selection, successor);
     findings.extend(chosen.findings);
     let policy = policy(request.on_failure, succession, replaced.not_after <= now);
     let mut held = chosen.held;
@@ -94,11 +104,10 @@ pub(crate) async fn examine(
         findings.extend(held.drain(..).map(|one| one.finding));
     }
     let mut notes = fitness::notes(bundle, place);
-    notes.extend(fitness::succession_note(&old.certificate, &bundle.leaf));
     notes.extend(policy.note.map(str::to_owned));
     notes.extend(held.iter().map(|one| format!("Not moved: {}", one.finding)));
-    notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
     notes.extend(chosen.notes);
+    notes.extend(long_in_progress(&chosen.planned, now));
     Ok(Examined {
         store,
         new,
@@ -108,6 +117,7 @@ pub(crate) async fn examine(
         policy,
         held,
         findings,
+        changes: changes::notes(&old.certificate, &old.root, bundle),
         notes,
     })
 }

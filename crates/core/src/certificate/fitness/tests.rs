@@ -224,28 +224,6 @@ fn a_key_of_another_type_than_the_issuers_is_for_acm_to_refuse() {
     check(format!("{leaf}{}{}", ec_issuer.pem, key.serialize_pem()), &rsa_issuer.pem, None);
 }
 
-/// Case S5: a renewal may come with another kind of key.
-#[test]
-fn a_change_of_the_key_is_noted() {
-    let authority = Authority::root("Root");
-    let ec = certificate(&authority.sign(&leaf_params(NAMES), &p256()));
-    let rsa = certificate(&authority.sign(&leaf_params(NAMES), &rsa_2048()));
-    let check = |old, new, told: Option<&[&str]>| match (key_change(old, new), told) {
-        (None, None) => {}
-        (Some(note), Some(words)) => {
-            assert!(words.iter().all(|word| note.contains(word)), "{note}");
-        }
-        (note, _) => panic!("{note:?}"),
-    };
-    check(&ec, &ec, None);
-    check(&rsa, &rsa, None);
-    check(&rsa, &ec, Some(&["from RSA 2048 to ECDSA P-256", "only RSA"]));
-    check(&ec, &rsa, Some(&["from ECDSA P-256 to RSA 2048."]));
-    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("key");
-    let p384 = certificate(&authority.sign(&leaf_params(NAMES), &p384));
-    check(&ec, &p384, Some(&["from ECDSA P-256 to ECDSA P-384."]));
-}
-
 #[test]
 fn it_must_lead_to_a_trusted_root() {
     let root = Authority::root("Root");

@@ -83,7 +83,7 @@ fn how_a_rotation_ends() {
         check(kept, "rotated", &[r#""deleted":false"#, said]);
     }
     check(
-        with(&complete, &json!({"quota": {"status": "sufficient", "note": "unasked"}})),
+        with(&complete, &json!({"quota": {"status": "sufficient", "notes": ["unasked"]}})),
         "rotated",
         &[r#""notes":["unasked"]"#],
     );

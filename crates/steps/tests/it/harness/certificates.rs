@@ -48,11 +48,11 @@ impl Certificates {
         Issued { chain: format!("{}{}", leaf.chain, self.authority.pem), ..leaf }
     }
 
-    /// The names of `new` in a certificate for an RSA key.
-    pub(crate) fn rsa(&self) -> Issued {
+    /// The names of `new` in a certificate for an RSA key, for a year from this day.
+    pub(crate) fn rsa(&self, (year, month, day): (i32, u8, u8)) -> Issued {
         let mut params = leaf_params(NAMES);
-        params.not_before = date_time_ymd(2026, 11, 1);
-        params.not_after = date_time_ymd(2027, 11, 1);
+        params.not_before = date_time_ymd(year, month, day);
+        params.not_after = date_time_ymd(year + 1, month, day);
         Issued {
             pem: self.authority.sign(&params, &rsa_2048()),
             chain: self.authority.pem.clone(),

@@ -54,7 +54,13 @@ async fn only_quotas_that_the_import_counts_against_are_checked() {
     let output = rig.succeed("check-quota", &state).await;
     assert_eq!(
         output,
-        json!({"status": "sufficient", "quotas": ["IAM server certificates: 1 of 2"]})
+        json!({
+            "status": "sufficient",
+            "quotas": ["IAM server certificates: 1 of 2"],
+            "notes": [
+                "Nearly full: with the new certificate, 2 of 2 IAM server certificates are in use, and a full quota makes rotations wait. Delete certificates that nothing uses, or request an increase (Service Quotas, iam L-BF35879D)."
+            ],
+        })
     );
     assert_eq!(rig.calls().len(), 1);
 
@@ -235,7 +241,7 @@ async fn without_service_quotas_the_documented_defaults_count() {
                 .unwrap()
                 .contains("(the documented default; Service Quotas is unavailable)")
         );
-        let note = output["note"].as_str().unwrap();
+        let note = output["notes"][0].as_str().unwrap();
         assert!(
             note.contains("Service Quotas was unavailable") && note.contains(operation),
             "{note}"
@@ -244,7 +250,7 @@ async fn without_service_quotas_the_documented_defaults_count() {
         // If Service Quotas responds again, nothing is assumed.
         rig.fake.with(|world| world.fault = None);
         let output = rig.succeed("check-quota", &in_vain(&state)).await;
-        assert_eq!((&output["status"], &output["note"]), (&json!("pending"), &Value::Null));
+        assert_eq!((&output["status"], &output["notes"]), (&json!("pending"), &Value::Null));
     }
     // A missing permission would not pass, and errors of other services are still errors.
     for (operation, kind, name) in [
@@ -278,7 +284,7 @@ async fn without_service_quotas_full_quotas_are_polled() {
         later["quota"] = output;
         let output = rig.succeed("check-quota", &later).await;
         assert!(output["quotas"].to_string().contains("requested an increase"), "{output}");
-        assert_eq!((&output["waitSeconds"], &output["note"]), (&json!(900), &Value::Null));
+        assert_eq!((&output["waitSeconds"], &output["notes"]), (&json!(900), &Value::Null));
 
         rig.change(|account| account.quota_requests.clear());
         rig.fail(operation, Kind::ErrorBefore);

@@ -1,4 +1,5 @@
 use rotation_core::ids::{CertificateId, Store};
+use rotation_test_pki::Authority;
 use serde_json::{Value, json};
 
 use crate::harness::account::{
@@ -464,16 +465,72 @@ async fn a_domain_that_is_not_served_does_not_prevent_a_rotation() {
     }
 }
 
-/// Case S5.
+/// Case S5: the key changes. Only dedicated IP addresses, which are for old viewers, prevent it, and
+/// only if it changes to ECDSA.
 #[tokio::test(start_paused = true)]
-async fn a_change_of_the_key_is_noted_and_does_not_prevent_a_rotation() {
+async fn s5_a_change_of_the_key_is_noted() {
+    let rsa = |from| certificates().rsa(from);
+    for (old_material, new, note, for_old_viewers) in [
+        (None, Some(rsa((2026, 11, 1))), "The key changes from ECDSA P-256 to RSA 2048.", true),
+        (
+            Some(rsa((2025, 12, 15))),
+            None,
+            "The key changes from RSA 2048 to ECDSA P-256: viewers",
+            false,
+        ),
+    ] {
+        for (extra, allowed) in [("", false), (DEDICATED_IP, false), (DEDICATED_IP, true)] {
+            let (mut account, old) = Account::with_old_in(Store::Acm);
+            account.add("E5", &old, &["www.example.com"], extra);
+            if let Some(material) = &old_material {
+                account.stored_mut(&old).pem.clone_from(&material.pem);
+            }
+            if let Some(new) = &new {
+                account.put_source(&new.source());
+            }
+            let rig = Rig::new(account).await;
+            if extra.is_empty() || for_old_viewers || allowed {
+                let plan = rig.planned(json!({"allowKeyChange": allowed})).await["plan"].take();
+                assert_eq!(plan["outcome"], "rotate");
+                assert!(plan["notes"].to_string().contains(note), "{plan:#}");
+            } else {
+                let (name, cause) = rig.refuse("plan-rotation", &start(json!({}))).await;
+                assert_eq!(name, "TargetNotRotatable");
+                assert!(cause.contains("distribution E5: has dedicated IP addresses"), "{cause}");
+                assert!(!cause.contains("E1"), "{cause}");
+                // With `continue` the others are moved without it.
+                let plan = rig.planned(json!({"onFailure": "continue"})).await["plan"].take();
+                assert_eq!(plan["targets"]["held"], 1);
+            }
+        }
+    }
+}
+
+/// A deployment that has been in progress for long is not waited for, but noted.
+#[tokio::test(start_paused = true)]
+async fn deployments_that_have_been_in_progress_for_long_are_noted() {
     let (mut account, _) = Account::with_old_in(Store::Acm);
-    account.put_source(&certificates().rsa().source());
+    account.distribution("E2").reads_until_deployed = 9;
     let rig = Rig::new(account).await;
-    let plan = rig.planned(json!({})).await["plan"].take();
-    assert_eq!(plan["outcome"], "rotate");
-    let notes = plan["notes"].to_string();
-    assert!(notes.contains("The key changes from ECDSA P-256 to RSA 2048"), "{notes}");
+    let notes = rig.planned(json!({})).await["plan"]["notes"].take().to_string();
+    let note =
+        "InProgress for more than an hour already: distribution E2 (since 2026-11-01T00:00:00Z).";
+    assert!(notes.contains(note), "{notes}");
+}
+
+/// Case S5: the chain leads to another root.
+#[tokio::test(start_paused = true)]
+async fn s5_a_change_of_the_root_is_noted() {
+    for store in [Store::Acm, Store::Iam] {
+        let (mut account, old) = Account::with_old_in(store);
+        let notes =
+            Rig::new(account.clone()).await.planned(json!({})).await["plan"]["notes"].take();
+        assert!(!notes.to_string().contains("root"), "{notes}");
+        account.stored_mut(&old).chain = Authority::root("Former Root").intermediate("Old").pem;
+        let notes = Rig::new(account).await.planned(json!({})).await["plan"]["notes"].take();
+        let note = "The chain leads to another root: CN=Throwaway Root, before CN=Former Root.";
+        assert!(notes.to_string().contains(note), "{notes}");
+    }
 }
 
 /// One plan reports all problems, the most severe kind first, and is stored for operators.

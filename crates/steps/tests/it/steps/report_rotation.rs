@@ -173,7 +173,7 @@ async fn a_rotation_without_a_report_still_has_an_ending() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_service_quotas_is_noted_in_the_output() {
     let (rig, mut state) = moved(Account::with_old_in(Store::Acm).0, json!({})).await;
-    state["quota"] = json!({"status": "sufficient", "quotas": [], "note": "told so"});
+    state["quota"] = json!({"status": "sufficient", "quotas": [], "notes": ["told so"]});
     state["review"] = rig.succeed("review-targets", &state).await;
     let reported = report(&rig, &state).await;
     assert_eq!(reported["output"]["notes"], json!(["told so"]));

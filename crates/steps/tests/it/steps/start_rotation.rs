@@ -6,7 +6,7 @@ use rotation_core::ids::{CertificateId, Store};
 use rotation_steps::start_rotation::Output;
 use serde_json::{Value, json};
 
-use crate::harness::account::{Account, Execution, OBJECT, SECRET, now, owned};
+use crate::harness::account::{Account, DEDICATED_IP, Execution, OBJECT, SECRET, now, owned};
 use crate::harness::certificates::assert_no_key;
 use crate::harness::certificates::certificates;
 use crate::harness::fake_aws::{At, Call, Fault, Kind};
@@ -691,6 +691,46 @@ async fn s1_a_reissue_is_a_replacement() {
             assert!(notes.contains("it was issued after the old one"), "{notes}");
             assert!(notes.contains("onFailure: stop"), "{notes}");
         }
+    }
+}
+
+/// Case S5: a rotation is started, and viewers may notice the difference: somebody is told, once.
+/// Dedicated IP addresses, which are for old viewers, are not moved to an ECDSA key unasked.
+#[tokio::test(start_paused = true)]
+async fn s5_a_change_of_the_key_is_notified() {
+    for dedicated in [false, true] {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        account.stored_mut(&old).pem = certificates().rsa((2025, 12, 15)).pem;
+        if dedicated {
+            account.add("E5", &old, &["www.example.com"], DEDICATED_IP);
+        }
+        let rig = rig(account).await;
+        if dedicated {
+            let output = look(&rig, all()).await;
+            assert_eq!(decided(&output, &old), Decision::ReplacementUnusable);
+            let (_, text) = rig.account().messages.remove(0);
+            assert!(text.contains("viewers that support only RSA would fail"), "{text}");
+            // The cure that is printed.
+            let tag = ("cert-rotation:allow-key-change".into(), "true".into());
+            rig.change(|account| account.stored_mut(&old).tags.push(tag));
+        }
+        let output = look(&rig, all()).await;
+        assert_eq!(decided(&output, &old), Decision::Start);
+        assert_eq!(output.notices.len(), 1, "{:?}", output.notices);
+        let again = look(&rig, all()).await;
+        assert_eq!((decided(&again, &old), again.notices.len()), (Decision::UnderWay, 0));
+        let (subject, text) = rig.account().messages.pop().unwrap();
+        assert!(subject.ends_with("its replacement differs"), "{subject}");
+        let (name, input) = running(&rig).remove(0);
+        for words in [
+            &format!("The rotation {name} was started."),
+            "- The key changes from RSA 2048 to ECDSA P-256: viewers",
+            "docs/runbook.md under ReplacementDiffers",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let plan = rig.planned(input).await["plan"].take();
+        assert_eq!(plan["outcome"], "rotate");
     }
 }
 
