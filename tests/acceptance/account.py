@@ -292,6 +292,7 @@ class Account:
         )
         self._aws(
             *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", self.run.name),
+            *("--s3-bucket", artifacts),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             *("--tags", f"{TAG}={self.run.name}"),
             *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),

@@ -629,6 +629,18 @@ PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
         ["", "access-logs", "logs-*"],
         {"*": "every bucket", "a": "no bucket", "arn:aws:s3:::b": "a name is asked for"},
     ),
+    "ImportTags": (
+        ["", "CostCenter=42", "owner=team a/b,empty=,x=a=b", ",".join(f"k{n}=v" for n in range(20))],
+        {
+            "CostCenter": "no value",
+            "=42": "no key",
+            "a=1,": "none",
+            "a=1;b": "IAM refuses it",
+            "aws:x=1": "AWS's own",
+            "a=1,cert-rotation:source=x": "ours",
+            ",".join(f"k{n}=v" for n in range(21)): "no room for those of the old certificate",
+        },
+    ),
     "EdgeFunctions": (["", "edge-*", "auth"], {"*": "every function", "auth:1": "a name is asked for"}),
 }
 

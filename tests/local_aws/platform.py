@@ -251,6 +251,7 @@ class LocalAws:
         overrides = [f"{name}={value}" for name, value in parameters.items()]
         self._aws(
             *("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", STACK),
+            *("--s3-bucket", bucket),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             *(["--parameter-overrides", *overrides] if overrides else []),
         )

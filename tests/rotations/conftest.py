@@ -17,7 +17,11 @@ def local_aws() -> Iterator[LocalAws]:
     with LocalAws(propagation_seconds=0.3, wait_scale=0.002) as aws:
         aws.client("s3").create_bucket(Bucket=SOURCE_BUCKET)
         # No scheduled run while tests count the executions that are started.
-        aws.deploy(SourceBucket=SOURCE_BUCKET, LookSchedule="cron(0 0 1 1 ? 2199)")
+        aws.deploy(
+            SourceBucket=SOURCE_BUCKET,
+            LookSchedule="cron(0 0 1 1 ? 2199)",
+            ImportTags="stage=test,CostCenter=0,team=none",
+        )
         yield aws
         assert_no_key_is_left(aws)
 

@@ -243,10 +243,10 @@ def managed(account: Account, store: str = "acm", source: str | None = None, **t
     return certificate, source
 
 
-def aged(account: Account, days: float) -> Leaf:
+def aged(account: Account, days: float, **how: Any) -> Leaf:
     """A certificate valid for about a year, with this many days left."""
     not_before = dt.datetime.now(dt.UTC) - dt.timedelta(days=360 - days)
-    return account.leaf("www.example.com", "*.example.com", days=days, not_before=not_before)
+    return account.leaf("www.example.com", "*.example.com", days=days, not_before=not_before, **how)
 
 
 def arn_of(account: Account, certificate: str) -> str:

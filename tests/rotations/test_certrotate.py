@@ -317,6 +317,31 @@ def test_start_watches_until_the_end(tool: Tool, snapshot: SnapshotAssertion):
     assert page.read_text().startswith("<!DOCTYPE html>")
 
 
+def test_notes_in_plan_result_and_report(tool: Tool, snapshot: SnapshotAssertion):
+    """What an operator should know of a rotation that nothing prevents."""
+    account = tool.account
+    old = account.stored("acm", aged(account, 20, key_type="RSA-2048"))
+    dedicated, other = account.seed(
+        {"aliases": ["a.example.com"], "certificate": old, "ssl_support_method": "vip"},
+        {"aliases": ["b.example.com"], "certificate": old},
+    )
+
+    def neutral(done: object) -> str:
+        # Their order by id is random.
+        return tool.neutral(str(done).replace(dedicated, "E" + "A" * 13).replace(other, "E" + "B" * 13))
+
+    asked = (account.new(), "--old", old, "--exclude", other)
+    refused = tool.run("plan", *asked, code=1)
+    assert f"distribution {dedicated}: has dedicated IP addresses" in refused.out
+    assert neutral(tool.run("plan", *asked, "--allow-key-change")) == snapshot(name="plan")
+    name = ("--name", f"test-{account.number}")
+    done = tool.run("start", *asked, "--allow-key-change", "--yes", *name, "--interval", "1")
+    assert neutral(done.out) == snapshot(name="result")
+    assert neutral(tool.run("report")) == snapshot(name="report")
+    [new] = {one["certificate"] for one in account.distributions().values()} - {old}
+    assert account.serving(dedicated, other) == [new, old]
+
+
 def test_report_open_opens_the_page_in_the_browser(tool: Tool):
     old, _, source = old_and_new(tool.account)
     name = f"test-{tool.account.number}"

@@ -663,13 +663,14 @@ def test_s1_a_reissue_that_ends_earlier_is_rotated(account: Account) -> None:
     assert any("onFailure: stop" in note for note in output["notes"]), output
 
 
-def test_s16_tags_of_the_input_reach_the_new_certificate(account: Account) -> None:
-    old = account.old()
+def test_s16_tags_of_the_input_and_of_the_stack_reach_the_new_certificate(account: Account) -> None:
+    old = account.old(team="web")
     account.targets(old)
     output = rotated(account.rotate(account.new(), old, tags={"CostCenter": "42"}), updated=3)
     arn = output["newCertificate"]["id"]
     tags = account.aws.client("acm").list_tags_for_certificate(CertificateArn=arn)["Tags"]
-    assert {"Key": "CostCenter", "Value": "42"} in tags
+    given = {tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("cert-rotation:")}
+    assert given == {"CostCenter": "42", "team": "web", "stage": "test"}
 
 
 def test_verification_waits_for_a_late_edge(account: Account) -> None:

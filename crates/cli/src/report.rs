@@ -108,6 +108,8 @@ fn text(report: &Written) -> String {
     };
     lines.push(risk);
     lines.extend(report.risk.statements.iter().map(|statement| format!("  {statement}")));
+    let notes = report.plan.iter().flat_map(|plan| &plan.notes);
+    lines.extend(notes.map(|note| format!("{} {note}", styled(WARN, "!"))));
     lines.join("\n")
 }
 

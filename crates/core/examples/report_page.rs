@@ -56,7 +56,7 @@ fn main() {
             notes: vec!["On dedicated IP addresses AWS charges for both certificates.".into()],
             location: "s3://bucket/rotations/www-2026-11/20261124T060000Z/plan.json".into(),
         }),
-        risk: risk(&targets, None, ended_at),
+        risk: risk(&targets, None, false, ended_at),
         targets,
         retries: BTreeMap::from([("PlanRotation".to_owned(), 2)]),
         deletion: None,

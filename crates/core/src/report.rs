@@ -261,7 +261,12 @@ impl Report {
                 notes: state.notes(),
                 location: plan.location(),
             }),
-            risk: risk(&targets, plan.and_then(|plan| plan.old_certificate.not_after), ended_at),
+            risk: risk(
+                &targets,
+                plan.and_then(|plan| plan.old_certificate.not_after),
+                plan.is_some_and(|plan| plan.new_certificate.excludes_rsa_viewers),
+                ended_at,
+            ),
             targets,
             retries,
             deletion: state.deletion(),

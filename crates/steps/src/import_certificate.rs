@@ -48,6 +48,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
     let tags = tags::for_import(
         &plan.tags,
         &inherited,
+        &context.settings.import_tags,
         &plan.new_certificate.fingerprint,
         &tags::replacing(old),
     );

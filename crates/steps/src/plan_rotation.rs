@@ -13,6 +13,7 @@ use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::SCHEMA_VERSION;
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::changes;
 use rotation_core::ending::deletion::is_elsewhere;
 use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::{CertificateId, Serves, Store, TargetId};
@@ -211,6 +212,7 @@ fn planned(
         held: held.iter().map(|one| &one.target).collect::<BTreeSet<_>>().len(),
         excluded: examined.excluded,
     };
+    let shared = plan_of(context, folder, request, bundle, *store, new.clone());
     let goes_on = policy.on_failure == OnFailure::Continue;
     Plan {
         outcome: outcome(members, planned, new.is_some(), request.delete_old, request.dry_run),
@@ -228,7 +230,11 @@ fn planned(
             not_after: old.certificate.not_after(),
         }),
         notes: notes(examined, old, request),
-        ..plan_of(context, folder, request, bundle, *store, new.clone())
+        new_certificate: NewCertificate {
+            excludes_rsa_viewers: changes::excludes_rsa_viewers(&old.certificate, &bundle.leaf),
+            ..shared.new_certificate
+        },
+        ..shared
     }
 }
 
@@ -274,6 +280,7 @@ fn plan_of(
             id: new,
             fingerprint: bundle.leaf.fingerprint().to_string(),
             not_after: bundle.leaf.not_after(),
+            excludes_rsa_viewers: false,
         },
         targets: TargetList {
             key: folder.key("targets.json"),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::account;
 use crate::args::{Global, Output};
 use crate::failure::Failure;
-use crate::output::{self, BAD, GOOD, SOFT, STRONG, styled};
+use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, styled};
 use crate::watch::progress::Now;
 
 /// The display: updated in place on a terminal, otherwise one line per change.
@@ -152,7 +152,7 @@ fn ended(name: &str, result: Option<&Value>, took: Option<SignedDuration>, retri
         lines.push(format!("  The old certificate is kept: {reason}"));
     }
     for note in result["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        lines.push(format!("  {note}"));
+        lines.push(format!("  {} {note}", styled(WARN, "!")));
     }
     lines.push(styled(SOFT, format!("  certrotate report {name}")));
     lines.join("\n")

@@ -148,6 +148,9 @@ pub struct NewCertificate {
     pub fingerprint: String,
     /// End of its validity.
     pub not_after: Timestamp,
+    /// Does it lock out viewers that support only RSA, which the old one did not?
+    #[serde(default)]
+    pub excludes_rsa_viewers: bool,
 }
 
 /// The targets in a [`Plan`].
@@ -342,6 +345,7 @@ pub(crate) mod tests {
                 id: None,
                 fingerprint: "sha256:new".into(),
                 not_after: "2027-11-01T00:00:00Z".parse().expect("time"),
+                excludes_rsa_viewers: false,
             },
             targets: TargetList {
                 key: "rotations/autumn/1/targets.json".into(),

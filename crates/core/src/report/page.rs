@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use crate::ids::Serves;
 use crate::redact;
-use crate::report::{Level, Report, TargetOutcome, TargetReport};
+use crate::report::{Level, Planned, Report, TargetOutcome, TargetReport};
+use crate::request::OnFailure;
 use crate::target::record::{
     DeploymentStatus, Direction, Record, UpdateStatus, VerificationStatus,
 };
@@ -47,6 +48,17 @@ impl Page<'_> {
                 _ => "The rotation was not started",
             },
             (None, None) => "The rotation did not end",
+        }
+    }
+
+    fn after_a_failure(&self, plan: &Planned) -> &str {
+        match plan.on_failure {
+            Some(OnFailure::Rollback) => "restore the targets that were moved",
+            Some(OnFailure::Continue) => "restore the failed target, and go on with the others",
+            Some(OnFailure::Stop) => "stop",
+            // A report from before that field.
+            None if plan.roll_back => "restore the targets that were moved",
+            None => "stop",
         }
     }
 

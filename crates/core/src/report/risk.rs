@@ -31,14 +31,19 @@ pub enum Level {
 }
 
 /// Evaluates what viewers may have noticed. `old_not_after` shows whether the old certificate has
-/// expired where it is still served.
+/// expired where it is still served; `excludes_rsa_viewers` is that of the plan.
 pub fn risk(
     targets: &[TargetReport],
     old_not_after: Option<Timestamp>,
+    excludes_rsa_viewers: bool,
     ended_at: Timestamp,
 ) -> Risk {
     let mut said: Vec<(Level, String)> =
         targets.iter().flat_map(|one| seen_of(one, old_not_after, ended_at)).collect();
+    if excludes_rsa_viewers && targets.iter().any(|one| one.serves == Some(Serves::New)) {
+        let statement = "The new certificate has an ECDSA key and the old one had an RSA key: viewers that support only RSA can no longer connect. The handshakes made here support both.";
+        said.push((Level::NotVerified, statement.to_owned()));
+    }
     said.extend(handshakes(targets));
     let level = said.iter().map(|(level, _)| *level).max().unwrap_or(Level::None);
     let mut statements: Vec<String> = said.into_iter().map(|(_, statement)| statement).collect();
@@ -135,10 +140,11 @@ fn handshakes(targets: &[TargetReport]) -> Vec<(Level, String)> {
     let names = if wrong.is_some() { "every other name" } else { "every name" };
     said.extend(wrong.map(|note| (Level::NotVerified, note)));
     if verified > 0 {
+        let handshakes = if verified == 1 { "handshake" } else { "handshakes" };
         said.push((
             Level::None,
             format!(
-                "{verified} TLS handshakes, with {names} of the targets that were moved, returned the right certificate and a chain to a trusted root."
+                "{verified} TLS {handshakes}, with {names} of the targets that were moved, returned the right certificate and a chain to a trusted root."
             ),
         ));
     }

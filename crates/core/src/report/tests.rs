@@ -90,7 +90,7 @@ fn report(targets: Vec<TargetReport>) -> Report {
             notes: vec!["A note & more.".into()],
             location: "s3://bucket/rotations/autumn/20261123T120000Z/plan.json".into(),
         }),
-        risk: risk(&targets, None, at(90)),
+        risk: risk(&targets, None, false, at(90)),
         targets,
         retries: [("PlanRotation".to_owned(), 2)].into(),
         deletion: None,
@@ -267,7 +267,7 @@ fn what_viewers_may_have_noticed() {
         ..fine()
     };
     let check = |targets: &[TargetReport], old_ends: i64, level: Level, told: &[&str]| {
-        let risk = risk(targets, Some(at(old_ends)), at(90));
+        let risk = risk(targets, Some(at(old_ends)), false, at(90));
         assert_eq!(risk.level, level, "{:?}", risk.statements);
         let statements = risk.statements.join("\n");
         for words in told {
@@ -317,6 +317,39 @@ fn ten_thousand_targets_fit() {
     assert_eq!(html.matches("scope=\"row\"").count(), 10_000);
 }
 
+/// Case S5: handshakes that support both kinds of keys do not show that all viewers can connect.
+#[test]
+fn s5_viewers_that_support_only_rsa_are_told() {
+    let check = |serves, excludes, level| {
+        let forward = Some(record("E1", Direction::Forward, None));
+        let risk = risk(&[target("E1", serves, forward, None)], None, excludes, at(9));
+        assert_eq!(risk.level, level);
+        let said = risk.statements.iter().any(|one| one.contains("only RSA"));
+        assert_eq!(said, level == Level::NotVerified, "{risk:?}");
+    };
+    check(Serves::New, true, Level::NotVerified);
+    check(Serves::New, false, Level::None);
+    check(Serves::Old, true, Level::None);
+}
+
+#[test]
+fn the_page_says_what_a_failure_means_for_the_others() {
+    let check = |on_failure, roll_back, said: &str| {
+        let mut report = report(Vec::new());
+        let plan = report.plan.as_mut().expect("a plan");
+        (plan.on_failure, plan.roll_back) = (on_failure, roll_back);
+        let html = page(&report).expect("a page");
+        assert!(html.contains(&format!("<dt>After a failure</dt><dd>{said}</dd>")), "{said}");
+    };
+    check(Some(OnFailure::Rollback), true, "restore the targets that were moved");
+    check(Some(OnFailure::Stop), false, "stop");
+    let on = "restore the failed target, and go on with the others";
+    check(Some(OnFailure::Continue), false, on);
+    // Reports from before the field.
+    check(None, true, "restore the targets that were moved");
+    check(None, false, "stop");
+}
+
 /// Case S8: what was wrong before is not claimed to be verified.
 #[test]
 fn s8_names_that_were_wrong_before_are_told() {
@@ -340,7 +373,7 @@ fn s8_names_that_were_wrong_before_are_told() {
     let targets = [of(wrong), right()];
     let note = wrong_before(&targets).expect("a note");
     assert!(note.ends_with("not to be worse: b.example (distribution E1)."), "{note}");
-    let risk = risk(&targets, None, at(9));
+    let risk = risk(&targets, None, false, at(9));
     assert_eq!(risk.level, Level::NotVerified);
     let said = risk.statements.join("\n");
     assert!(said.contains(&note), "{said}");

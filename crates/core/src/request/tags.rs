@@ -58,22 +58,48 @@ impl Tag {
     }
 }
 
-/// The tags of a new certificate: `given` ones, those of the old one, its fingerprint, and what it
-/// replaces.
+/// The tags of a new certificate: `given` ones, those of the old one, `defaults` for keys that are
+/// in neither, its fingerprint, and what it replaces.
 ///
 /// Tags beginning with `aws:` belong to AWS and cannot be copied. If there is no room for all, the
 /// last tags of the old certificate are dropped: without the fingerprint a retry could not find the
-/// import.
-pub fn for_import(given: &[Tag], old: &[Tag], fingerprint: &str, replaces: &str) -> Vec<Tag> {
+/// import, and without a default an organization may refuse it.
+pub fn for_import(
+    given: &[Tag],
+    old: &[Tag],
+    defaults: &[Tag],
+    fingerprint: &str,
+    replaces: &str,
+) -> Vec<Tag> {
     let own = [Tag::new(FINGERPRINT, fingerprint), Tag::new(REPLACES, replaces)];
+    let has = |tags: &[Tag], key: &str| tags.iter().any(|tag| tag.key == key);
     let inherited = |tag: &&Tag| {
         !tag.key.starts_with("aws:")
             && ![FINGERPRINT, REPLACES, ALLOW_EARLIER_EXPIRY, ALLOW_KEY_CHANGE]
                 .contains(&&tag.key[..])
-            && !given.iter().any(|given| given.key == tag.key)
+            && !has(given, &tag.key)
     };
-    let copied = old.iter().filter(inherited).take(MAX_TAGS - own.len() - given.len());
-    given.iter().chain(copied).cloned().chain(own).collect()
+    let mut room = MAX_TAGS - own.len() - given.len();
+    let missing = |tag: &&Tag| !has(given, &tag.key) && !has(old, &tag.key);
+    let added: Vec<&Tag> = defaults.iter().filter(missing).take(room).collect();
+    room -= added.len();
+    let copied = old.iter().filter(inherited).take(room);
+    given.iter().chain(copied).chain(added).cloned().chain(own).collect()
+}
+
+/// The tags of a text `KEY=VALUE,KEY=VALUE`, the stack's parameter `ImportTags`; none for an empty
+/// one.
+///
+/// # Errors
+/// The part that is not a tag that an operator may set.
+pub fn list(text: &str) -> Result<Vec<Tag>, String> {
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let tag = part.split_once('=').map(|(key, value)| Tag::new(key, value));
+            tag.filter(Tag::is_settable).ok_or_else(|| part.to_owned())
+        })
+        .collect()
 }
 
 /// The value of a tag.
@@ -123,7 +149,7 @@ mod tests {
             tag(ALLOW_KEY_CHANGE, "true"),
         ];
         assert_eq!(
-            for_import(&[], &old, "sha256:new", "old arn:old"),
+            for_import(&[], &old, &[], "sha256:new", "old arn:old"),
             [
                 tag("team", "web"),
                 tag(SOURCE, "tls/www"),
@@ -136,7 +162,7 @@ mod tests {
     #[test]
     fn never_more_tags_than_the_stores_accept() {
         let old: Vec<Tag> = (0..50).map(|n| tag(&format!("k{n}"), "v")).collect();
-        let tags = for_import(&[], &old, "sha256:new", "old");
+        let tags = for_import(&[], &old, &[], "sha256:new", "old");
         assert_eq!(tags.len(), 50);
         assert_eq!(value(&tags, FINGERPRINT), Some("sha256:new"));
     }
@@ -146,11 +172,35 @@ mod tests {
         let given = [tag("team", "ops"), tag("CostCenter", "42")];
         let old: Vec<Tag> =
             (0..50).map(|n| tag(&format!("k{n}"), "v")).chain([tag("team", "web")]).collect();
-        let tags = for_import(&given, &old, "sha256:new", "old");
+        let tags = for_import(&given, &old, &[], "sha256:new", "old");
         assert_eq!(tags.len(), 50);
         assert_eq!(value(&tags, "team"), Some("ops"));
         assert_eq!(value(&tags, "CostCenter"), Some("42"));
         assert_eq!(value(&tags, REPLACES), Some("old"));
+    }
+
+    /// Case S16: an organization may demand tags that neither the old certificate nor the request has.
+    #[test]
+    fn s16_default_tags_fill_what_is_missing() {
+        let defaults = list("CostCenter=0,owner=tls=team,team=").expect("tags");
+        assert_eq!(defaults, [tag("CostCenter", "0"), tag("owner", "tls=team"), tag("team", "")]);
+        let imported =
+            |given: &[Tag], old: &[Tag]| for_import(given, old, &defaults, "sha256:new", "old");
+        assert_eq!(
+            imported(&[tag("CostCenter", "42")], &[tag("team", "web")])[..3],
+            [tag("CostCenter", "42"), tag("team", "web"), tag("owner", "tls=team")]
+        );
+        let many: Vec<Tag> = (0..50).map(|n| tag(&format!("k{n}"), "v")).collect();
+        let tags = imported(&[], &many);
+        assert_eq!(tags.len(), 50);
+        assert_eq!((value(&tags, "CostCenter"), value(&tags, "k44")), (Some("0"), Some("v")));
+        assert_eq!((value(&tags, "k45"), value(&tags, REPLACES)), (None, Some("old")));
+        assert_eq!(imported(&many[..MAX_OWN], &[]).len(), 50);
+
+        assert_eq!(list(""), Ok(Vec::new()));
+        for wrong in ["CostCenter", "=1", "aws:x=1", "cert-rotation:source=x", "a=\u{7f}"] {
+            assert_eq!(list(&format!("a=1,{wrong}")), Err(wrong.to_owned()));
+        }
     }
 
     #[test]
@@ -162,7 +212,7 @@ mod tests {
                 arn: "arn:aws:iam::1:server-certificate/a".into(),
             },
         ] {
-            let tags = for_import(&[], &[], "sha256:new", &replacing(&old));
+            let tags = for_import(&[], &[], &[], "sha256:new", &replacing(&old));
             assert_eq!(replaced(&tags), Some(old));
         }
         assert_eq!(replaced(&[tag("team", "web")]), None);

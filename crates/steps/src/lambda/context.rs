@@ -8,6 +8,7 @@ use rotation_aws::Aws;
 use rotation_core::automation::decision::Schedule;
 use rotation_core::certificate::TrustRoots;
 use rotation_core::metrics::{self, Unit};
+use rotation_core::request::tags::{self, Tag};
 use rotation_viewer::Edges;
 
 /// The context of a step, created once when its function starts.
@@ -69,6 +70,8 @@ pub struct Settings {
     pub schedule: Schedule,
     /// `EXTRA_ROOTS`: the path of an SSM parameter with roots that Mozilla has included since the build.
     pub extra_roots: String,
+    /// `IMPORT_TAGS`: tags for new certificates that have no other tag with that key.
+    pub import_tags: Vec<Tag>,
     /// `SSL_CERT_FILE`: a PEM file with roots that are trusted in addition to Mozilla's.
     pub root_file: Option<PathBuf>,
     /// `VIEWER_EDGE`: a `host:port` that is used for every edge, instead of the internet.
@@ -123,6 +126,8 @@ impl Settings {
             deployment_deadline_minutes: read("DEPLOYMENT_DEADLINE_MINUTES", 90)?,
             quota_deadline_hours: read("QUOTA_DEADLINE_HOURS", 168)?,
             extra_roots: text("EXTRA_ROOTS"),
+            import_tags: tags::list(&text("IMPORT_TAGS"))
+                .map_err(|part| format!("environment variable IMPORT_TAGS: {part:?} is no tag"))?,
             root_file: std::env::var_os("SSL_CERT_FILE")
                 .filter(|p| !p.is_empty())
                 .map(PathBuf::from),

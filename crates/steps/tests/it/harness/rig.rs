@@ -45,6 +45,7 @@ impl Rig {
                 notice_topic: TOPIC.into(),
                 schedule: Schedule { percent: 33, notice_days: vec![45, 30, 14, 7, 3, 1] },
                 extra_roots: String::new(),
+                import_tags: Vec::new(),
                 root_file: Some(certificates().root_file.clone()),
                 viewer_edge: None,
             },

@@ -1,4 +1,5 @@
 use rotation_core::ids::{CertificateId, Store};
+use rotation_core::request::tags;
 use serde_json::{Value, json};
 
 use crate::harness::account::{Account, OBJECT, StoredCertificate, leaf_of};
@@ -22,7 +23,9 @@ fn copies(account: &Account) -> usize {
 async fn imports_from_and_into_each_store_inherit_tags() {
     for (from, to) in [0, 1, 2, 3].map(|n| (STORES[n / 2], STORES[n % 2])) {
         let (account, old) = Account::with_old_in(from);
-        let rig = Rig::new(account).await;
+        let mut rig = Rig::new(account).await;
+        // Case S16: the stack's tags, for keys that the old certificate does not have.
+        rig.context.settings.import_tags = tags::list("CostCenter=42,team=none").unwrap();
         let state = rig.planned(json!({"store": to})).await;
         let output = rig.succeed("import-certificate", &state).await;
         assert_eq!(output["imported"], true);
@@ -40,6 +43,7 @@ async fn imports_from_and_into_each_store_inherit_tags() {
         let fingerprint = state["plan"]["newCertificate"]["fingerprint"].as_str().unwrap();
         for tag in [
             ("team", "web"),
+            ("CostCenter", "42"),
             ("cert-rotation:source", "tls/www"),
             ("cert-rotation:fingerprint", fingerprint),
             ("cert-rotation:replaces", &replaces),
@@ -47,7 +51,7 @@ async fn imports_from_and_into_each_store_inherit_tags() {
             let tag = (tag.0.to_owned(), tag.1.to_owned());
             assert!(stored.tags.contains(&tag), "{tag:?}: {:?}", stored.tags);
         }
-        assert_eq!(stored.tags.len(), 4);
+        assert_eq!(stored.tags.len(), 5);
     }
 }
 
