@@ -226,7 +226,7 @@ async fn consider(
     let (context, now) = (reading.context(), (reading.context().now)());
     let schedule = &context.settings.schedule;
     let urgent = schedule.is_urgent(&one.certificate, now);
-    let (input, request) = match managed::request(&one.tags, &one.id, urgent) {
+    let (mut input, request) = match managed::request(&one.tags, &one.id, urgent) {
         Ok(wanted) => wanted,
         Err(findings) => {
             let decision = if served { Decision::SettingsInvalid } else { Decision::NotServed };
@@ -242,6 +242,11 @@ async fn consider(
         }
         _ => None,
     };
+    if next.as_ref().is_some_and(|next| matches!(next.past, Past::Failed(_))) {
+        // Otherwise a target that fails each day would have all others moved and moved back each
+        // day.
+        managed::prefer_most(&mut input);
+    }
     let facts = Facts {
         served,
         is_time,

@@ -58,10 +58,10 @@ pub fn request(
             }
         }
     }
+    let mut input = Value::Object(input);
     if urgent {
-        input.entry("onFailure").or_insert_with(|| "continue".into());
+        prefer_most(&mut input);
     }
-    let input = Value::Object(input);
     match request::parse(&input) {
         Ok(request) if findings.is_empty() => Ok((input, request)),
         Ok(_) => Err(findings),
@@ -69,6 +69,13 @@ pub fn request(
             findings.extend(more.into_iter().map(of_tag));
             Err(findings)
         }
+    }
+}
+
+/// Unless the input says otherwise, a failed target does not hold up the others.
+pub fn prefer_most(input: &mut Value) {
+    if let Value::Object(fields) = input {
+        fields.entry("onFailure").or_insert_with(|| "continue".into());
     }
 }
 

@@ -798,6 +798,22 @@ async fn s2_near_its_end_a_failed_target_does_not_hold_up_the_others() {
     check(eight_days, None, Value::Null).await;
     check(six_days, None, json!("continue")).await;
     check(six_days, Some("rollback"), json!("rollback")).await;
+
+    // Nor after a failed attempt: all others would be moved and moved back each day.
+    for (tag, expected) in [(None, json!("continue")), (Some("rollback"), json!("rollback"))] {
+        let (mut account, old) = Account::with_old_in(Store::Acm);
+        if let Some(value) = tag {
+            let tag = ("cert-rotation:on-failure".into(), value.into());
+            account.stored_mut(&old).tags.push(tag);
+        }
+        let mut rig = rig(account).await;
+        look(&rig, all()).await;
+        assert_eq!(running(&rig)[0].1["onFailure"], tag.map_or(Value::Null, Value::from));
+        end(&rig, "FAILED", now());
+        rig.context.now = tomorrow;
+        assert_eq!(decided(&look(&rig, all()).await, &old), Decision::Start);
+        assert_eq!(running(&rig)[0].1["onFailure"], expected);
+    }
     check(|| "2026-12-16T00:00:00Z".parse().unwrap(), None, json!("continue")).await;
     // One distribution that the replacement does not cover does not prevent the start.
     for (now, expected) in [
