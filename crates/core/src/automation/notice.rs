@@ -416,4 +416,90 @@ mod tests {
         check(Decision::UsedElsewhere, Some(14), Some(Kind::UsedElsewhere));
         check(Decision::ReplacementMissing, Some(14), Some(Kind::ReplacementMissing));
     }
+
+    /// Every kind of notice as its reader gets it: `tests/fixtures/notices.txt`, which
+    /// `WRITE_NOTICES=1` writes anew.
+    #[test]
+    fn the_texts_are_those_of_the_fixture() {
+        let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let root = Authority::root("Root");
+        let from = time("2026-01-01T00:00:00Z");
+        let names = &["www.example.com", "*.shop.example.com"];
+        let served = certificate(&root.issue(names, from, time("2026-07-01T00:00:00Z")).pem);
+        let found = certificate(&root.issue(names, from, time("2026-07-20T00:00:00Z")).pem);
+        let arn =
+            "arn:aws:acm:us-east-1:111122223333:certificate/0a1b2c3d-0000-4000-8000-000000000000";
+        let id = CertificateId::Acm { arn: arn.into() };
+        let targets =
+            [TargetId::distribution("E1A2B3C4D5E6F7"), TargetId::tenant("dt_2abcdefghijklmnop")];
+        let elb = "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/www/50dc6c495c0c9188";
+        let about = About {
+            id: &id,
+            certificate: &served,
+            source: "tls/www",
+            targets: &targets,
+            in_use_by: &[],
+            moment: Some(14),
+            now: time("2026-06-17T12:00:00Z"),
+        };
+        let findings = [
+            Finding::new(
+                Ending::AliasNotCovered,
+                "distribution E1A2B3C4D5E6F7",
+                "alias a.shop.example.com is not covered by the new certificate, whose names are www.example.com",
+                "order a certificate that has these names too, or exclude the target with excludeTargets",
+            ),
+            Finding::new(
+                Ending::TargetNotRotatable,
+                "distribution tenant dt_2abcdefghijklmnop",
+                "is multi-tenant, and multi-tenant distributions accept certificates from ACM only",
+                "rotate it with \"store\": \"acm\"",
+            ),
+        ];
+        let changes = [
+            "The key changes from RSA 2048 to ECDSA P-256: viewers that support only RSA, such as old devices, will fail to connect. To be able to go back, keep the old certificate for some days (retainOldDays).".to_owned(),
+            "The chain leads to another root: CN=Root R2, before CN=Root R1. Viewers with an old list of roots may not have it.".to_owned(),
+        ];
+        let same = certificate(&root.issue(names, from, served.not_after()).pem);
+        let not_newer = [crate::certificate::fitness::not_newer(&same, &served, false)];
+        let tags = [Finding::new(
+            Ending::RequestInvalid,
+            "tag cert-rotation:delete-old",
+            "is \"yes\"",
+            "give true or false",
+        )];
+        let because = |findings, changes| Because {
+            found: Some(&found),
+            findings,
+            changes,
+            rotation: "auto-www-example-com-6f1c2d3e4f50-0a9b8c7d6e5f-1",
+        };
+        let used = About { targets: &[], in_use_by: &[elb.to_owned()], ..about };
+        let failure = Failure {
+            error: "RolledBack".into(),
+            cause: "distribution E1A2B3C4D5E6F7: an edge served another certificate than the one configured. Every target serves the old certificate again".into(),
+        };
+        let input = json!({"oldCertificate": arn, "newCertificate": "tls/www"});
+        let execution = "arn:aws:states:us-east-1:111122223333:execution:rotation:www-2026-06";
+        let all = [
+            about.notice_of(Decision::ReplacementMissing, because(&[], &[])),
+            about.notice_of(Decision::ReplacementNotNewer, because(&not_newer, &[])),
+            about.notice_of(Decision::ReplacementUnusable, because(&findings, &[])),
+            about.notice_of(Decision::Start, because(&[], &changes)),
+            used.notice_of(Decision::UsedElsewhere, because(&[], &[])),
+            about.notice_of(Decision::SettingsInvalid, because(&tags, &[])),
+            Some(failed(execution, "2026-06-17T12:00:00Z", &failure, &input)),
+        ];
+        let shown: Vec<String> = all
+            .into_iter()
+            .map(|notice| notice.expect("a notice"))
+            .map(|it| format!("=== {}\nSubject: {}\n\n{}\n", it.kind.name(), it.subject, it.text))
+            .collect();
+        let shown = shown.join("\n");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/notices.txt");
+        if std::env::var_os("WRITE_NOTICES").is_some() {
+            std::fs::write(path, &shown).expect("written");
+        }
+        assert_eq!(shown, std::fs::read_to_string(path).expect("the fixture"));
+    }
 }
