@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from .account import Failed, viewer_certificate, words
+from .names import TAG
 from .preflight import Pair
 from .scenes import Stage
 
@@ -306,6 +307,31 @@ def conflicts(stage: Stage) -> Iterator[str]:
     yield NotAsked("LimitExceededException of ImportCertificate: that takes as many imports as the quota allows.")
 
 
+def tag_index(stage: Stage) -> Iterator[str]:
+    """Managed certificates, and distributions and tenants to be left alone, are found in this index."""
+    account, index = stage.account, stage.account.client("resourcegroupstaggingapi")
+
+    def indexed() -> set[str]:
+        pages = index.get_paginator("get_resources").paginate(TagFilters=[{"Key": TAG, "Values": [account.run.name]}])
+        return {one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]}
+
+    known = indexed()
+    for part in ("web-acl", "template", "tenant"):
+        if target := stage.targets.get(part):
+            is_in = any(arn.endswith(f"/{target}") for arn in known)
+            yield f"{target} ({part}) is {'in' if is_in else 'not in'} the index."
+    fresh = account.import_certificate(stage.new)
+    for what, wanted in (("A tagged certificate is in it", True), ("A deleted one is no longer in it", False)):
+        began = time.monotonic()
+        try:
+            account.until("the index", lambda so=wanted: (fresh in indexed()) is so, _PATIENCE_SECONDS)
+            yield f"{what} after {time.monotonic() - began:.0f} s."
+        except Failed:
+            yield f"{what}: not yet after {_PATIENCE_SECONDS} s."
+        if wanted:
+            account.client("acm").delete_certificate(CertificateArn=fresh)
+
+
 # Questions that change what others read come last.
 QUESTIONS: Final = (
     Question(
@@ -320,6 +346,7 @@ QUESTIONS: Final = (
         9, "What does Service Quotas report for the quotas that are checked, and do re-imports count?", service_quotas
     ),
     Question(10, "Which error refuses the deletion of a certificate while CloudFront serves it?", conflicts),
+    Question(11, "What does the index of tags name, and how soon does it know a change?", tag_index),
     Question(5, "Must distributions that share a certificate have the same HTTP versions?", http_versions),
     Question(6, "Does an update ever fail its precondition for anything but a stale ETag?", preconditions),
     Question(

@@ -6,6 +6,7 @@ faults("report", json.loads(text)) == []
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ def faults(name: str, document: Any) -> list[str]:
 
 
 def faults_of_object(key: str, text: str) -> list[str]:
-    """The same of an object in the rotation bucket; none if it has no schema."""
-    file = key.rpartition("/")[2]
-    return faults(file.removesuffix(".json"), json.loads(text)) if file in ("plan.json", "report.json") else []
+    """The same of an object in the rotation bucket; none if it has no schema.
+
+    What a step has read so far, in reading/plan.json, has none.
+    """
+    document = re.fullmatch(r"rotations/[^/]+/[^/]+/(plan|report)\.json", key)
+    return faults(document[1], json.loads(text)) if document else []

@@ -153,6 +153,8 @@ def test_an_object_is_validated_by_its_name():
     assert faults_of_object("rotations/a/1/plan.json", json.dumps(plan)) == []
     assert faults_of_object("rotations/a/1/report.json", json.dumps(plan)) != []
     assert faults_of_object("rotations/a/1/review.json", "{}") == []
+    # What an interrupted plan has read so far.
+    assert faults_of_object("rotations/a/1/reading/plan.json", "{}") == []
 
 
 # --- Names in the code

@@ -6,7 +6,9 @@ report of that rotation is captured in a browser.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
@@ -40,22 +42,39 @@ def main() -> None:
             f"echo '$ certrotate {' '.join(command)}'; {CERTROTATE} {' '.join(command)}" for command in commands
         )
         environment = aws.environment | {"TERM": "xterm-256color"}
-        draw(script, environment, PICTURES / "certrotate.svg")
+        # In the middle of the rotation: some targets done, one in progress.
+        draw(script, environment, PICTURES / "certrotate.svg", lambda text: " 3/6 " in text and "propagating" in text)
         aws.execution("www-2026-11").wait()
         page = aws.directory / "report.html"
         pexpect.run(f"{CERTROTATE} report www-2026-11 --html {page}", env=environment)
         photograph(page, PICTURES / "report.png")
+        plan = f"certrotate plan {SECRET} --old {with_notes(aws)} --allow-key-change"
+        script = f"echo '$ {plan}'; {plan.replace('certrotate', str(CERTROTATE), 1)}; sleep 5"
+        draw(script, environment, PICTURES / "notes.svg", lambda text: "to be moved" in text)
     print(f"Drawn: {', '.join(sorted(path.name for path in PICTURES.iterdir()))}")
 
 
-def draw(script: str, environment: dict[str, str], path: Path) -> None:
-    """The screen in the middle of the rotation: some targets done, one in progress."""
+def with_notes(aws: LocalAws) -> str:
+    """A certificate with another kind of key than the one in the secret, also on dedicated IP addresses."""
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=20)
+    old = aws.intermediate.leaf("www.example.com", not_after=end, key_type="RSA-2048")
+    served = aws.put_into_store("acm", old, "rsa")
+    distributions = [
+        {"aliases": ["old-devices.example.com"], "certificate": served, "ssl_support_method": "vip"},
+        {"aliases": ["www.shop.example.com"], "certificate": served},
+    ]
+    aws.control("POST", "seed", distributions)
+    return served
+
+
+def draw(script: str, environment: dict[str, str], path: Path, is_there: Callable[[str], bool]) -> None:
+    """The screen at the moment when what is wanted is there."""
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.Stream(screen)
     shell = pexpect.spawn(
         "bash", ["-c", script], env=environment, dimensions=(LINES, COLUMNS), encoding="utf-8", timeout=120
     )
-    while not any(re.search(r" 3/6 ", line) for line in screen.display) or "propagating" not in "".join(screen.display):
+    while not is_there("\n".join(screen.display)):
         stream.feed(shell.read_nonblocking(4096, timeout=60))
     shell.close(force=True)
     console = Console(record=True, width=COLUMNS, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
