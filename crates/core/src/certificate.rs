@@ -1,6 +1,7 @@
 //! One X.509 certificate, and the fields of it that a rotation depends on.
 
 pub mod bundle;
+mod chain;
 mod fingerprint;
 pub mod fitness;
 mod key;
