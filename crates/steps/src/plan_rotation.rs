@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::SCHEMA_VERSION;
+use rotation_core::certificate::Fingerprint;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::ending::deletion::is_elsewhere;
 use rotation_core::finding::{Finding, listed};
@@ -194,7 +195,7 @@ fn planned(
     old: &Stored,
     examined: &Examined,
 ) -> Plan {
-    let Examined { store, new, members, planned, policy, held, .. } = examined;
+    let Examined { store, new, members, planned, policy, held, chain, .. } = examined;
     let to_move = || planned.iter().filter(|member| member.serves == Serves::Old);
     let movable = movable(planned, held);
     let waves = waves(&movable, request.concurrency);
@@ -228,7 +229,7 @@ fn planned(
             not_after: old.certificate.not_after(),
         }),
         notes: notes(examined, old, request),
-        ..plan_of(context, folder, request, bundle, *store, new.clone())
+        ..plan_of(context, folder, request, bundle, *store, new.clone(), Some(chain.fingerprints()))
     }
 }
 
@@ -246,7 +247,7 @@ fn nothing_left(
     Plan {
         old_certificate: old,
         notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
-        ..plan_of(context, folder, request, bundle, store, Some(by))
+        ..plan_of(context, folder, request, bundle, store, Some(by), None)
     }
 }
 
@@ -258,6 +259,7 @@ fn plan_of(
     bundle: &Bundle,
     store: Store,
     new: Option<CertificateId>,
+    chain: Option<Vec<Fingerprint>>,
 ) -> Plan {
     let deadline = SignedDuration::from_mins(context.settings.deployment_deadline_minutes);
     Plan {
@@ -274,6 +276,7 @@ fn plan_of(
             id: new,
             fingerprint: bundle.leaf.fingerprint().to_string(),
             not_after: bundle.leaf.not_after(),
+            chain,
         },
         targets: TargetList {
             key: folder.key("targets.json"),

@@ -8,7 +8,7 @@ mod error;
 
 pub use error::{BundleError, Place};
 
-use crate::certificate::chain::{arrange_chain, find_leaf};
+use crate::certificate::chain::find_leaf;
 use crate::certificate::{Certificate, PrivateKey};
 
 use blocks::{BEGIN, Block, json_blocks, pem_blocks};
@@ -18,15 +18,14 @@ use blocks::{BEGIN, Block, json_blocks, pem_blocks};
 /// 2,097,152 bytes.
 pub const MAX_SOURCE_BYTES: usize = 65_536;
 
-/// A certificate ready for import.
+/// What a source holds.
 #[derive(Debug)]
 pub struct Bundle {
     /// The server certificate.
     pub leaf: Certificate,
-    /// The chain: the leaf's issuer first, each certificate issued by the next, without the root,
-    /// which CloudFront does not accept (Developer Guide, "Requirements for using SSL/TLS
-    /// certificates with CloudFront", intermediate certificates).
-    pub intermediates: Vec<Certificate>,
+    /// The other certificates, in the order of the source and each once. A
+    /// [`Chain`](crate::certificate::chain::Chain) is chosen from them.
+    pub others: Vec<(Place, Certificate)>,
     /// The private key. [`crate::certificate::fitness::check`] verifies that it belongs to the
     /// leaf.
     pub key: PrivateKey,
@@ -35,10 +34,6 @@ pub struct Bundle {
 /// Parses the content of a source: a JSON object with the strings `certificate`, `privateKey` and
 /// optionally `certificateChain`, or one PEM text, with blocks in any order and any text between
 /// them.
-///
-/// The chain is put in order; the root and repeated certificates are dropped. Of several
-/// certificates with the same name and key (cross-signing), the one that expires last is used and
-/// the path of the others is dropped: CloudFront accepts no certificate outside the path.
 ///
 /// # Errors
 /// The first problem, see [`BundleError`].
@@ -89,8 +84,7 @@ pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
     let (_, key) = key.ok_or(BundleError::NoKey)?;
 
     let (_, leaf) = certificates.remove(find_leaf(&certificates, &key)?);
-    let intermediates = arrange_chain(&leaf, certificates)?;
-    Ok(Bundle { leaf, intermediates, key })
+    Ok(Bundle { leaf, others: certificates, key })
 }
 
 #[cfg(test)]

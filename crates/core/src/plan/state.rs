@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Fingerprint;
 use crate::finding::Finding;
 use crate::ids::{CertificateId, Serves, Store, TargetId, TargetKind};
 use crate::plan::policy::PutBack;
@@ -148,6 +149,10 @@ pub struct NewCertificate {
     pub fingerprint: String,
     /// End of its validity.
     pub not_after: Timestamp,
+    /// Fingerprints of the intermediate certificates that it is imported with, the leaf's issuer
+    /// first; null in the plan of a version that chose them at the import.
+    #[serde(default)]
+    pub chain: Option<Vec<Fingerprint>>,
 }
 
 /// The targets in a [`Plan`].
@@ -342,6 +347,7 @@ pub(crate) mod tests {
                 id: None,
                 fingerprint: "sha256:new".into(),
                 not_after: "2027-11-01T00:00:00Z".parse().expect("time"),
+                chain: Some(Vec::new()),
             },
             targets: TargetList {
                 key: "rotations/autumn/1/targets.json".into(),

@@ -8,6 +8,7 @@ use rotation_aws::error::AwsError;
 use rotation_aws::store::{self, Stored};
 use rotation_aws::tagging::{self, Tagged};
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::chain::Chain;
 use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::certificate::succession::{Edition, Succession};
 use rotation_core::failure::Ending;
@@ -40,6 +41,8 @@ pub(crate) struct Examined {
     pub(crate) policy: Policy,
     /// The planned targets that cannot be moved, while the rotation begins without them.
     pub(crate) held: Vec<Held>,
+    /// The chain of the new certificate.
+    pub(crate) chain: Chain,
     /// Every problem that prevents the rotation.
     pub(crate) findings: Vec<Finding>,
     /// What an operator should know, and what prevents nothing.
@@ -71,14 +74,9 @@ pub(crate) async fn examine(
     let (roots, unread) = trust_roots(context).await?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
     findings.extend(unread);
-    findings.extend(fitness::check(
-        bundle,
-        &replaced,
-        request.allow_earlier_expiry,
-        place,
-        &roots,
-        now,
-    ));
+    let verdict =
+        fitness::check(bundle, &replaced, request.allow_earlier_expiry, place, &roots, now);
+    findings.extend(verdict.findings);
     let ignored = reading.ask("ignored".to_owned(), ignored(&context.aws)).await?;
     let selection = Selection {
         named: request.targets.as_deref(),
@@ -93,11 +91,14 @@ pub(crate) async fn examine(
     if !begins_without(policy.on_failure, &held, to_move) {
         findings.extend(held.drain(..).map(|one| one.finding));
     }
-    let mut notes = fitness::notes(bundle, place);
+    let about = |warning: String| format!("About the new certificate: {warning}");
+    let mut notes: Vec<String> = verdict.warnings.into_iter().map(about).collect();
+    notes.extend(verdict.notes);
     notes.extend(fitness::succession_note(&old.certificate, &bundle.leaf));
     notes.extend(policy.note.map(str::to_owned));
     notes.extend(held.iter().map(|one| format!("Not moved: {}", one.finding)));
     notes.extend(fitness::key_change(&old.certificate, &bundle.leaf));
+    notes.extend(fitness::reused_key(&old.certificate, &bundle.leaf));
     notes.extend(chosen.notes);
     Ok(Examined {
         store,
@@ -107,6 +108,7 @@ pub(crate) async fn examine(
         excluded: chosen.excluded,
         policy,
         held,
+        chain: verdict.chain,
         findings,
         notes,
     })
