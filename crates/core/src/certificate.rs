@@ -421,6 +421,12 @@ impl Certificate {
         (self.not_before..=self.not_after).contains(&now)
     }
 
+    /// The days of its validity. The last second counts, and a day that has begun is one: CA/Browser
+    /// Forum, Baseline Requirements 6.3.2.
+    pub(crate) fn days(&self) -> i64 {
+        (self.not_after.as_second() - self.not_before.as_second() + 86_400) / 86_400
+    }
+
     /// Its fields; it was read before, so they can be read again.
     pub(crate) fn x509(&self) -> Option<X509Certificate<'_>> {
         X509Certificate::from_der(&self.der).ok().map(|(_, x509)| x509)

@@ -172,7 +172,7 @@ async fn evaluate(
     let targets = fleet.targets_of(&one.id);
     let mut evaluated = Evaluated::of(context, one, targets.len());
     let Some(source) = tags::value(&one.tags, tags::SOURCE) else { return Ok(evaluated) };
-    let Considered { decision, findings, found, next } =
+    let Considered { decision, findings, warnings, found, next } =
         consider(reading, scope, one, fleet, !targets.is_empty()).await?;
     evaluated.decision = decision;
     evaluated.findings = findings.iter().map(ToString::to_string).collect();
@@ -187,7 +187,8 @@ async fn evaluate(
     let certificate = &one.certificate;
     let moment = context.settings.schedule.moment(certificate, now);
     let (id, in_use_by) = (&one.id, &one.in_use_by[..]);
-    let about = About { id, certificate, source, targets: &targets, in_use_by, moment, now };
+    let (targets, warnings) = (&targets[..], &warnings[..]);
+    let about = About { id, certificate, source, targets, warnings, in_use_by, moment, now };
     let leaf = found.as_ref().map(|bundle| &bundle.leaf);
     if let Some(notice) = about.notice_of(decision, leaf, &findings)
         && !scope.dry_run
@@ -202,6 +203,8 @@ struct Considered {
     decision: Decision,
     /// Why it is `SettingsInvalid`, `ReplacementUnusable` or `ReplacementNotNewer`.
     findings: Vec<Finding>,
+    /// The warnings about the content of the source.
+    warnings: Vec<String>,
     /// The content of the source.
     found: Option<Box<Bundle>>,
     /// Name and input of the next execution, if the replacement is fit.
@@ -223,7 +226,8 @@ async fn consider(
         Ok(wanted) => wanted,
         Err(findings) => {
             let decision = if served { Decision::SettingsInvalid } else { Decision::NotServed };
-            return Ok(Considered { decision, findings, found: None, next: None });
+            let warnings = Vec::new();
+            return Ok(Considered { decision, findings, warnings, found: None, next: None });
         }
     };
     let is_time = now >= schedule.time_of(&one.certificate);
@@ -250,6 +254,7 @@ async fn consider(
     Ok(Considered {
         decision,
         findings: if told { found.findings } else { Vec::new() },
+        warnings: found.warnings,
         found: found.bundle,
         next: next.map(|next| (next.name, input)),
     })
@@ -287,6 +292,7 @@ struct Found {
     replacement: Replacement,
     bundle: Option<Box<Bundle>>,
     findings: Vec<Finding>,
+    warnings: Vec<String>,
 }
 
 /// Reads the source. If it holds a certificate that may replace this one, examines it as the plan
@@ -303,12 +309,14 @@ async fn read_replacement(
         Content::Bundle(bundle) => bundle,
         Content::Unusable(finding) => {
             let replacement = Replacement::Unusable;
-            return Ok(Found { replacement, bundle: None, findings: vec![finding] });
+            let (findings, warnings) = (vec![finding], Vec::new());
+            return Ok(Found { replacement, bundle: None, findings, warnings });
         }
     };
     let succession = Succession::of(&Edition::from(&one.certificate), &Edition::from(&bundle.leaf));
     let is_new_due = now() >= settings.schedule.time_of(&bundle.leaf);
     let candidate = candidate(succession, request.allow_earlier_expiry, is_time, is_new_due);
+    let mut warnings = Vec::new();
     let (replacement, findings) = match candidate {
         Replacement::None => (candidate, Vec::new()),
         Replacement::NotNewer => {
@@ -318,11 +326,13 @@ async fn read_replacement(
         // Not served: the plan decides whether anything is left to do.
         _ if !is_served => (candidate, Vec::new()),
         _ => {
-            let findings = examine(reading, request, one, &bundle).await?.findings;
+            let examined = examine(reading, request, one, &bundle).await?;
+            warnings = examined.warnings;
+            let findings = examined.findings;
             (if findings.is_empty() { candidate } else { Replacement::Unusable }, findings)
         }
     };
-    Ok(Found { replacement, bundle: Some(bundle), findings })
+    Ok(Found { replacement, bundle: Some(bundle), findings, warnings })
 }
 
 /// The next attempt to replace one certificate with another.

@@ -71,6 +71,8 @@ pub struct About<'a> {
     pub source: &'a str,
     /// The targets that serve it.
     pub targets: &'a [TargetId],
+    /// The warnings about what its source holds.
+    pub warnings: &'a [String],
     /// The ARNs of what uses it, as its store reports them.
     pub in_use_by: &'a [String],
     /// The notice day that was reached, in days left; `None` before the first one.
@@ -143,12 +145,13 @@ impl About<'_> {
     /// A replacement with these findings.
     fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
         let text = format!(
-            "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
+            "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}{}\n\n\
              When this is fixed, the rotation starts automatically.\n{}",
             self.source,
             name(self.certificate),
             self.end(),
             bullets(findings),
+            self.warned(),
             self.serves()
         );
         let subject = format!("{}: its replacement is unusable", self.subject());
@@ -242,6 +245,13 @@ impl About<'_> {
         }
     }
 
+    fn warned(&self) -> String {
+        match self.warnings {
+            [] => String::new(),
+            warnings => format!("\n\nIt has warnings, too:\n{}", bullets(warnings)),
+        }
+    }
+
     fn serves(&self) -> String {
         let targets = match self.targets {
             [] => "nothing".to_owned(),
@@ -287,7 +297,7 @@ fn first<T>(items: &[T]) -> &[T] {
     &items[..items.len().min(100)]
 }
 
-fn bullets(findings: &[Finding]) -> String {
+fn bullets<T: std::fmt::Display>(findings: &[T]) -> String {
     const SHOWN: usize = 10;
     let mut lines: Vec<String> =
         findings.iter().take(SHOWN).map(|finding| format!("- {finding}")).collect();
@@ -341,11 +351,15 @@ mod tests {
                 certificate: &leaf,
                 source: "s",
                 targets: &[],
+                warnings: &["It is a warning.".to_owned()],
                 in_use_by: &[],
                 moment,
                 now,
             };
             let notice = about.notice_of(decision, None, &findings);
+            let warned =
+                notice.as_ref().is_some_and(|notice| notice.text.contains("- It is a warning."));
+            assert_eq!(warned, expected == Some(Kind::ReplacementUnusable), "{decision:?}");
             assert_eq!(notice.map(|notice| notice.kind), expected, "{decision:?} {moment:?}");
         };
         for moment in [None, Some(14)] {

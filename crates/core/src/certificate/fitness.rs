@@ -1,5 +1,6 @@
 //! Checks whether a certificate can replace the old one from this store.
 
+mod browsers;
 mod stores;
 mod warnings;
 
@@ -72,11 +73,14 @@ pub fn fit(bundle: &Bundle, place: Place, roots: &TrustRoots, now: Timestamp) ->
     check_signatures(leaf, &chain, &mut findings);
     check_trust(leaf, &chain, roots, now, &mut findings);
     check_unrelated(&chain, &mut findings);
+    let refusals = browsers::refusals(leaf, &chain).into_iter();
+    findings.extend(refusals.map(|(problem, cure)| finding(leaf_name(leaf), problem, cure)));
     let mut warnings = warnings::of(leaf, &chain, now);
     if !place.stored {
         warnings.extend(stores::may_refuse(leaf, place.store));
     }
-    Verdict { notes: needless(&chain, now).into_iter().collect(), chain, findings, warnings }
+    let notes = needless(&chain, now).into_iter().chain(browsers::old_rules(now)).collect();
+    Verdict { notes, chain, findings, warnings }
 }
 
 /// That the new certificate is not simply the longer one.

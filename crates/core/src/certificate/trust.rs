@@ -27,6 +27,8 @@ const BUILT_IN: (&str, &str) = ("1.0.10", "2026-10-19");
 pub struct TrustRoots {
     /// Mozilla's, and behind them those that were added.
     anchors: Vec<TrustAnchor<'static>>,
+    /// How many are Mozilla's.
+    public: usize,
     /// The certificates of those that were added.
     added: Vec<Certificate>,
 }
@@ -91,7 +93,15 @@ impl TrustRoots {
     /// The roots in Mozilla's programme, which CloudFront relies on: CloudFront Developer Guide,
     /// "Requirements for using SSL/TLS certificates with CloudFront", trusted CA.
     pub fn mozilla() -> Self {
-        Self { anchors: webpki_roots::TLS_SERVER_ROOTS.to_vec(), added: Vec::new() }
+        let anchors = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+        Self { public: anchors.len(), anchors, added: Vec::new() }
+    }
+
+    /// For tests: as if Mozilla's list had only this root.
+    #[cfg(test)]
+    pub(crate) fn with_public_root(pem: &str) -> Self {
+        let none = Self { anchors: Vec::new(), public: 0, added: Vec::new() };
+        Self { public: 1, added: Vec::new(), ..none.with_pem(pem).expect("a root") }
     }
 
     /// Adds the roots in a PEM text, and refuses other certificates: a chain that ends with an
@@ -206,7 +216,7 @@ impl TrustRoots {
         Root {
             name: redact::name(&name),
             key: Fingerprint::of(&key),
-            is_public: webpki_roots::TLS_SERVER_ROOTS.contains(anchor),
+            is_public: self.anchors[..self.public].contains(anchor),
             not_after: added.map(Certificate::not_after),
         }
     }
@@ -241,7 +251,7 @@ impl fmt::Display for TrustRoots {
             f,
             "Mozilla's list of included roots, as built into this version (webpki-roots {version} of {published})"
         )?;
-        match self.anchors.len() - webpki_roots::TLS_SERVER_ROOTS.len() {
+        match self.anchors.len() - self.public {
             0 => Ok(()),
             more => write!(f, ", and {more} added to it"),
         }

@@ -45,6 +45,8 @@ pub(crate) struct Examined {
     pub(crate) chain: Chain,
     /// Every problem that prevents the rotation.
     pub(crate) findings: Vec<Finding>,
+    /// The warnings about the new certificate, which are among the notes, too.
+    pub(crate) warnings: Vec<String>,
     /// What an operator should know, and what prevents nothing.
     pub(crate) notes: Vec<String>,
 }
@@ -91,8 +93,8 @@ pub(crate) async fn examine(
     if !begins_without(policy.on_failure, &held, to_move) {
         findings.extend(held.drain(..).map(|one| one.finding));
     }
-    let about = |warning: String| format!("About the new certificate: {warning}");
-    let mut notes: Vec<String> = verdict.warnings.into_iter().map(about).collect();
+    let about = |warning: &String| format!("About the new certificate: {warning}");
+    let mut notes: Vec<String> = verdict.warnings.iter().map(about).collect();
     notes.extend(verdict.notes);
     notes.extend(fitness::succession_note(&old.certificate, &bundle.leaf));
     notes.extend(policy.note.map(str::to_owned));
@@ -110,6 +112,7 @@ pub(crate) async fn examine(
         held,
         chain: verdict.chain,
         findings,
+        warnings: verdict.warnings,
         notes,
     })
 }

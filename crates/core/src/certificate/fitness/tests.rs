@@ -20,6 +20,7 @@ struct Case {
     allow_earlier_expiry: bool,
     place: Place,
     roots: String,
+    is_public: bool,
     now: &'static str,
 }
 
@@ -36,7 +37,15 @@ impl Case {
             allow_earlier_expiry: false,
             place: Place { store: Store::Acm, stored: false },
             roots: root.to_string(),
+            is_public: false,
             now: NOW,
+        }
+    }
+
+    fn roots(&self) -> TrustRoots {
+        match self.is_public {
+            true => TrustRoots::with_public_root(&self.roots),
+            false => TrustRoots::mozilla().with_pem(&self.roots).expect("roots"),
         }
     }
 
@@ -44,7 +53,7 @@ impl Case {
     #[track_caller]
     fn warns(&self, expected: &[&[&str]]) {
         let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
-        let roots = TrustRoots::mozilla().with_pem(&self.roots).expect("roots");
+        let roots = self.roots();
         let said = fit(&bundle, self.place, &roots, time(self.now)).warnings;
         assert_eq!(said.len(), expected.len(), "{said:#?}");
         for (said, texts) in said.iter().zip(expected) {
@@ -58,7 +67,7 @@ impl Case {
     #[track_caller]
     fn finds(&self, expected: &[&[&str]]) {
         let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
-        let roots = TrustRoots::mozilla().with_pem(&self.roots).expect("roots");
+        let roots = self.roots();
         let now = time(self.now);
         let earlier = self.allow_earlier_expiry;
         let findings = check(&bundle, &self.old, earlier, self.place, &roots, now).findings;
@@ -602,20 +611,20 @@ fn what_may_go_wrong_is_a_warning() {
     days((2026, 3, 27), (2026, 4, 2)).warns(&[&["It ends in 24 hours"]]);
 
     // The first second counts as well as the last.
-    let mut longest = days((2026, 3, 15), (2026, 10, 1));
-    longest.warns(&[&["valid for 201 days", "200 days at most since 2026-03-15"]]);
-    longest = days((2026, 3, 15), (2026, 9, 30));
-    longest.warns(&[]);
-    days((2026, 3, 14), (2027, 4, 15)).warns(&[]);
-    days((2026, 3, 14), (2027, 4, 16)).warns(&[&["valid for 399 days", "398 days at most"]]);
-    let later = |now, case: Case| Case { now, ..case };
-    later("2027-03-20T00:00:00Z", days((2027, 3, 15), (2027, 6, 24)))
-        .warns(&[&["valid for 102 days", "100 days at most since 2027-03-15"]]);
-    later("2029-03-20T00:00:00Z", days((2029, 3, 15), (2029, 5, 1)))
-        .warns(&[&["valid for 48 days", "47 days at most since 2029-03-15"]]);
-    later("2019-01-01T00:00:00Z", days((2018, 3, 1), (2020, 6, 1))).warns(&[]);
-    // Before there was a limit; the chain of this test is from 2020.
-    later("2017-06-01T00:00:00Z", days((2017, 1, 1), (2027, 1, 1))).warns(&[]);
+    let public = |case: Case, now| Case { is_public: true, now, ..case };
+    public(days((2026, 3, 15), (2026, 10, 1)), NOW)
+        .warns(&[&["valid for 201 days", "200 at most since 2026-03-15"]]);
+    public(days((2026, 3, 15), (2026, 9, 30)), NOW).warns(&[]);
+    public(days((2026, 3, 14), (2027, 4, 15)), NOW).warns(&[]);
+    public(days((2026, 3, 14), (2027, 4, 16)), NOW)
+        .warns(&[&["valid for 399 days", "398 at most"]]);
+    public(days((2027, 3, 15), (2027, 6, 24)), "2027-03-20T00:00:00Z")
+        .warns(&[&["valid for 102 days", "100 at most since 2027-03-15"]]);
+    public(days((2029, 3, 15), (2029, 5, 1)), "2029-03-20T00:00:00Z")
+        .warns(&[&["valid for 48 days", "47 at most since 2029-03-15"]]);
+    // Other authorities have no such rule, only Apple's viewers.
+    days((2026, 3, 15), (2028, 6, 16)).warns(&[]);
+    days((2026, 3, 15), (2028, 6, 17)).warns(&[&["valid for 826 days", "Apple's viewers"]]);
 
     // RFC 7633: status_request is 5, and 17 its older list.
     const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
@@ -677,7 +686,7 @@ fn an_end_before_that_of_the_certificate_is_warned_of() {
     let leaf = root.sign(&late, &key);
     let case = Case::new(format!("{leaf}{}", key.serialize_pem()), &root.pem);
     Case { now: "2039-11-01T00:00:00Z", ..case }
-        .warns(&[&["valid for 94 days"], &["CN=Root above it only until 2040-01-01"]]);
+        .warns(&[&["CN=Root above it only until 2040-01-01"]]);
 }
 
 #[test]
@@ -691,4 +700,118 @@ fn a_key_that_was_not_changed_is_noted() {
     assert!(
         reused_key(&old, &of(&one)).is_some_and(|note| note.contains("the key of the old one"))
     );
+}
+
+/// An extension with timestamps of these logs: RFC 6962, 3.2 and 3.3.
+fn timestamps(logs: &[(u8, &str)]) -> CustomExtension {
+    let mut list = Vec::new();
+    for (log, issued) in logs {
+        let milliseconds = time(issued).as_millisecond() as u64;
+        let mut one = vec![0];
+        one.extend([*log; 32]);
+        one.extend(milliseconds.to_be_bytes());
+        // No extensions; SHA-256 with ECDSA, and a signature of four bytes.
+        one.extend([0, 0, 4, 3, 0, 4, 1, 2, 3, 4]);
+        list.extend((one.len() as u16).to_be_bytes());
+        list.extend(one);
+    }
+    let list = [&(list.len() as u16).to_be_bytes()[..], &list].concat();
+    let content = match u8::try_from(list.len()) {
+        Ok(len @ ..0x80) => [&[4, len], &list[..]].concat(),
+        Ok(len) => [&[4, 0x81, len], &list[..]].concat(),
+        Err(_) => [&[4, 0x82], &(list.len() as u16).to_be_bytes()[..], &list].concat(),
+    };
+    extension(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], &content, false)
+}
+
+#[test]
+fn browsers_ask_for_timestamps_under_public_roots() {
+    const ISSUED: &str = "2026-03-01T00:00:00Z";
+    let case = |days: i64, logs: &'static [(u8, &str)], is_public: bool| {
+        let case = changed(move |params| {
+            params.not_before = date_time_ymd(2026, 3, 1);
+            params.not_after =
+                params.not_before + std::time::Duration::from_secs(86_400 * days as u64 - 1);
+            if !logs.is_empty() {
+                params.custom_extensions = vec![timestamps(logs)];
+            }
+        });
+        let old = Edition { not_after: time("2026-03-15T00:00:00Z"), ..case.old };
+        Case { is_public, old, ..case }
+    };
+    const THREE: &[(u8, &str)] = &[(1, ISSUED), (2, ISSUED), (3, ISSUED)];
+    let refused = |found: &str, needed: &str| [found.to_owned(), needed.to_owned()];
+    for (days, logs, expected) in [
+        (180, &THREE[..2], None),
+        (181, THREE, None),
+        (180, &THREE[..1], Some(refused("timestamps of 1 logs", "fewer than 2"))),
+        (181, &THREE[..2], Some(refused("timestamps of 2 logs", "fewer than 3"))),
+        (180, &[], Some(refused("timestamps of 0 logs", "for 180 days with fewer than 2"))),
+        // One log counts once.
+        (90, &[(1, ISSUED), (1, ISSUED)], Some(refused("timestamps of 1 logs", "Apple"))),
+    ] {
+        let texts: Vec<&str> = expected.iter().flatten().map(String::as_str).collect();
+        let expected: Vec<&[&str]> = expected.iter().map(|_| texts.as_slice()).collect();
+        case(days, logs, true).finds(&expected);
+        // A root that was added is not asked.
+        case(days, logs, false).finds(&[]);
+    }
+    let early = changed(|params| params.not_before = date_time_ymd(2018, 4, 30));
+    let old = Edition { not_before: time("2018-01-01T00:00:00Z"), ..early.old };
+    let early = Case { is_public: true, old, ..early };
+    // The chain of this test begins in 2020; before there was no such rule.
+    early.finds(&[]);
+}
+
+#[test]
+fn what_a_browser_distrusts_by_date_is_refused() {
+    let case = |name: &[(DnType, &str)], issued: &str, is_public: bool| {
+        let mut params = authority_params("");
+        params.distinguished_name = DistinguishedName::new();
+        name.iter().for_each(|(kind, value)| params.distinguished_name.push(kind.clone(), *value));
+        let key = p256();
+        let root = Authority::root_from(params, key);
+        let mut params = leaf_params(NAMES);
+        params.custom_extensions = vec![timestamps(&[(1, issued), (2, NOW), (3, NOW)])];
+        let key = p256();
+        let source = format!("{}{}", root.sign(&params, &key), key.serialize_pem());
+        Case { is_public, ..Case::new(source, &root.pem) }
+    };
+    use DnType::{CommonName, OrganizationName, OrganizationalUnitName};
+    let entrust = &[(OrganizationName, "Entrust, Inc."), (CommonName, "Entrust Root")][..];
+    for (name, browser, last) in [
+        (
+            &[(OrganizationalUnitName, "ePKI Root Certification Authority")][..],
+            "Chrome",
+            "2025-07-31",
+        ),
+        (&[(CommonName, "HiPKI Root CA - G1")], "Chrome", "2025-07-31"),
+        (&[(CommonName, "NetLock Arany (Class Gold) Főtanúsítvány")], "Chrome", "2025-07-31"),
+        (&[(CommonName, "GLOBALTRUST 2020")], "Chrome", "2024-06-30"),
+        (
+            &[(OrganizationName, "AffirmTrust"), (CommonName, "AffirmTrust Premium")],
+            "Chrome",
+            "2024-11-11",
+        ),
+        (entrust, "Chrome", "2024-11-11"),
+    ] {
+        let said =
+            format!("{browser} trusts no certificate of that root issued after {last} (https");
+        case(name, &format!("{last}T23:59:59Z"), true).finds(&[]);
+        let late = case(name, &format!("{last}T23:59:59.001Z"), true);
+        late.finds(&[&["its root is", &said]]);
+        Case { is_public: false, ..late }.finds(&[]);
+    }
+    case(&[(CommonName, "Another root")], NOW, true).finds(&[]);
+    // Mozilla has removed it since: the name says why it is not trusted.
+    let removed = Case { roots: Authority::root("Another").pem, ..case(entrust, NOW, false) };
+    removed.finds(&[&["neither in the source nor a trusted root"], &["Chrome trusts no"]]);
+}
+
+#[test]
+fn old_rules_are_a_note_and_never_a_refusal() {
+    let bundle = bundle::read(good().source.as_bytes()).expect("a bundle");
+    let notes = |now| fit(&bundle, good().place, &good().roots(), time(now)).notes;
+    assert_eq!(notes(NOW), [""; 0]);
+    assert!(notes("2036-01-01T00:00:00Z")[0].contains("rules of browsers in this version are of"));
 }

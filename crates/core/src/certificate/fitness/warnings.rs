@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::certificate::Certificate;
 use crate::certificate::chain::Chain;
+use crate::certificate::fitness::browsers;
 use crate::certificate::trust::tolerated;
 use crate::finding::listed;
 
@@ -11,15 +12,9 @@ use crate::finding::listed;
 /// third of their lifetime.
 const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The longest lifetimes that public authorities may give, in days, by the begin of the validity:
-/// CA/Browser Forum, Baseline Requirements 6.3.2, by ballots SC-081v3 and SC-31.
-const LONGEST: [(&str, i64); 5] = [
-    ("2029-03-15T00:00:00Z", 47),
-    ("2027-03-15T00:00:00Z", 100),
-    ("2026-03-15T00:00:00Z", 200),
-    ("2020-09-01T00:00:00Z", 398),
-    ("2018-03-01T00:00:00Z", 825),
-];
+/// The longest lifetime in days under a root that was added, where only Apple's viewers ask: Apple,
+/// "Requirements for trusted certificates in iOS 13 and macOS 10.15" (support.apple.com/103769).
+const LONGEST_UNDER_ADDED_ROOTS: i64 = 825;
 
 /// Endings of names that are not of the public DNS, and that no public authority may certify
 /// (Baseline Requirements, 1.6.1, internal name; RFC 6761, RFC 6762; ICANN reserved `internal`).
@@ -40,7 +35,7 @@ const INTERNAL: [&str; 10] = [
 pub(super) fn of(leaf: &Certificate, chain: &Chain, now: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(ends_soon(leaf, now));
-    warnings.extend(lives_too_long(leaf));
+    warnings.extend(lives_too_long(leaf, chain));
     warnings.extend(outlives_its_chain(leaf, chain));
     warnings.extend(must_staple(leaf));
     warnings.extend(names(leaf));
@@ -65,17 +60,23 @@ fn ends_soon(leaf: &Certificate, now: Timestamp) -> Option<String> {
     })
 }
 
-fn lives_too_long(leaf: &Certificate) -> Option<String> {
-    let begin = leaf.not_before().to_string();
-    let (_, longest) = LONGEST.into_iter().find(|(since, _)| *since <= begin.as_str())?;
-    // The last second counts: Baseline Requirements 6.3.2.
-    let seconds = leaf.not_after().as_second() - leaf.not_before().as_second() + 1;
-    let days = (seconds + 86_399) / 86_400;
+fn lives_too_long(leaf: &Certificate, chain: &Chain) -> Option<String> {
+    let days = leaf.days();
+    let is_public = chain.trust.as_ref().is_ok_and(|root| root.is_public);
+    let rule = match is_public {
+        true => {
+            let (since, longest) = browsers::longest_lifetime(leaf.not_before())?;
+            let since = since.strftime("%Y-%m-%d");
+            (longest, format!("public authorities may give {longest} at most since {since}"))
+        }
+        false => {
+            let longest = LONGEST_UNDER_ADDED_ROOTS;
+            (longest, format!("Apple's viewers accept {longest} at most"))
+        }
+    };
+    let (longest, rule) = rule;
     (days > longest && !leaf.is_ca()).then(|| {
-        format!(
-            "It is valid for {days} days, and public authorities may issue certificates for {longest} days at most since {}: browsers may refuse it.",
-            LONGEST.iter().find(|(_, days)| *days == longest).map_or("", |(since, _)| &since[..10])
-        )
+        format!("It is valid for {days} days, and {rule}: viewers may refuse it. Have it issued for less.")
     })
 }
 
