@@ -69,8 +69,9 @@ fn cure(name: &str, leaf: &Certificate) -> String {
 /// The host, if this is a URL, or a host with a port or a path.
 fn host_of(alias: &str) -> Option<&str> {
     let after_scheme = alias.split_once("://").map_or(alias, |(_, rest)| rest);
-    let host = after_scheme.split(['/', '?', '#', ':']).next().unwrap_or_default();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.split(':').next().unwrap_or_default();
     (host != alias).then_some(host)
 }
 

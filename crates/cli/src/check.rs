@@ -180,7 +180,7 @@ pub(crate) fn text(checked: &Checked) -> String {
     lines.extend(checked.warnings.iter().map(|it| format!("{} {it}", styled(WARN, "!"))));
     lines.extend(checked.findings.iter().map(|it| format!("{} {it}", styled(BAD, "✗"))));
     lines.push(match checked.verdict {
-        Verdict::Fit => styled(GOOD, "✓ Fit: no problems found."),
+        Verdict::Fit => styled(GOOD, "✓ No problems found."),
         Verdict::FitWithWarnings => styled(WARN, "✓ Fit, with warnings."),
         Verdict::Unfit => styled(BAD, "✗ Unfit."),
     });
