@@ -30,7 +30,7 @@ RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # The version in Amazon Linux 2023, on which Lambda's provided.al2023 is based.
 GLIBC := 2.34
 
-.PHONY: help needs tools package functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean acceptance acceptance-sweep acceptance-replay mutants
+.PHONY: help needs tools package functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean browser-rules acceptance acceptance-sweep acceptance-replay mutants
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -162,6 +162,9 @@ mutants: needs .local/mutants/bin/cargo-mutants ## Mutate the decisions one by o
 
 .local/mutants/bin/cargo-mutants:
 	cargo install --quiet --locked --root .local/mutants cargo-mutants@27.1.0
+
+browser-rules: tools ## Renew the rules of browsers for public authorities, from Chrome's root store; needs the network
+	PYTHONPATH=tests $(VENV)/bin/python -m scripts.browser_rules
 
 clean: ## Remove everything that was built and installed
 	rm -rf target .local tests/node_modules

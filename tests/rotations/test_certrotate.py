@@ -157,9 +157,23 @@ def test_check_of_a_fit_certificate(tool: Tool, snapshot: SnapshotAssertion):
     assert tool.neutral(tool.run("check", bundle, "--alias", "www.example.com")) == snapshot
     checked = tool.json("check", bundle)
     assert checked["fit"] and checked["names"] == [*NAMES] and checked["daysLeft"] == 199
+    assert (checked["verdict"], checked["warnings"], checked["notes"]) == ("fit", [], [])
     assert set(checked) == {
-        *("fit", "names", "key", "fingerprint", "notBefore", "notAfter", "daysLeft", "chain", "findings"),
+        *("fit", "verdict", "names", "key", "fingerprint", "notBefore", "notAfter", "daysLeft", "chain"),
+        *("notes", "warnings", "findings"),
     }
+
+
+def test_warnings_count_only_if_that_is_wanted(tool: Tool):
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(days=87)
+    bundle = tool.file(tool.account.leaf(*NAMES, days=3.5, not_before=past))
+    assert "Fit, with warnings." in tool.run("check", bundle).out
+    assert "1 warning, and --strict was given." in tool.run("check", bundle, "--strict", code=1).err
+    checked = tool.json("check", bundle)
+    assert checked["fit"] and checked["verdict"] == "fitWithWarnings" and not checked["findings"]
+    assert checked["warnings"][0].startswith("It ends in 3 days")
+    assert "warning" in tool.run("put", bundle, "--source", "tls/strict", "--yes", "--strict", code=1).err
+    assert tool.json("check", bundle, "--alias", "other.example.org", code=1)["verdict"] == "unfit"
 
 
 def test_check_says_everything_at_once(tool: Tool, snapshot: SnapshotAssertion):

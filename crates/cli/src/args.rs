@@ -19,8 +19,8 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    success, and nothing to object to
-  1    checked and found unfit: a certificate with problems, a plan with findings, a rotation that failed
+  0    success, and nothing to object to; a certificate that is fit, with or without warnings
+  1    checked and found unfit: a certificate with problems (with --strict, or with warnings), a plan with findings, a rotation that failed
   2    the command line is invalid
   3    AWS is unreachable or refused: credentials, permissions, no stack
   4    the confirmation was declined
@@ -126,12 +126,15 @@ pub(crate) struct Check {
     /// as one PKCS#12 file; - is the standard input
     #[arg(required = true, value_name = "BUNDLE")]
     pub bundle: Vec<PathBuf>,
-    /// A name that viewers use, and the certificate must have
+    /// A name that viewers use, and the certificate must have; international names in either spelling
     #[arg(long = "alias", value_name = "NAME")]
     pub aliases: Vec<String>,
     /// The store it is meant for
     #[arg(long, value_enum, default_value_t = Store::Acm)]
     pub store: Store,
+    /// Warnings count as problems: the exit code is 1
+    #[arg(long)]
+    pub strict: bool,
     /// A file with the password of a PKCS#12 file; prompted for by default
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::fitness::{self, Place};
-use rotation_core::failure::Ending;
-use rotation_core::finding::Finding;
+use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::Store;
 use serde::Serialize;
 
 use crate::account;
+use crate::aliases::{self, readable};
 use crate::args::{self, Check, Global};
 use crate::bundle::{self, Content};
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ use crate::output::{self, BAD, GOOD, SOFT, STRONG, WARN, day, moment, of_days, s
 pub(crate) struct Checked {
     /// True if there are no findings.
     pub fit: bool,
+    /// `fit`, `fitWithWarnings` or `unfit`.
+    pub verdict: Verdict,
     /// The DNS names of the certificate.
     pub names: Vec<String>,
     /// Its key, such as `RSA 2048` or `ECDSA P-256`.
@@ -35,11 +37,24 @@ pub(crate) struct Checked {
     pub days_left: i64,
     /// From the leaf upwards.
     pub chain: Vec<Link>,
-    /// What the store may refuse.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What is good to know, such as a certificate that is left out of the chain.
     pub notes: Vec<String>,
+    /// What will or may go wrong although it is fit.
+    pub warnings: Vec<String>,
     /// Every problem that was found.
     pub findings: Vec<Finding>,
+}
+
+/// The result in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Verdict {
+    /// It can be served.
+    Fit,
+    /// It can be served, and something will or may go wrong.
+    FitWithWarnings,
+    /// It cannot be served.
+    Unfit,
 }
 
 /// A certificate of the chain.
@@ -59,12 +74,20 @@ pub(crate) fn run(global: &Global, args: &Check) -> Result<(), Failure> {
     let Content { bundle, .. } = bundle::read(&args.bundle, args.password_file.as_deref())?;
     let checked = check(&bundle, args, account::now())?;
     output::result(global, &checked, || text(&checked))?;
-    verdict(&checked)
+    verdict(&checked, args)
 }
 
-/// Fails if there are findings.
-pub(crate) fn verdict(checked: &Checked) -> Result<(), Failure> {
-    Failure::of(checked.findings.len(), "this certificate")
+/// Fails if there are findings, and with `--strict` if there are warnings.
+pub(crate) fn verdict(checked: &Checked, args: &Check) -> Result<(), Failure> {
+    Failure::of(checked.findings.len(), "this certificate")?;
+    match checked.warnings.len() {
+        1 if args.strict => Err(Failure::WillNotDo("1 warning, and --strict was given.".into())),
+        2.. if args.strict => Err(Failure::WillNotDo(format!(
+            "{} warnings, and --strict was given.",
+            checked.warnings.len()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Checks a bundle offline.
@@ -73,28 +96,28 @@ pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Che
     let roots = account::settings()?.local_roots();
     let roots = roots.map_err(|error| Failure::Usage(format!("{error}.")))?;
     let place = Place { store: store(args.store), stored: false };
-    let mut findings = fitness::fit(bundle, place, &roots, now);
-    findings.extend(args.aliases.iter().filter(|alias| !leaf.covers(alias)).map(|alias| {
-        Finding::new(
-            Ending::AliasNotCovered,
-            format!("alias {alias}"),
-            format!(
-                "the certificate has no name that covers it, but {}",
-                leaf.dns_names().join(", ")
-            ),
-            "have it issued with this name, or with a wildcard for its last label",
-        )
-    }));
+    let mut examined = fitness::fit(bundle, place, &roots, now);
+    examined
+        .findings
+        .extend(args.aliases.iter().filter_map(|alias| aliases::uncovered(alias, leaf)));
+    let fitness::Verdict { chain, findings, warnings, notes } = examined;
+    let verdict = match (&findings[..], &warnings[..]) {
+        ([], []) => Verdict::Fit,
+        ([], _) => Verdict::FitWithWarnings,
+        _ => Verdict::Unfit,
+    };
     Ok(Checked {
         fit: findings.is_empty(),
+        verdict,
         names: leaf.dns_names().to_vec(),
         key: leaf.key_algorithm().to_string(),
         fingerprint: leaf.fingerprint().to_string(),
         not_before: leaf.not_before(),
         not_after: leaf.not_after(),
         days_left: rotation_core::automation::decision::days_left(leaf, now),
-        chain: std::iter::once(leaf).chain(&bundle.intermediates).map(link).collect(),
-        notes: fitness::notes(bundle, place),
+        chain: std::iter::once(leaf).chain(&chain.intermediates).map(link).collect(),
+        notes,
+        warnings,
         findings,
     })
 }
@@ -124,7 +147,7 @@ pub(crate) fn text(checked: &Checked) -> String {
         days => format!("{days} days left"),
     };
     let mut lines = vec![
-        of("Names", checked.names.join(", ")),
+        of("Names", listed(&checked.names.iter().map(|name| readable(name)).collect::<Vec<_>>())),
         of("Key", checked.key.clone()),
         of(
             "Valid",
@@ -153,13 +176,14 @@ pub(crate) fn text(checked: &Checked) -> String {
         ));
     }
     lines.push(String::new());
-    if checked.findings.is_empty() {
-        lines.push(styled(GOOD, "✓ No problems found."));
-    }
-    lines.extend(checked.notes.iter().map(|note| format!("{} {note}", styled(WARN, "!"))));
-    for finding in &checked.findings {
-        lines.push(format!("{} {finding}", styled(BAD, "✗")));
-    }
+    lines.extend(checked.notes.iter().map(|note| format!("{} {note}", styled(SOFT, "·"))));
+    lines.extend(checked.warnings.iter().map(|it| format!("{} {it}", styled(WARN, "!"))));
+    lines.extend(checked.findings.iter().map(|it| format!("{} {it}", styled(BAD, "✗"))));
+    lines.push(match checked.verdict {
+        Verdict::Fit => styled(GOOD, "✓ No problems found."),
+        Verdict::FitWithWarnings => styled(WARN, "✓ Fit, with warnings."),
+        Verdict::Unfit => styled(BAD, "✗ Unfit."),
+    });
     lines.join("\n")
 }
 

@@ -5,6 +5,7 @@
 
 mod account;
 mod adopt;
+mod aliases;
 mod args;
 mod bundle;
 mod check;

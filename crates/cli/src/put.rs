@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: &Put) -> Result<(), Failure> {
     let content = bundle::read(&args.check.bundle, args.check.password_file.as_deref())?;
     let checked = check(&content.bundle, &args.check, account::now())?;
     output::say(text(&checked));
-    verdict(&checked)?;
+    verdict(&checked, &args.check)?;
     let aws = account::aws(global).await?;
     output::confirm(
         global,

@@ -1,6 +1,7 @@
 //! One X.509 certificate, and the fields of it that a rotation depends on.
 
 pub mod bundle;
+pub mod chain;
 pub mod changes;
 mod fingerprint;
 pub mod fitness;
@@ -10,13 +11,16 @@ mod trust;
 
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use key::PrivateKey;
+pub(crate) use trust::Root;
 pub use trust::{RootsError, TrustError, TrustRoots};
 
 use std::fmt;
 
 use jiff::Timestamp;
 use pem::{EncodeConfig, LineEnding, Pem};
-use x509_parser::asn1_rs::{Oid, oid};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use webpki::EndEntityCert;
+use x509_parser::asn1_rs::{Oid, Tag, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
@@ -39,7 +43,7 @@ pub enum KeyAlgorithm {
     P384,
     /// ECDSA on secp521r1.
     P521,
-    /// Anything else, by its object identifier.
+    /// Anything else, by its name.
     Other(String),
 }
 
@@ -50,7 +54,7 @@ impl fmt::Display for KeyAlgorithm {
             Self::P256 => f.write_str("ECDSA P-256"),
             Self::P384 => f.write_str("ECDSA P-384"),
             Self::P521 => f.write_str("ECDSA P-521"),
-            Self::Other(oid) => write!(f, "algorithm {oid}"),
+            Self::Other(name) => f.write_str(name),
         }
     }
 }
@@ -82,11 +86,9 @@ impl KeyAlgorithm {
     }
 
     fn of(public_key: &SubjectPublicKeyInfo<'_>) -> Self {
-        const P256: Oid<'static> = oid!(1.2.840.10045.3.1.7);
-        const P384: Oid<'static> = oid!(1.3.132.0.34);
-        const P521: Oid<'static> = oid!(1.3.132.0.35);
         match public_key.parsed() {
-            Ok(PublicKey::RSA(key)) => {
+            // Also for RSA-PSS keys, which only sign with that padding and which no viewer offers.
+            Ok(PublicKey::RSA(key)) if !is_pss(public_key) => {
                 // Not `key.key_size()`: it always counts the first byte as a sign byte.
                 let bits = |modulus: &[u8]| match modulus {
                     [first, rest @ ..] => 8 * rest.len() + 8 - first.leading_zeros() as usize,
@@ -95,19 +97,62 @@ impl KeyAlgorithm {
                 let zeros = key.modulus.iter().take_while(|byte| **byte == 0).count();
                 Self::Rsa { bits: bits(&key.modulus[zeros..]) }
             }
-            Ok(PublicKey::EC(_)) => {
+            Ok(PublicKey::EC(point)) => {
                 let curve = public_key.algorithm.parameters.as_ref();
-                match curve.and_then(|curve| curve.clone().oid().ok()) {
-                    Some(curve) if curve == P256 => Self::P256,
-                    Some(curve) if curve == P384 => Self::P384,
-                    Some(curve) if curve == P521 => Self::P521,
-                    Some(curve) => Self::Other(curve.to_id_string()),
-                    None => Self::Other(public_key.algorithm.algorithm.to_id_string()),
+                let curve = curve.filter(|curve| curve.tag() == Tag::Oid);
+                let curve = match curve.and_then(|curve| curve.clone().oid().ok()) {
+                    Some(curve) => Self::curve(&curve.to_id_string()),
+                    None => Self::Other("ECDSA with explicit curve parameters".to_owned()),
+                };
+                // RFC 5480, 2.2: 2 and 3 are the compressed forms.
+                match point.data().first() {
+                    Some(2 | 3) => Self::Other(format!("{curve} as a compressed point")),
+                    _ => curve,
                 }
             }
-            _ => Self::Other(public_key.algorithm.algorithm.to_id_string()),
+            _ => Self::Other(algorithm_name(&public_key.algorithm.algorithm.to_id_string())),
         }
     }
+
+    fn curve(oid: &str) -> Self {
+        let name = match oid {
+            "1.2.840.10045.3.1.7" => return Self::P256,
+            "1.3.132.0.34" => return Self::P384,
+            "1.3.132.0.35" => return Self::P521,
+            "1.2.840.10045.3.1.1" => "P-192",
+            "1.3.132.0.33" => "P-224",
+            "1.3.132.0.10" => "secp256k1",
+            "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
+            "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
+            "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
+            "1.2.156.10197.1.301" => "SM2",
+            _ => return Self::Other("ECDSA on a curve that is not for TLS".to_owned()),
+        };
+        Self::Other(format!("ECDSA {name}"))
+    }
+}
+
+fn is_pss(public_key: &SubjectPublicKeyInfo<'_>) -> bool {
+    public_key.algorithm.algorithm.to_id_string() == "1.2.840.113549.1.1.10"
+}
+
+/// The name of a kind of key that is neither RSA nor on a curve for ECDSA.
+fn algorithm_name(oid: &str) -> String {
+    let name = match oid {
+        "1.2.840.113549.1.1.10" => "RSA-PSS",
+        "1.3.101.110" => "X25519",
+        "1.3.101.111" => "X448",
+        "1.3.101.112" => "Ed25519",
+        "1.3.101.113" => "Ed448",
+        "1.2.840.10040.4.1" => "DSA",
+        "1.2.840.10046.2.1" => "Diffie-Hellman",
+        // FIPS 204.
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        _ => "of a kind that TLS does not use",
+    };
+    name.to_owned()
 }
 
 /// Why bytes are not a certificate.
@@ -143,6 +188,10 @@ pub struct Certificate {
     key_algorithm: KeyAlgorithm,
     signature_algorithm: String,
     is_ca: bool,
+    serial: Vec<u8>,
+    is_precertificate: bool,
+    must_staple: bool,
+    forbids_signatures: bool,
 }
 
 impl Certificate {
@@ -159,6 +208,9 @@ impl Certificate {
             return Err(CertificateError::NotX509);
         }
 
+        // RFC 6962, 3.1, and RFC 7633.
+        const POISON: Oid<'static> = oid!(1.3.6.1.4.1.11129.2.4.3);
+        const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
         let basic_constraints = x509
             .basic_constraints()
             .map_err(|_| CertificateError::Extension("basic constraints"))?;
@@ -185,6 +237,16 @@ impl Certificate {
                 _ => None,
             });
 
+        let is_precertificate = x509.iter_extensions().any(|ext| ext.oid == POISON);
+        // A sequence of integers; 5 is status_request: RFC 7633, 4.
+        let must_staple = x509.iter_extensions().any(|ext| {
+            ext.oid == TLS_FEATURE && ext.value.windows(3).any(|part| part == [2, 1, 5])
+        });
+        let forbids_signatures = x509.iter_extensions().any(|ext| match ext.parsed_extension() {
+            ParsedExtension::KeyUsage(usage) => !usage.digital_signature(),
+            _ => false,
+        });
+
         Ok(Self {
             fingerprint: Fingerprint::of(&der),
             is_version_3: x509.version() == X509Version::V3,
@@ -201,6 +263,10 @@ impl Certificate {
             key_algorithm: KeyAlgorithm::of(x509.public_key()),
             signature_algorithm: x509.signature_algorithm.algorithm.to_id_string(),
             is_ca: basic_constraints.is_some_and(|constraints| constraints.value.ca),
+            serial: x509.raw_serial().to_vec(),
+            is_precertificate,
+            must_staple,
+            forbids_signatures,
             der,
         })
     }
@@ -282,6 +348,26 @@ impl Certificate {
         self.is_version_3
     }
 
+    /// The serial number, big-endian, in two's complement.
+    pub(crate) fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// Whether it is a precertificate: RFC 6962, 3.1.
+    pub(crate) fn is_precertificate(&self) -> bool {
+        self.is_precertificate
+    }
+
+    /// Whether it demands a stapled OCSP response: RFC 7633.
+    pub(crate) fn must_staple(&self) -> bool {
+        self.must_staple
+    }
+
+    /// Whether it has a key usage without digitalSignature.
+    pub(crate) fn forbids_signatures(&self) -> bool {
+        self.forbids_signatures
+    }
+
     /// Whether its names cover this alias; see [`covers`].
     pub fn covers(&self, alias: &str) -> bool {
         covers(&self.dns_names, alias)
@@ -305,6 +391,51 @@ impl Certificate {
             _ => true,
         };
         self.issuer_der == other.subject_der && same_key
+    }
+
+    /// Whether the signature could have been made with the key of `other`; true if that cannot be
+    /// told, as for a signature of a type that viewers do not accept.
+    ///
+    /// Names and key identifiers do not tell apart two authorities of the same name whose
+    /// certificates have no identifiers.
+    pub(crate) fn is_signed_by(&self, other: &Self) -> bool {
+        let issuer = CertificateDer::from(other.der());
+        let (Ok(issuer), Some(x509)) = (EndEntityCert::try_from(&issuer), self.x509()) else {
+            return true;
+        };
+        let (signed, signature) = (x509.tbs_certificate.as_ref(), &x509.signature_value.data);
+        let is_made_with = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+            issuer.verify_signature(*algorithm, signed, signature).is_ok()
+        };
+        self.signed_with().is_none()
+            || self.broken_hash().is_some()
+            || webpki::ALL_VERIFICATION_ALGS.iter().any(is_made_with)
+    }
+
+    /// Whether both have the same name and key: then viewers take them for the same authority.
+    pub(crate) fn is_same_authority(&self, other: &Self) -> bool {
+        self.subject_der == other.subject_der && self.public_key_der == other.public_key_der
+    }
+
+    /// Whether it is valid at that time.
+    pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {
+        (self.not_before..=self.not_after).contains(&now)
+    }
+
+    /// The days of its validity. The last second counts, and a day that has begun is one: CA/Browser
+    /// Forum, Baseline Requirements 6.3.2.
+    pub(crate) fn days(&self) -> i64 {
+        (self.not_after.as_second() - self.not_before.as_second() + 86_400) / 86_400
+    }
+
+    /// Its fields; it was read before, so they can be read again.
+    pub(crate) fn x509(&self) -> Option<X509Certificate<'_>> {
+        X509Certificate::from_der(&self.der).ok().map(|(_, x509)| x509)
+    }
+
+    /// The issuer as DER.
+    pub(crate) fn issuer_der(&self) -> &[u8] {
+        &self.issuer_der
     }
 
     /// The subject public key info as DER.
@@ -419,10 +550,31 @@ mod tests {
             "ECDSA P-384",
         );
         check(certificate(P521_LEAF), "ECDSA P-521");
-        check(
-            signed(&KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key")),
-            "algorithm 1.3.101.112",
-        );
+        check(signed(&KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key")), "Ed25519");
+    }
+
+    #[test]
+    fn no_key_is_named_by_its_object_identifier() {
+        for (name, pem) in [
+            ("ECDSA secp256k1", include_str!("../tests/fixtures/keys/secp256k1.pub.pem")),
+            ("ECDSA brainpoolP256r1", include_str!("../tests/fixtures/keys/brainpool.pub.pem")),
+            ("ECDSA P-224", include_str!("../tests/fixtures/keys/p224.pub.pem")),
+            (
+                "ECDSA P-256 as a compressed point",
+                include_str!("../tests/fixtures/keys/compressed.pub.pem"),
+            ),
+            (
+                "ECDSA with explicit curve parameters",
+                include_str!("../tests/fixtures/keys/explicit.pub.pem"),
+            ),
+            ("RSA-PSS", include_str!("../tests/fixtures/keys/rsa-pss.pub.pem")),
+            ("Ed448", include_str!("../tests/fixtures/keys/ed448.pub.pem")),
+            ("X25519", include_str!("../tests/fixtures/keys/x25519.pub.pem")),
+        ] {
+            let der = pem::parse(pem).expect("PEM").into_contents();
+            let (_, key) = SubjectPublicKeyInfo::from_der(&der).expect("public key");
+            assert_eq!(KeyAlgorithm::of(&key).to_string(), name);
+        }
     }
 
     #[test]

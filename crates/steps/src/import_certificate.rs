@@ -4,7 +4,9 @@
 //! of an earlier one.
 
 use rotation_aws::store::{self, ImportError, acm, iam};
+use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::chain::{self, Chain};
 use rotation_core::ending::deletion::reimported;
 use rotation_core::failure::Ending;
 use rotation_core::finding::Finding;
@@ -38,7 +40,7 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
         return Ok(Imported { id, imported: false });
     }
     let aws = &context.aws;
-    let bundle = planned_bundle(context, &plan).await?;
+    let (bundle, chain) = planned_bundle(context, &plan).await?;
     let old = old_certificate(&plan)?;
     if let Some(id) = store::copies(aws, plan.store, &bundle.leaf).await?.into_iter().next() {
         tracing::info!(%id, "import-certificate: an earlier attempt got through");
@@ -53,8 +55,8 @@ pub async fn step(context: &Context, input: Input) -> Result<Imported, StepError
         &tags::replacing(old),
     );
     let id = match plan.store {
-        Store::Acm => import(context, &bundle, &tags).await?,
-        Store::Iam => upload(context, &bundle, &tags).await?,
+        Store::Acm => import(context, &bundle, &chain, &tags).await?,
+        Store::Iam => upload(context, &bundle, &chain, &tags).await?,
     };
     tracing::info!(%id, fingerprint = plan.new_certificate.fingerprint, "import-certificate");
     Ok(Imported { id, imported: true })
@@ -79,31 +81,44 @@ async fn inherited_tags(
     }
 }
 
-/// Reads the source again; it must still hold the planned certificate.
-async fn planned_bundle(context: &Context, plan: &Plan) -> Result<Bundle, StepError> {
+/// Reads the source again; it must still hold the planned certificate and its chain.
+async fn planned_bundle(
+    context: &Context,
+    plan: &Plan,
+) -> Result<(Bundle, Vec<Certificate>), StepError> {
     let source_ref = source_ref(&plan.source)
         .map_err(|(problem, _)| StepError::Internal(format!("the plan's source {problem}")))?;
     let bundle = match source::content(&context.aws, &source_ref, &plan.source).await? {
         Content::Bundle(bundle) => *bundle,
         Content::Unusable(finding) => return Err(StepError::found(&[finding])),
     };
-    if bundle.leaf.fingerprint().to_string() != plan.new_certificate.fingerprint {
+    let is_planned = bundle.leaf.fingerprint().to_string() == plan.new_certificate.fingerprint;
+    let chain = match &plan.new_certificate.chain {
+        Some(chain) => chain::planned(&bundle, chain),
+        // A rotation that was planned by a version that chose the chain here.
+        None => {
+            let roots = context.settings.local_roots().map_err(StepError::Internal)?;
+            Some(Chain::choose(&bundle, &roots, (context.now)()).intermediates)
+        }
+    };
+    let Some(chain) = chain.filter(|_| is_planned) else {
         return Err(StepError::found(&[Finding::new(
             Ending::CertificateInvalid,
             format!("source {}", plan.source),
-            "holds another certificate than when the plan was made",
-            "start the rotation again, to plan for the certificate that is there now",
+            "holds another certificate, or another chain, than when the plan was made",
+            "start the rotation again, to plan for what is there now",
         )]));
-    }
-    Ok(bundle)
+    };
+    Ok((bundle, chain))
 }
 
 async fn import(
     context: &Context,
     bundle: &Bundle,
+    chain: &[Certificate],
     tags: &[Tag],
 ) -> Result<CertificateId, StepError> {
-    let arn = acm::import(context.aws.acm(), bundle, tags)
+    let arn = acm::import(context.aws.acm(), bundle, chain, tags)
         .await
         .map_err(|error| not_imported(Store::Acm, error))?;
     Ok(CertificateId::Acm { arn })
@@ -112,10 +127,11 @@ async fn import(
 async fn upload(
     context: &Context,
     bundle: &Bundle,
+    chain: &[Certificate],
     tags: &[Tag],
 ) -> Result<CertificateId, StepError> {
     let name = server_certificate_name(bundle);
-    match iam::upload(context.aws.iam(), &name, bundle, tags).await {
+    match iam::upload(context.aws.iam(), &name, bundle, chain, tags).await {
         // The name contains the fingerprint: an earlier attempt uploaded it, and the list does not
         // show it yet.
         Err(ImportError::AlreadyExists) => iam::find_by_name(context.aws.iam(), &name)

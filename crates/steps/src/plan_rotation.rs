@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::SCHEMA_VERSION;
+use rotation_core::certificate::Fingerprint;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::changes;
 use rotation_core::ending::deletion::is_elsewhere;
@@ -195,7 +196,7 @@ fn planned(
     old: &Stored,
     examined: &Examined,
 ) -> Plan {
-    let Examined { store, new, members, planned, policy, held, .. } = examined;
+    let Examined { store, new, members, planned, policy, held, chain, .. } = examined;
     let to_move = || planned.iter().filter(|member| member.serves == Serves::Old);
     let movable = movable(planned, held);
     let waves = waves(&movable, request.concurrency);
@@ -212,7 +213,8 @@ fn planned(
         held: held.iter().map(|one| &one.target).collect::<BTreeSet<_>>().len(),
         excluded: examined.excluded,
     };
-    let shared = plan_of(context, folder, request, bundle, *store, new.clone());
+    let chain = Some(chain.fingerprints());
+    let shared = plan_of(context, folder, request, bundle, *store, new.clone(), chain);
     let goes_on = policy.on_failure == OnFailure::Continue;
     Plan {
         outcome: outcome(members, planned, new.is_some(), request.delete_old, request.dry_run),
@@ -252,7 +254,7 @@ fn nothing_left(
     Plan {
         old_certificate: old,
         notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
-        ..plan_of(context, folder, request, bundle, store, Some(by))
+        ..plan_of(context, folder, request, bundle, store, Some(by), None)
     }
 }
 
@@ -264,6 +266,7 @@ fn plan_of(
     bundle: &Bundle,
     store: Store,
     new: Option<CertificateId>,
+    chain: Option<Vec<Fingerprint>>,
 ) -> Plan {
     let deadline = SignedDuration::from_mins(context.settings.deployment_deadline_minutes);
     Plan {
@@ -281,6 +284,7 @@ fn plan_of(
             fingerprint: bundle.leaf.fingerprint().to_string(),
             not_after: bundle.leaf.not_after(),
             excludes_rsa_viewers: false,
+            chain,
         },
         targets: TargetList {
             key: folder.key("targets.json"),

@@ -172,7 +172,7 @@ async fn evaluate(
     let targets = fleet.targets_of(&one.id);
     let mut evaluated = Evaluated::of(context, one, targets.len());
     let Some(source) = tags::value(&one.tags, tags::SOURCE) else { return Ok(evaluated) };
-    let Considered { decision, findings, changes, found, next } =
+    let Considered { decision, findings, warnings, changes, found, next } =
         consider(reading, scope, one, fleet, !targets.is_empty()).await?;
     evaluated.decision = decision;
     evaluated.findings = findings.iter().map(ToString::to_string).collect();
@@ -191,6 +191,7 @@ async fn evaluate(
     let because = Because {
         found: found.as_ref().map(|bundle| &bundle.leaf),
         findings: &findings,
+        warnings: &warnings,
         changes: &changes,
         rotation: evaluated.execution.as_deref().unwrap_or_default(),
     };
@@ -207,6 +208,8 @@ struct Considered {
     decision: Decision,
     /// Why it is `SettingsInvalid`, `ReplacementUnusable` or `ReplacementNotNewer`.
     findings: Vec<Finding>,
+    /// The warnings about the content of the source.
+    warnings: Vec<String>,
     /// What viewers may notice of the replacement.
     changes: Vec<String>,
     /// The content of the source.
@@ -230,8 +233,15 @@ async fn consider(
         Ok(wanted) => wanted,
         Err(findings) => {
             let decision = if served { Decision::SettingsInvalid } else { Decision::NotServed };
-            let changes = Vec::new();
-            return Ok(Considered { decision, findings, changes, found: None, next: None });
+            let (warnings, changes) = (Vec::new(), Vec::new());
+            return Ok(Considered {
+                decision,
+                findings,
+                warnings,
+                changes,
+                found: None,
+                next: None,
+            });
         }
     };
     let is_time = now >= schedule.time_of(&one.certificate);
@@ -263,6 +273,7 @@ async fn consider(
     Ok(Considered {
         decision,
         findings: if told { found.findings } else { Vec::new() },
+        warnings: found.warnings,
         changes: found.changes,
         found: found.bundle,
         next: next.map(|next| (next.name, input)),
@@ -301,6 +312,7 @@ struct Found {
     replacement: Replacement,
     bundle: Option<Box<Bundle>>,
     findings: Vec<Finding>,
+    warnings: Vec<String>,
     changes: Vec<String>,
 }
 
@@ -318,14 +330,14 @@ async fn read_replacement(
         Content::Bundle(bundle) => bundle,
         Content::Unusable(finding) => {
             let replacement = Replacement::Unusable;
-            let (findings, changes) = (vec![finding], Vec::new());
-            return Ok(Found { replacement, bundle: None, findings, changes });
+            let (findings, warnings, changes) = (vec![finding], Vec::new(), Vec::new());
+            return Ok(Found { replacement, bundle: None, findings, warnings, changes });
         }
     };
     let succession = Succession::of(&Edition::from(&one.certificate), &Edition::from(&bundle.leaf));
     let is_new_due = now() >= settings.schedule.time_of(&bundle.leaf);
     let candidate = candidate(succession, request.allow_earlier_expiry, is_time, is_new_due);
-    let mut changes = Vec::new();
+    let (mut warnings, mut changes) = (Vec::new(), Vec::new());
     let (replacement, findings) = match candidate {
         Replacement::None => (candidate, Vec::new()),
         Replacement::NotNewer => {
@@ -336,12 +348,12 @@ async fn read_replacement(
         _ if !is_served => (candidate, Vec::new()),
         _ => {
             let examined = examine(reading, request, one, &bundle).await?;
-            changes = examined.changes;
+            (warnings, changes) = (examined.warnings, examined.changes);
             let findings = examined.findings;
             (if findings.is_empty() { candidate } else { Replacement::Unusable }, findings)
         }
     };
-    Ok(Found { replacement, bundle: Some(bundle), findings, changes })
+    Ok(Found { replacement, bundle: Some(bundle), findings, warnings, changes })
 }
 
 /// The next attempt to replace one certificate with another.

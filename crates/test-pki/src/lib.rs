@@ -45,7 +45,11 @@ impl Authority {
 
     /// A root with this key.
     pub fn root_with_key(name: &str, key: KeyPair) -> Self {
-        let params = authority_params(name);
+        Self::root_from(authority_params(name), key)
+    }
+
+    /// A root with these parameters and this key.
+    pub fn root_from(params: CertificateParams, key: KeyPair) -> Self {
         let pem = params.self_signed(&key).expect("a root").pem();
         Self { issuer: Issuer::new(params.clone(), key), params, pem }
     }

@@ -151,11 +151,16 @@ pub async fn list_tagged(
     Ok(found)
 }
 
-/// Imports a certificate and returns its ARN. The request is sent once: ACM has no idempotency
+/// Imports a certificate with this chain and returns its ARN. The request is sent once: ACM has no idempotency
 /// token, and a second attempt after a lost response would create a second certificate.
-pub async fn import(client: &Client, bundle: &Bundle, tags: &[Tag]) -> Result<String, ImportError> {
+pub async fn import(
+    client: &Client,
+    bundle: &Bundle,
+    chain: &[Certificate],
+    tags: &[Tag],
+) -> Result<String, ImportError> {
     const OPERATION: &str = "ImportCertificate";
-    let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
+    let chain: String = chain.iter().map(Certificate::to_pem).collect();
     let chain = (!chain.is_empty()).then(|| Blob::new(chain.into_bytes()));
     let tags = sdk_tags(tags, OPERATION).map_err(ImportError::Aws)?;
     let request = client

@@ -119,16 +119,17 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     request.send().await.operation(OPERATION, arn).map(drop)
 }
 
-/// Uploads a certificate. The request is sent once: the next attempt of the step first searches for
+/// Uploads a certificate with this chain. The request is sent once: the next attempt of the step first searches for
 /// the certificate.
 pub async fn upload(
     client: &Client,
     name: &str,
     bundle: &Bundle,
+    chain: &[Certificate],
     tags: &[Tag],
 ) -> Result<CertificateId, ImportError> {
     const OPERATION: &str = "UploadServerCertificate";
-    let chain: String = bundle.intermediates.iter().map(Certificate::to_pem).collect();
+    let chain: String = chain.iter().map(Certificate::to_pem).collect();
     let tags = sdk_tags(tags, OPERATION).map_err(ImportError::Aws)?;
     let request = client
         .upload_server_certificate()

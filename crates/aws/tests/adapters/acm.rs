@@ -221,7 +221,7 @@ async fn an_import_carries_certificate_key_and_tags() {
         })
         .then_output(|| ImportCertificateOutput::builder().certificate_arn(ARN).build());
     let tags = [rotation_core::request::tags::Tag::new("team", "web")];
-    assert_eq!(import(&client(&[&rule]), &material().bundle(), &tags).await.unwrap(), ARN);
+    assert_eq!(import(&client(&[&rule]), &material().bundle(), &[], &tags).await.unwrap(), ARN);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +235,7 @@ async fn refused_imports() {
     ] {
         let rule =
             mock!(Client::import_certificate).then_http_response(move || json_error(400, code));
-        let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
+        let result = import(&client(&[&rule]), &material().bundle(), &[], &[]).await;
         assert!(
             matches!(result, Err(ImportError::Invalid(_))) != of_its_tags,
             "{code}: {result:?}"
@@ -244,7 +244,7 @@ async fn refused_imports() {
     }
     let rule = mock!(Client::import_certificate)
         .then_http_response(|| json_error(400, "LimitExceededException"));
-    let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
+    let result = import(&client(&[&rule]), &material().bundle(), &[], &[]).await;
     assert!(matches!(result, Err(ImportError::QuotaReached(_))), "{result:?}");
     assert_eq!(rule.num_calls(), 1);
 }
@@ -254,7 +254,7 @@ async fn an_import_is_sent_once_whatever_the_response() {
     for (status, code, kind) in COMMON {
         let rule =
             mock!(Client::import_certificate).then_http_response(move || json_error(status, code));
-        let result = import(&client(&[&rule]), &material().bundle(), &[]).await;
+        let result = import(&client(&[&rule]), &material().bundle(), &[], &[]).await;
         assert!(
             matches!(&result, Err(ImportError::Aws(error)) if error.kind == kind),
             "{code}: {result:?}"

@@ -127,7 +127,7 @@ async fn an_upload_uses_the_path_that_cloudfront_requires() {
                 .build()
         });
     let tags = [rotation_core::request::tags::Tag::new("team", "web")];
-    let uploaded = upload(&client(&[&rule]), "www", &material().bundle(), &tags).await;
+    let uploaded = upload(&client(&[&rule]), "www", &material().bundle(), &[], &tags).await;
     assert_eq!(uploaded.unwrap(), id("www"));
 }
 
@@ -142,7 +142,8 @@ async fn refused_uploads() {
     ] {
         let rule = mock!(Client::upload_server_certificate)
             .then_http_response(move || xml_error(409, code, "told so"));
-        let error = upload(&client(&[&rule]), "www", &material().bundle(), &[]).await.unwrap_err();
+        let error =
+            upload(&client(&[&rule]), "www", &material().bundle(), &[], &[]).await.unwrap_err();
         let got = match &error {
             ImportError::QuotaReached(_) => "quota",
             ImportError::AlreadyExists => "exists",
@@ -160,7 +161,7 @@ async fn an_upload_is_sent_once_whatever_the_response() {
     for (status, code, kind) in COMMON {
         let rule = mock!(Client::upload_server_certificate)
             .then_http_response(move || xml_error(status, code, "told so"));
-        let result = upload(&client(&[&rule]), "www", &material().bundle(), &[]).await;
+        let result = upload(&client(&[&rule]), "www", &material().bundle(), &[], &[]).await;
         assert!(
             matches!(&result, Err(ImportError::Aws(error)) if error.kind == kind),
             "{code}: {result:?}"

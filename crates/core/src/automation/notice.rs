@@ -89,7 +89,9 @@ pub struct Because<'a> {
     pub found: Option<&'a Certificate>,
     /// Why no rotation was started.
     pub findings: &'a [Finding],
-    /// What viewers may notice of the certificate in the source.
+    /// The warnings about the certificate in the source.
+    pub warnings: &'a [String],
+    /// What viewers may notice of it.
     pub changes: &'a [String],
     /// The name of the rotation that was started; empty if none was.
     pub rotation: &'a str,
@@ -99,10 +101,10 @@ impl About<'_> {
     /// The notice that this decision calls for. Most call for none, and a missing replacement only
     /// on the notice days.
     pub fn notice_of(&self, decision: Decision, because: Because<'_>) -> Option<Notice> {
-        let Because { found, findings, changes, rotation } = because;
+        let Because { found, findings, warnings, changes, rotation } = because;
         match decision {
             Decision::SettingsInvalid => Some(self.settings(findings)),
-            Decision::ReplacementUnusable => Some(self.unusable(found, findings)),
+            Decision::ReplacementUnusable => Some(self.unusable(found, findings, warnings)),
             Decision::UsedElsewhere if self.moment.is_some() => Some(self.used_elsewhere()),
             Decision::ReplacementNotNewer => Some(self.not_newer(found, findings)),
             Decision::ReplacementMissing if self.moment.is_some() => {
@@ -153,14 +155,24 @@ impl About<'_> {
     }
 
     /// A replacement with these findings.
-    fn unusable(&self, replacement: Option<&Certificate>, findings: &[Finding]) -> Notice {
+    fn unusable(
+        &self,
+        replacement: Option<&Certificate>,
+        findings: &[Finding],
+        warnings: &[String],
+    ) -> Notice {
+        let warned = match warnings {
+            [] => String::new(),
+            warnings => format!("\n\nIt has warnings, too:\n{}", bullets(warnings)),
+        };
         let text = format!(
-            "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}\n\n\
+            "The content of\n{}\ncannot replace the certificate of {}, which {}. Nothing was changed.\n\n{}{}\n\n\
              When this is fixed, the rotation starts automatically.\n{}",
             self.source,
             name(self.certificate),
             self.end(),
             bullets(findings),
+            warned,
             self.serves()
         );
         let subject = format!("{}: its replacement is unusable", self.subject());
@@ -181,7 +193,6 @@ impl About<'_> {
         changes: &[String],
         rotation: &str,
     ) -> Notice {
-        let lines: Vec<String> = changes.iter().map(|change| format!("- {change}")).collect();
         let text = format!(
             "The rotation {rotation} was started. It replaces the certificate of {}, which {}, with the one in\n{}\n\n\
              Viewers may notice a difference:\n{}\n\n\
@@ -189,7 +200,7 @@ impl About<'_> {
             name(self.certificate),
             self.end(),
             self.source,
-            lines.join("\n"),
+            bullets(changes),
             self.serves()
         );
         let subject = format!("{}: its replacement differs", self.subject());
@@ -325,7 +336,7 @@ fn first<T>(items: &[T]) -> &[T] {
     &items[..items.len().min(100)]
 }
 
-fn bullets(findings: &[Finding]) -> String {
+fn bullets<T: std::fmt::Display>(findings: &[T]) -> String {
     const SHOWN: usize = 10;
     let mut lines: Vec<String> =
         findings.iter().take(SHOWN).map(|finding| format!("- {finding}")).collect();
@@ -383,8 +394,17 @@ mod tests {
                 moment,
                 now,
             };
-            let because = Because { found: None, findings: &findings, changes: &[], rotation: "" };
+            let because = Because {
+                found: None,
+                findings: &findings,
+                warnings: &["It is a warning.".to_owned()],
+                changes: &[],
+                rotation: "",
+            };
             let notice = about.notice_of(decision, because);
+            let warned =
+                notice.as_ref().is_some_and(|notice| notice.text.contains("- It is a warning."));
+            assert_eq!(warned, expected == Some(Kind::ReplacementUnusable), "{decision:?}");
             assert_eq!(notice.map(|notice| notice.kind), expected, "{decision:?} {moment:?}");
             let changes = ["The key changes.".to_owned()];
             let notice = about.notice_of(decision, Because { changes: &changes, ..because });
@@ -471,6 +491,7 @@ mod tests {
         let because = |findings, changes| Because {
             found: Some(&found),
             findings,
+            warnings: &[],
             changes,
             rotation: "auto-www-example-com-6f1c2d3e4f50-0a9b8c7d6e5f-1",
         };

@@ -1,21 +1,25 @@
 //! What viewers and operators may notice of a new certificate, compared with the old one.
 
-use crate::certificate::bundle::Bundle;
 use crate::certificate::succession::{Edition, Succession};
 use crate::certificate::{Certificate, KeyFamily};
 
 /// A note for each difference that somebody may notice: when it was issued and ends, the kind or
-/// size of its key, the root that it leads to. `old_root` is the name of the old one's root, see
-/// [`root_name`].
-pub fn notes(old: &Certificate, old_root: &str, new: &Bundle) -> Vec<String> {
-    let editions = (Edition::from(old), Edition::from(&new.leaf));
+/// size of its key, the root that its chain leads to. `old_root` is the name of the old one's root,
+/// see [`root_name`].
+pub fn notes(
+    old: &Certificate,
+    old_root: &str,
+    new: &Certificate,
+    chain: &[Certificate],
+) -> Vec<String> {
+    let editions = (Edition::from(old), Edition::from(new));
     let succession = Succession::of(&editions.0, &editions.1);
     let mut notes = Vec::new();
     if let Some(description) = succession.description(&editions.0, &editions.1) {
         notes.push(format!("About the new certificate: {description}."));
     }
-    notes.extend(key_change(old, &new.leaf));
-    let new_root = new.intermediates.last().unwrap_or(&new.leaf).issuer();
+    notes.extend(key_change(old, new));
+    let new_root = chain.last().unwrap_or(new).issuer();
     if new_root != old_root {
         notes.push(format!(
             "The chain leads to another root: {new_root}, before {old_root}. Viewers with an old list of roots may not have it."
@@ -57,7 +61,6 @@ mod tests {
     use rotation_test_pki::*;
 
     use super::*;
-    use crate::certificate::bundle;
     use crate::fixtures::certificate;
 
     const NAMES: &[&str] = &["www.example.com"];
@@ -93,19 +96,18 @@ mod tests {
     fn s5_a_change_of_the_root_is_noted() {
         let (one, two) = (Authority::root("One"), Authority::root("Two"));
         let (lower, other) = (one.intermediate("Lower"), two.intermediate("Other"));
-        let of = |issuer: &Authority, chain: &str| {
-            let key = p256();
-            let leaf = issuer.sign(&leaf_params(NAMES), &key);
-            bundle::read(format!("{leaf}{chain}{}", key.serialize_pem()).as_bytes()).expect("read")
+        type Chained = (Certificate, Vec<Certificate>);
+        let of = |issuer: &Authority, chain: &[&Authority]| -> Chained {
+            let leaf = certificate(&issuer.sign(&leaf_params(NAMES), &p256()));
+            (leaf, chain.iter().map(|one| certificate(&one.pem)).collect())
         };
-        let check = |old: &Bundle, chain: Option<&str>, new: &Bundle, note: Option<&str>| {
-            let found = notes(&old.leaf, &root_name(&old.leaf, chain), new);
+        let check = |old: &Chained, chain: Option<&str>, new: &Chained, note: Option<&str>| {
+            let found = notes(&old.0, &root_name(&old.0, chain), &new.0, &new.1);
             let roots: Vec<&String> = found.iter().filter(|it| it.contains("root")).collect();
             assert_eq!(roots, Vec::from_iter(note), "{found:?}");
         };
         let told = "The chain leads to another root: CN=Two, before CN=One. Viewers with an old list of roots may not have it.";
-        let (old, same) = (of(&lower, &lower.pem), of(&one, ""));
-        let another = of(&other, &other.pem);
+        let (old, same, another) = (of(&lower, &[&lower]), of(&one, &[]), of(&other, &[&other]));
         check(&old, Some(&lower.pem), &same, None);
         // A store may have the root too.
         check(&old, Some(&format!("{}{}", lower.pem, one.pem)), &same, None);

@@ -1,18 +1,19 @@
 //! Checks whether a certificate can replace the old one from this store.
 
+mod browsers;
+mod stores;
+mod warnings;
+
 use jiff::Timestamp;
 
-use crate::certificate::bundle::Bundle;
+use crate::certificate::bundle::{self, Bundle};
+use crate::certificate::chain::{Chain, MAX_CERTIFICATES};
 use crate::certificate::succession::{Edition, Succession};
 use crate::certificate::{Certificate, KeyAlgorithm};
 use crate::certificate::{TrustError, TrustRoots};
 use crate::failure::Ending;
-use crate::finding::Finding;
+use crate::finding::{Finding, listed};
 use crate::ids::Store;
-
-/// CloudFront accepts at most this many certificates, including the leaf: Developer Guide,
-/// "Troubleshooting distribution issues".
-const MAX_CERTIFICATES: usize = 5;
 
 /// Where the certificate is to be served from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +25,24 @@ pub struct Place {
     pub stored: bool,
 }
 
-/// All findings against replacing the old certificate with this one; empty if there are none.
-/// Aliases are checked per target, not here. `allow_earlier_expiry` is the field of the request.
+/// What is to be said about a certificate, and the chain that it is imported with.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The chain.
+    pub chain: Chain,
+    /// Why it cannot be served; empty if it can.
+    pub findings: Vec<Finding>,
+    /// What will or may go wrong although it can be served, each as a sentence with the cure.
+    pub warnings: Vec<String>,
+    /// What else an operator should know.
+    pub notes: Vec<String>,
+}
+
+/// Examines whether this certificate can replace the old one. Aliases are checked per target, not
+/// here. `allow_earlier_expiry` is the field of the request.
 ///
 /// The rules are those of the CloudFront Developer Guide, "Requirements for using SSL/TLS
-/// certificates with CloudFront", and of ACM's `ImportCertificate` and IAM's
-/// `UploadServerCertificate`.
+/// certificates with CloudFront", of the stores, and of browsers.
 pub fn check(
     bundle: &Bundle,
     old: &Edition,
@@ -37,45 +50,37 @@ pub fn check(
     place: Place,
     roots: &TrustRoots,
     now: Timestamp,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    check_replaces(&bundle.leaf, old, allow_earlier_expiry, &mut findings);
-    findings.extend(fit(bundle, place, roots, now));
-    findings
+) -> Verdict {
+    let mut verdict = fit(bundle, place, roots, now);
+    let replaces = check_replaces(&bundle.leaf, old, allow_earlier_expiry);
+    verdict.findings.splice(0..0, replaces);
+    verdict
 }
 
-/// All findings against serving this certificate from this store: the part of [`check`] that needs
+/// Examines whether this certificate can be served from this store: the part of [`check`] that needs
 /// no old certificate.
-pub fn fit(bundle: &Bundle, place: Place, roots: &TrustRoots, now: Timestamp) -> Vec<Finding> {
+pub fn fit(bundle: &Bundle, place: Place, roots: &TrustRoots, now: Timestamp) -> Verdict {
+    let leaf = &bundle.leaf;
+    let chain = Chain::choose(bundle, roots, now);
     let mut findings = Vec::new();
     check_key(bundle, place.store, &mut findings);
-    check_leaf(bundle, &mut findings);
-    check_length(bundle, &mut findings);
+    check_leaf(leaf, &mut findings);
+    check_length(&chain, &mut findings);
     if !place.stored {
         check_sizes(bundle, place.store, &mut findings);
     }
-    check_validity(bundle, now, &mut findings);
-    check_signatures(bundle, &mut findings);
-    check_trust(bundle, roots, now, &mut findings);
-    findings
-}
-
-/// What the store may refuse at the import, by pages of AWS that disagree. An import that is refused
-/// changes nothing.
-pub fn notes(bundle: &Bundle, place: Place) -> Vec<String> {
-    let leaf = &bundle.leaf;
-    let mut notes = Vec::new();
-    // ACM's reference of ImportCertificate: "The key algorithm of the certificate must match that of
-    // the signing CA". The prerequisites in its User Guide no longer require it.
-    if let (Some(own), Some(issuer)) = (leaf.key_algorithm().family(), leaf.signed_with())
-        && own != issuer
-        && place == (Place { store: Store::Acm, stored: false })
-    {
-        notes.push(format!(
-            "ACM may refuse the import, since the key of the certificate is {own} and that of its issuer is {issuer}; AWS's pages disagree. Nothing is changed before the import. If ACM refuses, use the store iam, or have the certificate issued for an {issuer} key."
-        ));
+    check_validity(leaf, &chain, now, &mut findings);
+    check_signatures(leaf, &chain, &mut findings);
+    check_trust(leaf, &chain, roots, now, &mut findings);
+    check_unrelated(&chain, &mut findings);
+    let refusals = browsers::refusals(leaf, &chain).into_iter();
+    findings.extend(refusals.map(|(problem, cure)| finding(leaf_name(leaf), problem, cure)));
+    let mut warnings = warnings::of(leaf, &chain, now);
+    if !place.stored {
+        warnings.extend(stores::may_refuse(leaf, place.store));
     }
-    notes
+    let notes = needless(&chain, now).into_iter().chain(browsers::old_rules(now)).collect();
+    Verdict { notes, chain, findings, warnings }
 }
 
 /// Why automation does not start with a certificate that is not clearly newer than the served one.
@@ -89,12 +94,18 @@ pub fn not_newer(leaf: &Certificate, old: &Certificate, is_due: bool) -> Finding
     finding(leaf_name(leaf), problem, cure)
 }
 
+/// That the key was not changed. The CA/Browser Forum's rules do not demand it, so nothing else does.
+pub fn reused_key(old: &Certificate, new: &Certificate) -> Option<String> {
+    (old != new && old.public_key_der() == new.public_key_der()).then(|| {
+        "The new certificate has the key of the old one. If that key has leaked, so has the new certificate's: have the next one issued for a new key.".to_owned()
+    })
+}
+
 fn check_replaces(
     leaf: &Certificate,
     old: &Edition,
     allow_earlier_expiry: bool,
-    findings: &mut Vec<Finding>,
-) {
+) -> Option<Finding> {
     let new = Edition::from(leaf);
     let succession = Succession::of(old, &new);
     let cure = match succession {
@@ -102,10 +113,10 @@ fn check_replaces(
         _ if succession.is_doubtful() && !allow_earlier_expiry => {
             "Store the renewed certificate in the source, or correct which certificate is the old one. If this one is meant to replace it, start with \"allowEarlierExpiry\": true"
         }
-        _ => return,
+        _ => return None,
     };
     let problem = succession.description(old, &new).unwrap_or_default();
-    findings.push(finding(leaf_name(leaf), problem, cure));
+    Some(finding(leaf_name(leaf), problem, cure))
 }
 
 fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
@@ -125,14 +136,23 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         findings.push(finding(leaf_name(&bundle.leaf), problem, cure));
     }
 
+    let owner = bundle.others.iter().find(|(_, other)| bundle.key.matches(other) == Ok(true));
     match bundle.key.matches(&bundle.leaf) {
         Ok(true) => {}
+        // Such a key may be written in ways that this library does not compare.
+        _ if matches!(algorithm, KeyAlgorithm::Other(_)) => {}
         Ok(false) => findings.push(finding(
             "private key of the new certificate",
-            format!(
-                "it does not match the certificate {}, whose key is {algorithm}",
-                bundle.leaf.name()
-            ),
+            {
+                let whose = match owner {
+                    Some((place, owner)) => format!("{}, in {place}", owner.name()),
+                    None => "another certificate".to_owned(),
+                };
+                format!(
+                    "it does not match the certificate {}, whose key is {algorithm}: it belongs to {whose}",
+                    bundle.leaf.name()
+                )
+            },
             "Store the private key from which this certificate was requested",
         )),
         // This library reads no such key; the certificate was refused for its key above.
@@ -146,8 +166,7 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
-    let leaf = &bundle.leaf;
+fn check_leaf(leaf: &Certificate, findings: &mut Vec<Finding>) {
     if !leaf.is_version_3() {
         findings.push(finding(
             leaf_name(leaf),
@@ -163,10 +182,27 @@ fn check_leaf(bundle: &Bundle, findings: &mut Vec<Finding>) {
             "Have it issued with every alias, or a wildcard for it, as subject alternative name",
         ));
     }
+    // RFC 6962, 3.1: the poison extension, which no viewer may accept.
+    if leaf.is_precertificate() {
+        findings.push(finding(
+            leaf_name(leaf),
+            "it is a precertificate, which authorities publish in logs before they issue the certificate, and no viewer accepts",
+            "Store the certificate itself, as the authority delivered it; it has the same serial number",
+        ));
+    }
+    // RFC 8446, 4.4.2.2: in TLS 1.3 the server signs, so its key usage, if there is one, must allow
+    // that. Chrome and Firefox ask the same in TLS 1.2, where CloudFront's suites sign, too.
+    if leaf.forbids_signatures() {
+        findings.push(finding(
+            leaf_name(leaf),
+            "its key usage lacks digitalSignature, so viewers refuse every handshake in which the server signs: all of TLS 1.3, and ECDHE in TLS 1.2",
+            "Have it issued with the key usage digitalSignature",
+        ));
+    }
 }
 
-fn check_length(bundle: &Bundle, findings: &mut Vec<Finding>) {
-    let count = 1 + bundle.intermediates.len();
+fn check_length(chain: &Chain, findings: &mut Vec<Finding>) {
+    let count = 1 + chain.intermediates.len();
     if count > MAX_CERTIFICATES {
         findings.push(finding(
             "chain of the new certificate",
@@ -179,12 +215,7 @@ fn check_length(bundle: &Bundle, findings: &mut Vec<Finding>) {
 /// The limit of the chain, 2,097,152 bytes in both stores, is never reached: a source has at most
 /// [`crate::certificate::bundle::MAX_SOURCE_BYTES`].
 fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
-    // Limits of `CertificateBodyBlob` and `PrivateKeyBlob` in ACM, and of `certificateBodyType` and
-    // `privateKeyType` in IAM.
-    let (max_body, max_key) = match store {
-        Store::Acm => (32_768, 5_120),
-        Store::Iam => (16_384, 16_384),
-    };
+    let (max_body, max_key) = stores::max_bytes(store);
     let parts = [
         (leaf_name(&bundle.leaf), bundle.leaf.to_pem().len(), max_body),
         ("private key of the new certificate".to_string(), bundle.key.pem_len(), max_key),
@@ -200,8 +231,8 @@ fn check_sizes(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_validity(bundle: &Bundle, now: Timestamp, findings: &mut Vec<Finding>) {
-    for (subject, certificate) in named(bundle) {
+fn check_validity(leaf: &Certificate, chain: &Chain, now: Timestamp, findings: &mut Vec<Finding>) {
+    for (subject, certificate) in named(leaf, chain) {
         if now < certificate.not_before() {
             findings.push(finding(
                 subject,
@@ -218,8 +249,8 @@ fn check_validity(bundle: &Bundle, now: Timestamp, findings: &mut Vec<Finding>) 
     }
 }
 
-fn check_signatures(bundle: &Bundle, findings: &mut Vec<Finding>) {
-    for (subject, certificate) in named(bundle) {
+fn check_signatures(leaf: &Certificate, chain: &Chain, findings: &mut Vec<Finding>) {
+    for (subject, certificate) in named(leaf, chain) {
         if let Some(hash) = certificate.broken_hash() {
             findings.push(finding(
                 subject,
@@ -230,8 +261,13 @@ fn check_signatures(bundle: &Bundle, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &mut Vec<Finding>) {
-    let leaf = &bundle.leaf;
+fn check_trust(
+    leaf: &Certificate,
+    chain: &Chain,
+    roots: &TrustRoots,
+    now: Timestamp,
+    findings: &mut Vec<Finding>,
+) {
     if leaf.is_self_signed() {
         findings.push(finding(
             leaf_name(leaf),
@@ -240,58 +276,131 @@ fn check_trust(bundle: &Bundle, roots: &TrustRoots, now: Timestamp, findings: &m
         ));
         return;
     }
-    let Err(error) = roots.verify(leaf, &bundle.intermediates, common_moment(bundle, now)) else {
-        return;
+    let all = || named(leaf, chain).map(|(_, certificate)| certificate);
+    let Err(error) = &chain.trust else { return };
+    // What is expired may be untrusted, too: both are said at once.
+    let path: Vec<&Certificate> = chain.intermediates.iter().collect();
+    let error = match error {
+        TrustError::Validity => match roots.root_of(leaf, &path, common_moment(leaf, chain, now)) {
+            Ok(_) => TrustError::Validity,
+            Err(error) => error,
+        },
+        error => error.clone(),
     };
-    let last = bundle.intermediates.last().unwrap_or(leaf);
+    let last = chain.intermediates.last().unwrap_or(leaf);
     match error {
         // Reported above, for the certificate concerned.
-        TrustError::Validity if named(bundle).any(|(_, it)| !is_valid_at(it, now)) => {}
-        TrustError::SignatureAlgorithm
-            if named(bundle).any(|(_, it)| it.broken_hash().is_some()) => {}
-        TrustError::UnsupportedVersion if named(bundle).any(|(_, it)| !it.is_version_3()) => {}
-        TrustError::UnknownIssuer => findings.push(finding(
-            "chain of the new certificate",
-            format!(
-                "the issuer of its last certificate {}, which is {}, is neither in the source nor a \
-                 trusted root; trusted is {roots}",
-                last.name(),
-                last.issuer()
-            ),
-            format!(
-                "Add the intermediate certificate {}; if that is a root that Mozilla has included \
-                 since, add it with the stack's parameter ExtraRoots; if it is another root, have \
-                 the certificate issued by an authority in Mozilla's list",
-                last.issuer()
-            ),
-        )),
+        TrustError::Validity if all().any(|it| !it.is_valid_at(now)) => {}
+        TrustError::SignatureAlgorithm if all().any(|it| it.broken_hash().is_some()) => {}
+        TrustError::UnsupportedVersion if all().any(|it| !it.is_version_3()) => {}
+        TrustError::Other(_) if leaf.is_precertificate() => {}
+        TrustError::UnknownIssuer => findings.push(untrusted(chain, last, roots)),
         error => findings.push(finding(
             "chain of the new certificate",
             format!("no viewer would trust {}: {error}", leaf.name()),
-            "Store the certificate and the chain that the authority delivered with it",
+            match error {
+                TrustError::Authority => "Store the certificate that the authority issued for your own names, with its private key, and not that of the authority",
+                TrustError::NotForServers => "Have it issued as a certificate of a TLS server",
+                _ => "Store the certificate and the chain that the authority delivered with it",
+            },
         )),
     }
 }
 
+/// The chain ends where no trusted root has issued its last certificate.
+fn untrusted(chain: &Chain, last: &Certificate, roots: &TrustRoots) -> Finding {
+    let subject = "chain of the new certificate";
+    let issuer = last.issuer();
+    if chain.root.is_some() {
+        return finding(
+            subject,
+            format!(
+                "it leads to the root {issuer}, which is in the source and is not a trusted root: CloudFront and viewers trust the roots of Mozilla's list, and a source cannot add one; trusted is {roots}"
+            ),
+            "Have the certificate issued by an authority in Mozilla's list; CloudFront accepts none of a private authority. If that root is one that Mozilla has included since, add it with the stack's parameter ExtraRoots",
+        );
+    }
+    let mut unrelated = match &chain.unrelated[..] {
+        [] => String::new(),
+        others => format!(
+            "; without it, what else is in the source is not part of the chain: {}",
+            listed(&placed(others))
+        ),
+    };
+    let unrelated_or_not = chain.unrelated.iter().map(|(_, one)| one).chain(&chain.needless);
+    if unrelated_or_not.into_iter().any(|one| one.subject() == issuer) {
+        unrelated.push_str("; what has this name there has not signed it, so it is another issuer");
+    }
+    finding(
+        subject,
+        format!(
+            "the issuer of its last certificate {}, which is {issuer}, is neither in the source nor a \
+             trusted root{unrelated}; trusted is {roots}",
+            last.name(),
+        ),
+        format!(
+            "Add the intermediate certificate {issuer} first, and remove nothing before; if that is a root that Mozilla has included \
+             since, add it with the stack's parameter ExtraRoots; if it is another root, have \
+             the certificate issued by an authority in Mozilla's list"
+        ),
+    )
+}
+
+/// Certificates of no path. While an issuer is missing they may be those above it, and only that is
+/// said.
+fn check_unrelated(chain: &Chain, findings: &mut Vec<Finding>) {
+    if chain.unrelated.is_empty() || !chain.is_complete {
+        return;
+    }
+    let (subject, problem) = match &chain.unrelated[..] {
+        [(place, one)] => (
+            format!("source of the new certificate, {place}"),
+            format!("{} is not part of the chain, which is complete", one.name()),
+        ),
+        all => (
+            "source of the new certificate".to_owned(),
+            format!("these are not part of the chain, which is complete: {}", listed(&placed(all))),
+        ),
+    };
+    findings.push(finding(
+        subject,
+        problem,
+        "Remove what is not part of the chain: it belongs to another certificate",
+    ));
+}
+
+fn placed(certificates: &[(bundle::Place, Certificate)]) -> Vec<String> {
+    certificates.iter().map(|(place, one)| format!("{} ({place})", one.name())).collect()
+}
+
+/// What is left out of the chain.
+fn needless(chain: &Chain, now: Timestamp) -> Option<String> {
+    let described = |one: &Certificate| {
+        let expired = if one.is_valid_at(now) { "" } else { ", not valid now" };
+        format!("{} (issued by {}{expired})", one.name(), one.issuer())
+    };
+    let described: Vec<String> = chain.needless.iter().map(described).collect();
+    let why = if chain.trust.is_ok() { ", which leads to a trusted root without" } else { "" };
+    (!described.is_empty()).then(|| format!("Left out of the chain{why}: {}.", listed(&described)))
+}
+
 /// The time nearest to `now` at which all certificates are valid, if there is one. A chain that is
 /// both expired and untrusted then gets both findings.
-fn common_moment(bundle: &Bundle, now: Timestamp) -> Timestamp {
-    let all = || std::iter::once(&bundle.leaf).chain(&bundle.intermediates);
+fn common_moment(leaf: &Certificate, chain: &Chain, now: Timestamp) -> Timestamp {
+    let all = || std::iter::once(leaf).chain(&chain.intermediates);
     let not_too_late = all().map(Certificate::not_after).fold(now, Timestamp::min);
     all().map(Certificate::not_before).fold(not_too_late, Timestamp::max)
 }
 
-fn is_valid_at(certificate: &Certificate, now: Timestamp) -> bool {
-    (certificate.not_before()..=certificate.not_after()).contains(&now)
-}
-
 /// All certificates to be imported, each with its name in messages.
-fn named(bundle: &Bundle) -> impl Iterator<Item = (String, &Certificate)> {
-    let leaf = (leaf_name(&bundle.leaf), &bundle.leaf);
-    let chain = bundle.intermediates.iter().enumerate().map(|(i, certificate)| {
+fn named<'a>(
+    leaf: &'a Certificate,
+    chain: &'a Chain,
+) -> impl Iterator<Item = (String, &'a Certificate)> {
+    let above = chain.intermediates.iter().enumerate().map(|(i, certificate)| {
         (format!("chain certificate {} ({})", i + 1, certificate.name()), certificate)
     });
-    std::iter::once(leaf).chain(chain)
+    std::iter::once((leaf_name(leaf), leaf)).chain(above)
 }
 
 fn leaf_name(leaf: &Certificate) -> String {

@@ -1,13 +1,22 @@
 //! Verifies the chain of a certificate against trusted roots.
 
+mod tolerance;
+
+pub(crate) use tolerance::tolerated;
+
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Fingerprint};
+use crate::redact;
+
+use tolerance::{Judged, OverOriginals, directory_names_are_permitted};
 
 /// The release of `webpki-roots` that is compiled in, and the day it was published. The crate names
 /// neither its version nor the day of Mozilla's list; a test holds the version against `Cargo.lock`.
@@ -16,7 +25,25 @@ const BUILT_IN: (&str, &str) = ("1.0.10", "2026-10-19");
 /// The root certificates that are trusted.
 #[derive(Clone, Debug)]
 pub struct TrustRoots {
+    /// Mozilla's, and behind them those that were added.
     anchors: Vec<TrustAnchor<'static>>,
+    /// How many are Mozilla's.
+    public: usize,
+    /// The certificates of those that were added.
+    added: Vec<Certificate>,
+}
+
+/// The trusted root that a chain leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// Its subject, for display.
+    pub(crate) name: String,
+    /// Its public key.
+    pub(crate) key: Fingerprint,
+    /// Is it in Mozilla's list? The rules of browsers for public authorities hold only for these.
+    pub(crate) is_public: bool,
+    /// The end of its validity, which Mozilla's list does not tell.
+    pub(crate) not_after: Option<Timestamp>,
 }
 
 /// Why a text is not a list of root certificates.
@@ -57,16 +84,24 @@ pub enum TrustError {
     /// The certificate is a CA certificate.
     #[error("it is a CA certificate, not a server certificate")]
     Authority,
-    /// Any other error of `webpki`, such as a name constraint or the path length.
-    #[error("its chain breaks a rule of X.509 ({0})")]
-    Other(String),
+    /// Another rule of X.509, in words.
+    #[error("{0}")]
+    Other(&'static str),
 }
 
 impl TrustRoots {
     /// The roots in Mozilla's programme, which CloudFront relies on: CloudFront Developer Guide,
     /// "Requirements for using SSL/TLS certificates with CloudFront", trusted CA.
     pub fn mozilla() -> Self {
-        Self { anchors: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+        let anchors = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+        Self { public: anchors.len(), anchors, added: Vec::new() }
+    }
+
+    /// For tests: as if Mozilla's list had only this root.
+    #[cfg(test)]
+    pub(crate) fn with_public_root(pem: &str) -> Self {
+        let none = Self { anchors: Vec::new(), public: 0, added: Vec::new() };
+        Self { public: 1, added: Vec::new(), ..none.with_pem(pem).expect("a root") }
     }
 
     /// Adds the roots in a PEM text, and refuses other certificates: a chain that ends with an
@@ -100,6 +135,7 @@ impl TrustRoots {
             let anchor = webpki::anchor_from_trusted_cert(&der)
                 .map_err(|_| RootsError::NotACertificate(i + 1))?;
             self.anchors.push(anchor.to_owned());
+            self.added.extend(Certificate::from_der(der.to_vec()));
         }
         Ok(self)
     }
@@ -115,27 +151,96 @@ impl TrustRoots {
         intermediates: &[Certificate],
         now: Timestamp,
     ) -> Result<(), TrustError> {
-        let leaf = CertificateDer::from(leaf.der());
-        let intermediates: Vec<_> = intermediates
-            .iter()
-            .map(|certificate| CertificateDer::from(certificate.der()))
-            .collect();
-        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        EndEntityCert::try_from(&leaf)
-            .and_then(|leaf| {
-                leaf.verify_for_usage(
-                    webpki::ALL_VERIFICATION_ALGS,
-                    &self.anchors,
-                    &intermediates,
-                    UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-                    KeyUsage::server_auth(),
-                    None,
-                    None,
-                )
-                .map(drop)
-            })
-            .map_err(TrustError::from)
+        self.find(&self.anchors, leaf, &intermediates.iter().collect::<Vec<_>>(), now).map(drop)
     }
+
+    /// The root that the whole path leads to: one that issued its last certificate.
+    ///
+    /// # Errors
+    /// [`TrustError`]: why viewers would not follow this path.
+    pub(crate) fn root_of(
+        &self,
+        leaf: &Certificate,
+        path: &[&Certificate],
+        now: Timestamp,
+    ) -> Result<Root, TrustError> {
+        let last = path.last().copied().unwrap_or(leaf);
+        let anchors = self.anchors.iter().filter(|anchor| issuer(last) == anchor.subject.as_ref());
+        let anchors: Vec<_> = anchors.cloned().collect();
+        self.find(&anchors, leaf, path, now)
+    }
+
+    /// Whether a root has the name of the issuer of this certificate.
+    pub(crate) fn names_issuer_of(&self, last: &Certificate) -> bool {
+        self.anchors.iter().any(|anchor| issuer(last) == anchor.subject.as_ref())
+    }
+
+    fn find(
+        &self,
+        anchors: &[TrustAnchor<'_>],
+        leaf: &Certificate,
+        path: &[&Certificate],
+        now: Timestamp,
+    ) -> Result<Root, TrustError> {
+        let all: Vec<&Certificate> = std::iter::once(leaf).chain(path.iter().copied()).collect();
+        let judged: Vec<Judged> = all.iter().map(|one| Judged::new(one)).collect();
+        let ders: Vec<_> = judged.iter().map(|one| CertificateDer::from(&*one.der)).collect();
+        let algorithms: Vec<OverOriginals<'_>> = webpki::ALL_VERIFICATION_ALGS
+            .iter()
+            .map(|algorithm| OverOriginals { algorithm: *algorithm, judged: &judged })
+            .collect();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            algorithms.iter().map(|one| one as _).collect();
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let leaf = EndEntityCert::try_from(&ders[0])?;
+        let path = leaf.verify_for_usage(
+            &algorithms,
+            anchors,
+            &ders[1..],
+            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )?;
+        if !directory_names_are_permitted(&all) {
+            return Err(webpki::Error::NameConstraintViolation.into());
+        }
+        Ok(self.root(path.anchor()))
+    }
+
+    fn root(&self, anchor: &TrustAnchor<'_>) -> Root {
+        let key = sequence(&anchor.subject_public_key_info);
+        let added = self.added.iter().find(|root| root.public_key_der() == key);
+        let name = sequence(&anchor.subject);
+        let name = X509Name::from_der(&name).map(|(_, name)| name.to_string()).unwrap_or_default();
+        Root {
+            name: redact::name(&name),
+            key: Fingerprint::of(&key),
+            is_public: self.anchors[..self.public].contains(anchor),
+            not_after: added.map(Certificate::not_after),
+        }
+    }
+}
+
+/// The issuer as a [`TrustAnchor`] has its subject: without the header of the sequence.
+fn issuer(certificate: &Certificate) -> &[u8] {
+    let der = certificate.issuer_der();
+    let header = match der.get(1) {
+        Some(len @ 0x81..) => 2 + usize::from(len & 0x7f),
+        _ => 2,
+    };
+    der.get(header..).unwrap_or_default()
+}
+
+/// A DER sequence with this content.
+fn sequence(content: &[u8]) -> Vec<u8> {
+    let len = content.len().to_be_bytes();
+    let len: Vec<u8> = len.into_iter().skip_while(|byte| *byte == 0).collect();
+    let header = match content.len() {
+        0..0x80 => vec![0x30, content.len() as u8],
+        _ => [&[0x30, 0x80 | len.len() as u8], &len[..]].concat(),
+    };
+    [&header[..], content].concat()
 }
 
 /// For a message: which roots these are.
@@ -146,7 +251,7 @@ impl fmt::Display for TrustRoots {
             f,
             "Mozilla's list of included roots, as built into this version (webpki-roots {version} of {published})"
         )?;
-        match self.anchors.len() - webpki_roots::TLS_SERVER_ROOTS.len() {
+        match self.anchors.len() - self.public {
             0 => Ok(()),
             more => write!(f, ", and {more} added to it"),
         }
@@ -165,7 +270,29 @@ impl From<webpki::Error> for TrustError {
             E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Self::NotForServers,
             E::UnsupportedCertVersion => Self::UnsupportedVersion,
             E::CaUsedAsEndEntity => Self::Authority,
-            other => Self::Other(format!("{other:?}")),
+            E::NameConstraintViolation => Self::Other(
+                "a name in it violates a name constraint of an authority in its chain, which may issue for other names only",
+            ),
+            E::PathLenConstraintViolated => Self::Other(
+                "an authority in its chain may not issue certificates of authorities (path length)",
+            ),
+            E::EndEntityUsedAsCa => Self::Other(
+                "a certificate of its chain is not that of an authority (basic constraints)",
+            ),
+            E::UnsupportedCriticalExtension => Self::Other(
+                "a certificate of its chain has a critical extension that viewers do not know",
+            ),
+            E::SignatureAlgorithmMismatch => {
+                Self::Other("a certificate of its chain names two different signature algorithms")
+            }
+            E::CertDistrusted => Self::Other("an authority in its chain is distrusted"),
+            E::InvalidCertValidity => {
+                Self::Other("the validity of a certificate of its chain ends before it begins")
+            }
+            // What is left are errors of encoding, and limits that only constructed chains exceed.
+            _ => Self::Other(
+                "a certificate of its chain is encoded in a way that viewers do not accept",
+            ),
         }
     }
 }
@@ -233,7 +360,7 @@ mod tests {
         let leaf = constrained.sign(&leaf_params(&["a.example.com"]), &p256());
         assert_eq!(
             verify(&roots, &leaf, &[&constrained.pem], NOW),
-            Err(TrustError::Other("NameConstraintViolation".to_string()))
+            Err(webpki::Error::NameConstraintViolation.into())
         );
 
         let roots = roots.with_pem(FIXTURE_ROOT).expect("root");

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Fingerprint;
 use crate::finding::Finding;
 use crate::ids::{CertificateId, Serves, Store, TargetId, TargetKind};
 use crate::plan::policy::PutBack;
@@ -151,6 +152,10 @@ pub struct NewCertificate {
     /// Does it lock out viewers that support only RSA, which the old one did not?
     #[serde(default)]
     pub excludes_rsa_viewers: bool,
+    /// Fingerprints of the intermediate certificates that it is imported with, the leaf's issuer
+    /// first; null in the plan of a version that chose them at the import.
+    #[serde(default)]
+    pub chain: Option<Vec<Fingerprint>>,
 }
 
 /// The targets in a [`Plan`].
@@ -346,6 +351,7 @@ pub(crate) mod tests {
                 fingerprint: "sha256:new".into(),
                 not_after: "2027-11-01T00:00:00Z".parse().expect("time"),
                 excludes_rsa_viewers: false,
+                chain: Some(Vec::new()),
             },
             targets: TargetList {
                 key: "rotations/autumn/1/targets.json".into(),

@@ -8,6 +8,7 @@ use rotation_aws::error::AwsError;
 use rotation_aws::store::{self, Stored};
 use rotation_aws::tagging::{self, Tagged};
 use rotation_core::certificate::bundle::Bundle;
+use rotation_core::certificate::chain::Chain;
 use rotation_core::certificate::changes;
 use rotation_core::certificate::fitness::{self, Place};
 use rotation_core::certificate::succession::{Edition, Succession};
@@ -41,8 +42,12 @@ pub(crate) struct Examined {
     pub(crate) policy: Policy,
     /// The planned targets that cannot be moved, while the rotation begins without them.
     pub(crate) held: Vec<Held>,
+    /// The chain of the new certificate.
+    pub(crate) chain: Chain,
     /// Every problem that prevents the rotation.
     pub(crate) findings: Vec<Finding>,
+    /// The warnings about the new certificate, which are among the notes, too.
+    pub(crate) warnings: Vec<String>,
     /// What viewers and operators may notice of the new certificate, compared with the old one.
     pub(crate) changes: Vec<String>,
     /// What else an operator should know, and what prevents nothing.
@@ -74,14 +79,9 @@ pub(crate) async fn examine(
     let (roots, unread) = trust_roots(context).await?;
     let mut findings = Vec::from_iter(store_of_partition(&old.id, store));
     findings.extend(unread);
-    findings.extend(fitness::check(
-        bundle,
-        &replaced,
-        request.allow_earlier_expiry,
-        place,
-        &roots,
-        now,
-    ));
+    let verdict =
+        fitness::check(bundle, &replaced, request.allow_earlier_expiry, place, &roots, now);
+    findings.extend(verdict.findings);
     let ignored = reading.ask("ignored".to_owned(), ignored(&context.aws)).await?;
     let selection = Selection {
         named: request.targets.as_deref(),
@@ -103,11 +103,16 @@ pub(crate) async fn examine(
     if !begins_without(policy.on_failure, &held, to_move) {
         findings.extend(held.drain(..).map(|one| one.finding));
     }
-    let mut notes = fitness::notes(bundle, place);
+    let about = |warning: &String| format!("About the new certificate: {warning}");
+    let mut notes: Vec<String> = verdict.warnings.iter().map(about).collect();
+    notes.extend(verdict.notes);
+    notes.extend(fitness::reused_key(&old.certificate, &bundle.leaf));
     notes.extend(policy.note.map(str::to_owned));
     notes.extend(held.iter().map(|one| format!("Not moved: {}", one.finding)));
     notes.extend(chosen.notes);
     notes.extend(long_in_progress(&chosen.planned, now));
+    let chain = verdict.chain;
+    let changes = changes::notes(&old.certificate, &old.root, &bundle.leaf, &chain.intermediates);
     Ok(Examined {
         store,
         new,
@@ -116,8 +121,10 @@ pub(crate) async fn examine(
         excluded: chosen.excluded,
         policy,
         held,
+        chain,
         findings,
-        changes: changes::notes(&old.certificate, &old.root, bundle),
+        changes,
+        warnings: verdict.warnings,
         notes,
     })
 }

@@ -134,7 +134,7 @@ pub enum BundleError {
     #[error("it contains only CA certificates, and no server certificate")]
     NoLeaf,
     /// Two certificates could be the server certificate.
-    #[error("it may be the server certificate ({subject}), and so may the one in {first}")]
+    #[error("it may be the certificate of the server ({subject}), and so may the one in {first}")]
     SecondLeaf {
         /// Which block.
         place: Place,
@@ -142,14 +142,6 @@ pub enum BundleError {
         subject: String,
         /// The first one.
         first: Place,
-    },
-    /// A certificate that is not in the leaf's chain.
-    #[error("the certificate {subject} is not part of the chain")]
-    Unrelated {
-        /// Which block.
-        place: Place,
-        /// Its subject.
-        subject: String,
     },
 }
 
@@ -183,8 +175,7 @@ impl BundleError {
             | Self::EncryptedKey { place }
             | Self::BrokenKey { place }
             | Self::SecondKey { place, .. }
-            | Self::SecondLeaf { place, .. }
-            | Self::Unrelated { place, .. } => format!("source of the new certificate, {place}"),
+            | Self::SecondLeaf { place, .. } => format!("source of the new certificate, {place}"),
             Self::NoBlock { field } => format!("source of the new certificate, field {field}"),
             _ => "source of the new certificate".to_string(),
         }
@@ -235,9 +226,6 @@ impl BundleError {
             Self::NoCertificate => "Add the certificate and its intermediate certificates, in PEM",
             Self::NoLeaf => "Add the certificate that was issued for your own names, in PEM",
             Self::SecondLeaf { .. } => "Keep only the new certificate and its chain",
-            Self::Unrelated { .. } => {
-                "Remove the block, or replace it with the missing issuer's certificate"
-            }
         }
     }
 }

@@ -1,4 +1,7 @@
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{
+    CertificateParams, CustomExtension, DistinguishedName, DnType, GeneralSubtree, KeyPair,
+    KeyUsagePurpose, NameConstraints, SerialNumber, date_time_ymd,
+};
 
 use super::*;
 use crate::certificate::{Fingerprint, bundle};
@@ -17,6 +20,7 @@ struct Case {
     allow_earlier_expiry: bool,
     place: Place,
     roots: String,
+    is_public: bool,
     now: &'static str,
 }
 
@@ -33,7 +37,28 @@ impl Case {
             allow_earlier_expiry: false,
             place: Place { store: Store::Acm, stored: false },
             roots: root.to_string(),
+            is_public: false,
             now: NOW,
+        }
+    }
+
+    fn roots(&self) -> TrustRoots {
+        match self.is_public {
+            true => TrustRoots::with_public_root(&self.roots),
+            false => TrustRoots::mozilla().with_pem(&self.roots).expect("roots"),
+        }
+    }
+
+    /// Each warning must contain the texts of its line, and there must be as many warnings as lines.
+    #[track_caller]
+    fn warns(&self, expected: &[&[&str]]) {
+        let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
+        let roots = self.roots();
+        let said = fit(&bundle, self.place, &roots, time(self.now)).warnings;
+        assert_eq!(said.len(), expected.len(), "{said:#?}");
+        for (said, texts) in said.iter().zip(expected) {
+            assert!(texts.iter().all(|text| said.contains(text)), "{said} {texts:?}");
+            assert!(said.ends_with('.'), "{said}");
         }
     }
 
@@ -42,15 +67,10 @@ impl Case {
     #[track_caller]
     fn finds(&self, expected: &[&[&str]]) {
         let bundle = bundle::read(self.source.as_bytes()).expect("a bundle");
-        let roots = TrustRoots::mozilla().with_pem(&self.roots).expect("roots");
-        let findings = check(
-            &bundle,
-            &self.old,
-            self.allow_earlier_expiry,
-            self.place,
-            &roots,
-            time(self.now),
-        );
+        let roots = self.roots();
+        let now = time(self.now);
+        let earlier = self.allow_earlier_expiry;
+        let findings = check(&bundle, &self.old, earlier, self.place, &roots, now).findings;
         let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), expected.len(), "{said:#?}");
         for (said, texts) in said.iter().zip(expected) {
@@ -178,7 +198,7 @@ fn the_key_must_be_of_a_type_that_cloudfront_accepts() {
     let iam = Case { place: IN_IAM, ..with_leaf_key(&p384) };
     iam.finds(&[&["ECDSA P-384, which CloudFront does not accept from IAM", "RSA of 2048"]]);
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
-    with_leaf_key(&ed25519).finds(&[&["algorithm 1.3.101.112, which CloudFront"]]);
+    with_leaf_key(&ed25519).finds(&[&["its key is Ed25519, which CloudFront"]]);
 
     // A key that *ring* cannot read is not reported as a mismatch.
     let rsa_root = Authority::root_with_key("Root", rsa_2048());
@@ -196,16 +216,15 @@ fn the_key_must_be_of_a_type_that_cloudfront_accepts() {
 fn a_key_of_another_type_than_the_issuers_is_for_acm_to_refuse() {
     const IN_ACM: Place = Place { store: Store::Acm, stored: false };
     let check = |source: String, root: &str, told: Option<&str>| {
-        let bundle = bundle::read(source.as_bytes()).expect("a bundle");
         let case = Case::new(source, root);
         for place in [IN_ACM, IN_IAM] {
             for stored in [false, true] {
                 let place = Place { stored, ..place };
-                Case { place, ..case.clone() }.finds(&[]);
-                let notes = notes(&bundle, place);
+                let case = Case { place, ..case.clone() };
+                case.finds(&[]);
                 match told.filter(|_| place == IN_ACM) {
-                    Some(told) => assert!(notes[0].contains(told), "{notes:?}"),
-                    None => assert_eq!(notes, [""; 0]),
+                    Some(told) => case.warns(&[&[told, "AWS's pages disagree", "store iam"]]),
+                    None => case.warns(&[]),
                 }
             }
         }
@@ -349,4 +368,428 @@ fn all_findings_are_reported_at_once() {
             "the stack's parameter ExtraRoots",
         ],
     ]);
+}
+
+/// A leaf with these names, as bytes that `rcgen` may refuse: `~` stands for `ü`, in UTF-8. The
+/// signature is wrong then.
+fn named_so(names: &[&str]) -> Case {
+    let case = changed(|params| {
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| rcgen::SanType::DnsName(name.replace('~', "!!").try_into().expect("name")))
+            .collect();
+    });
+    patched(&case, b"!!", "ü".as_bytes())
+}
+
+/// The first certificate with other bytes; they are as many.
+fn patched(case: &Case, from: &[u8], to: &[u8]) -> Case {
+    assert_eq!(from.len(), to.len());
+    let end = case
+        .source
+        .find("-----BEGIN CERTIFICATE-----")
+        .and_then(|begin| case.source[begin + 1..].find("-----BEGIN").map(|next| begin + 1 + next));
+    let (leaf, rest) = case.source.split_at(end.expect("two blocks"));
+    let mut der = certificate(leaf).der().to_vec();
+    while let Some(at) = der.windows(from.len()).position(|part| part == from) {
+        der[at..at + to.len()].copy_from_slice(to);
+    }
+    let leaf = pem::encode(&pem::Pem::new("CERTIFICATE", der));
+    Case { source: format!("{leaf}{rest}"), ..case.clone() }
+}
+
+fn extension(id: &[u64], content: &[u8], critical: bool) -> CustomExtension {
+    let mut extension = CustomExtension::from_oid_content(id, content.to_vec());
+    extension.set_criticality(critical);
+    extension
+}
+
+#[test]
+fn a_certificate_that_no_viewer_accepts_is_refused_in_words() {
+    // RFC 6962, 3.1: a critical NULL.
+    const POISON: &[u64] = &[1, 3, 6, 1, 4, 1, 11129, 2, 4, 3];
+    changed(|params| params.custom_extensions = vec![extension(POISON, &[5, 0], true)])
+        .finds(&[&["it is a precertificate", "Store the certificate itself"]]);
+    let usages = |usages: &'static [KeyUsagePurpose]| {
+        changed(move |params| params.key_usages = usages.to_vec())
+    };
+    let refused: &[&[&str]] = &[&["key usage lacks digitalSignature", "TLS 1.3"]];
+    usages(&[KeyUsagePurpose::KeyEncipherment]).finds(refused);
+    usages(&[KeyUsagePurpose::KeyAgreement]).finds(refused);
+    usages(&[KeyUsagePurpose::DigitalSignature]).finds(&[]);
+    usages(&[KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::DigitalSignature]).finds(&[]);
+    usages(&[]).finds(&[]);
+    changed(|params| params.custom_extensions = vec![extension(&[1, 2, 3], &[5, 0], true)])
+        .finds(&[&["no viewer would trust", "a critical extension that viewers do not know"]]);
+}
+
+#[test]
+fn the_key_of_an_authority_is_told_apart() {
+    let root = Authority::root("Root");
+    let own = p256();
+    let own_pem = own.serialize_pem();
+    let lower = root.intermediate_with_key("Lower", own);
+    let leaf = lower.sign(&leaf_params(NAMES), &p256());
+    Case::new(format!("{leaf}{}{own_pem}", lower.pem), &root.pem)
+        .finds(&[&["private key of the new certificate", "it belongs to CN=Lower, in block 2"]]);
+}
+
+#[test]
+fn a_private_authority_is_told_that_a_source_adds_no_root() {
+    let root = Authority::root("Private root");
+    let key = p256();
+    let leaf = root.sign(&leaf_params(NAMES), &key);
+    let key = key.serialize_pem();
+    let other = Authority::root("Trusted").pem;
+    Case::new(format!("{leaf}{}{key}", root.pem), &other).finds(&[&[
+        "the root CN=Private root, which is in the source and is not a trusted root",
+        "Mozilla's list",
+        "CloudFront accepts none of a private authority",
+    ]]);
+    Case::new(format!("{leaf}{key}"), &other)
+        .finds(&[&["Add the intermediate certificate CN=Private root first"]]);
+}
+
+#[test]
+fn a_missing_issuer_is_named_before_anything_is_removed() {
+    let root = Authority::root("Root");
+    let upper = root.intermediate("Upper");
+    let lower = upper.intermediate("Lower");
+    let wrong = upper.intermediate("Lower 2");
+    let namesake = upper.intermediate("Lower");
+    let key = p256();
+    let leaf = lower.sign(&leaf_params(NAMES), &key);
+    let key = key.serialize_pem();
+    let case = |chain: &[&str]| Case::new(format!("{leaf}{}{key}", chain.concat()), &root.pem);
+    case(&[&wrong.pem, &upper.pem]).finds(&[&[
+        "which is CN=Lower, is neither in the source",
+        "not part of the chain: CN=Lower 2 (block 2), CN=Upper (block 3)",
+        "Add the intermediate certificate CN=Lower first, and remove nothing before",
+    ]]);
+    case(&[&namesake.pem, &upper.pem])
+        .finds(&[&["what has this name there has not signed it, so it is another issuer"]]);
+    case(&[&lower.pem, &upper.pem, &wrong.pem]).finds(&[&[
+        "source of the new certificate, block 4: CN=Lower 2 is not part of the chain, which is complete",
+        "Remove",
+    ]]);
+    // Even many are one short finding.
+    let strangers: Vec<String> = (0..30)
+        .map(|i| Authority::root("Other").intermediate(&format!("Stranger {i}")).pem)
+        .collect();
+    let many: Vec<&str> = strangers.iter().map(String::as_str).collect();
+    let many = case(&[&[lower.pem.as_str(), &upper.pem], &many[..]].concat());
+    many.finds(&[&["Stranger 0 (block 4)", "Stranger 9 (block 13) and 20 more"]]);
+}
+
+#[test]
+fn what_is_left_out_of_the_chain_is_noted() {
+    let (old, root) = (Authority::root("Old root"), Authority::root("Root"));
+    let key = p256();
+    let leaf = root.sign(&leaf_params(NAMES), &key);
+    let notes = |until: i32, roots: &str| {
+        let source = format!("{leaf}{}{}", old.cross_sign(&root, until), key.serialize_pem());
+        let bundle = bundle::read(source.as_bytes()).expect("a bundle");
+        let roots = TrustRoots::mozilla().with_pem(roots).expect("roots");
+        fit(&bundle, good().place, &roots, time(NOW)).notes
+    };
+    let left_out = "Left out of the chain, which leads to a trusted root without: CN=Root (issued by CN=Old root";
+    assert_eq!(notes(2025, &root.pem), [format!("{left_out}, not valid now).")]);
+    assert_eq!(notes(2035, &root.pem), [format!("{left_out}).")]);
+    assert_eq!(notes(2035, &old.pem), [""; 0]);
+}
+
+/// A constrained authority, as [`Case`]; names of directories are by RFC 5280, 4.2.1.10.
+fn constrained(permitted: &[(DnType, &str)], dns: &[&str], excluded: bool) -> Case {
+    let mut name = DistinguishedName::new();
+    permitted.iter().for_each(|(kind, value)| name.push(kind.clone(), *value));
+    let mut subtrees: Vec<_> =
+        dns.iter().map(|name| GeneralSubtree::DnsName((*name).to_owned())).collect();
+    if !permitted.is_empty() {
+        subtrees.push(GeneralSubtree::DirectoryName(name));
+    }
+    let mut params = authority_params("Constrained");
+    params.name_constraints = Some(match excluded {
+        false => NameConstraints { permitted_subtrees: subtrees, excluded_subtrees: vec![] },
+        true => NameConstraints { permitted_subtrees: vec![], excluded_subtrees: subtrees },
+    });
+    let root = Authority::root("Root");
+    let authority = root.intermediate_from(params, p256());
+    let mut params = leaf_params(NAMES);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CountryName, "GB");
+    params.distinguished_name.push(DnType::OrganizationName, "Example Ltd");
+    params.distinguished_name.push(DnType::CommonName, "www.example.com");
+    let key = p256();
+    let leaf = authority.sign(&params, &key);
+    Case::new(format!("{leaf}{}{}", authority.pem, key.serialize_pem()), &root.pem)
+}
+
+/// OpenSSL and browsers take these; so do they here, and `webpki` alone would not.
+#[test]
+fn constraints_of_directory_names_and_critical_policies_are_judged_as_browsers_judge_them() {
+    use DnType::{CountryName, OrganizationName};
+    let warned: &[&[&str]] = &[&["Some viewers refuse it", "directory names of CN=Constrained"]];
+    let violated: &[&[&str]] = &[&["a name in it violates a name constraint"]];
+    for (permitted, dns, excluded, fits) in [
+        (&[(CountryName, "GB")][..], &[][..], false, true),
+        (&[(CountryName, "gb"), (OrganizationName, "EXAMPLE Ltd")], &[], false, true),
+        (&[(CountryName, "FR")], &[], false, false),
+        (&[(OrganizationName, "Example Ltd")], &[], false, false),
+        (&[(CountryName, "GB")], &["example.com"], false, true),
+        // The constraint of DNS names still holds.
+        (&[(CountryName, "GB")], &["example.org"], false, false),
+        (&[(CountryName, "FR")], &[], true, true),
+        (&[(CountryName, "GB")], &[], true, false),
+        (&[(CountryName, "FR")], &["example.com"], true, false),
+    ] {
+        let case = constrained(permitted, dns, excluded);
+        case.finds(if fits { &[] } else { violated });
+        case.warns(warned);
+    }
+    constrained(&[], &["example.com"], false).warns(&[]);
+    constrained(&[], &["example.org"], false).finds(violated);
+
+    // RFC 5280, 4.2.1.4: one policy; 4.2.1.11: no explicit policy is required after 0 certificates.
+    const POLICIES: &[u64] = &[2, 5, 29, 32];
+    const POLICY_CONSTRAINTS: &[u64] = &[2, 5, 29, 36];
+    let one_policy = [0x30, 6, 0x30, 4, 0x06, 2, 0x2a, 0x03];
+    let critical = changed(|params| {
+        params.custom_extensions = vec![
+            extension(POLICIES, &one_policy, true),
+            extension(POLICY_CONSTRAINTS, &[0x30, 3, 0x80, 1, 0], true),
+        ];
+    });
+    critical.finds(&[]);
+    critical.warns(&[&["critical extension certificate policies of CN=www", "policy constraints"]]);
+    let usual = |params: &mut CertificateParams| {
+        params.custom_extensions = vec![extension(POLICIES, &one_policy, false)];
+    };
+    changed(usual).warns(&[]);
+    // The signature is verified over the original.
+    let forged = patched(&critical, b"www.example.com", b"www.example.org");
+    forged.finds(&[&["what has this name there has not signed it"]]);
+}
+
+#[test]
+fn what_may_go_wrong_is_a_warning() {
+    let at = |now| Case { now, ..good() };
+    at("2026-06-24T00:00:00Z").warns(&[]);
+    at("2026-06-24T00:00:01Z").warns(&[&["It ends in 6 days, at 2026-07-01T00:00:00Z"]]);
+    at("2026-06-29T23:00:00Z").warns(&[&["It ends in 25 hours"]]);
+    at("2026-06-30T23:00:00Z").warns(&[&["It ends in 1 hour,"]]);
+    at("2026-07-01T00:00:01Z").warns(&[]);
+    // Short-lived ones may be used for two thirds of their time.
+    let days = |first: (i32, u8, u8), last: (i32, u8, u8)| {
+        changed(move |params| {
+            params.not_before = date_time_ymd(first.0, first.1, first.2);
+            params.not_after = date_time_ymd(last.0, last.1, last.2);
+        })
+    };
+    days((2026, 3, 29), (2026, 4, 4)).warns(&[]);
+    days((2026, 3, 27), (2026, 4, 2)).warns(&[&["It ends in 24 hours"]]);
+
+    // The first second counts as well as the last.
+    let public = |case: Case, now| Case { is_public: true, now, ..case };
+    public(days((2026, 3, 15), (2026, 10, 1)), NOW)
+        .warns(&[&["valid for 201 days", "200 at most since 2026-03-15"]]);
+    public(days((2026, 3, 15), (2026, 9, 30)), NOW).warns(&[]);
+    public(days((2026, 3, 14), (2027, 4, 15)), NOW).warns(&[]);
+    public(days((2026, 3, 14), (2027, 4, 16)), NOW)
+        .warns(&[&["valid for 399 days", "398 at most"]]);
+    public(days((2027, 3, 15), (2027, 6, 24)), "2027-03-20T00:00:00Z")
+        .warns(&[&["valid for 102 days", "100 at most since 2027-03-15"]]);
+    public(days((2029, 3, 15), (2029, 5, 1)), "2029-03-20T00:00:00Z")
+        .warns(&[&["valid for 48 days", "47 at most since 2029-03-15"]]);
+    // Other authorities have no such rule, only Apple's viewers.
+    days((2026, 3, 15), (2028, 6, 16)).warns(&[]);
+    days((2026, 3, 15), (2028, 6, 17)).warns(&[&["valid for 826 days", "Apple's viewers"]]);
+
+    // RFC 7633: status_request is 5, and 17 its older list.
+    const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
+    let feature = |content: &'static [u8]| {
+        changed(|params| params.custom_extensions = vec![extension(TLS_FEATURE, content, false)])
+    };
+    feature(&[0x30, 3, 2, 1, 5]).warns(&[&["must-staple"]]);
+    feature(&[0x30, 3, 2, 1, 17]).warns(&[]);
+
+    let serial = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        changed(move |params| params.serial_number = Some(SerialNumber::from_slice(&bytes)))
+    };
+    serial(&[0x7f; 20]).warns(&[]);
+    serial(&[0]).warns(&[]);
+    serial(&[0x7f; 21]).warns(&[&["serial number has more than 20 bytes"]]);
+    let negative = patched(&serial(&[0x7e; 9]), &[0x7e; 9], &[0x8e; 9]);
+    negative.warns(&[&["serial number is negative", "Go 1.23"]]);
+}
+
+#[test]
+fn names_that_no_viewer_matches_are_warned_of() {
+    named_so(&["www.example.com", "*.example.com", "my_app.example.com", "xn--mller-kva.example"])
+        .warns(&[]);
+    named_so(&["www.example.com."]).warns(&[&["www.example.com.: a name with a dot at its end"]]);
+    let unmatched = "no viewer matches such a name";
+    named_so(&["www.m~ller.example"]).warns(&[&["www.müller.example", unmatched]]);
+    named_so(&["www.*.example.com", "*.*.example.com", "f*.example.com", "a..example.com", ""])
+        .warns(&[&[
+            "www.*.example.com, *.*.example.com, f*.example.com, a..example.com",
+            unmatched,
+        ]]);
+    named_so(&["localhost", "host.local", "10.0.0.1", "a.internal", "www.example.com"])
+        .warns(&[&["localhost, host.local, 10.0.0.1, a.internal: an internal name"]]);
+}
+
+#[test]
+fn an_end_before_that_of_the_certificate_is_warned_of() {
+    let until = |year: i32| {
+        let mut params = authority_params("Lower");
+        params.not_after = date_time_ymd(year, 3, 1);
+        let root = Authority::root("Root");
+        let lower = root.intermediate_from(params, p256());
+        let mut params = leaf_params(NAMES);
+        params.not_after = date_time_ymd(2027, 1, 1);
+        let key = p256();
+        let leaf = lower.sign(&params, &key);
+        let source = format!("{leaf}{}{}", lower.pem, key.serialize_pem());
+        Case { now: "2026-02-01T00:00:00Z", ..Case::new(source, &root.pem) }
+    };
+    until(2027).warns(&[]);
+    until(2026).warns(&[&["until 2027-01-01", "CN=Lower above it only until 2026-03-01"]]);
+    // So is that of the root, if it is known.
+    let mut late = leaf_params(NAMES);
+    late.not_before = date_time_ymd(2039, 10, 1);
+    late.not_after = date_time_ymd(2040, 1, 2);
+    let root = Authority::root("Root");
+    let key = p256();
+    let leaf = root.sign(&late, &key);
+    let case = Case::new(format!("{leaf}{}", key.serialize_pem()), &root.pem);
+    Case { now: "2039-11-01T00:00:00Z", ..case }
+        .warns(&[&["CN=Root above it only until 2040-01-01"]]);
+}
+
+#[test]
+fn a_key_that_was_not_changed_is_noted() {
+    let root = Authority::root("Root");
+    let (one, two) = (p256(), p256());
+    let of = |key: &KeyPair| certificate(&root.sign(&leaf_params(NAMES), key));
+    let old = of(&one);
+    assert_eq!(reused_key(&old, &of(&two)), None);
+    assert_eq!(reused_key(&old, &old), None);
+    assert!(
+        reused_key(&old, &of(&one)).is_some_and(|note| note.contains("the key of the old one"))
+    );
+}
+
+/// An extension with timestamps of these logs: RFC 6962, 3.2 and 3.3.
+fn timestamps(logs: &[(u8, &str)]) -> CustomExtension {
+    let mut list = Vec::new();
+    for (log, issued) in logs {
+        let milliseconds = time(issued).as_millisecond() as u64;
+        let mut one = vec![0];
+        one.extend([*log; 32]);
+        one.extend(milliseconds.to_be_bytes());
+        // No extensions; SHA-256 with ECDSA, and a signature of four bytes.
+        one.extend([0, 0, 4, 3, 0, 4, 1, 2, 3, 4]);
+        list.extend((one.len() as u16).to_be_bytes());
+        list.extend(one);
+    }
+    let list = [&(list.len() as u16).to_be_bytes()[..], &list].concat();
+    let content = match u8::try_from(list.len()) {
+        Ok(len @ ..0x80) => [&[4, len], &list[..]].concat(),
+        Ok(len) => [&[4, 0x81, len], &list[..]].concat(),
+        Err(_) => [&[4, 0x82], &(list.len() as u16).to_be_bytes()[..], &list].concat(),
+    };
+    extension(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], &content, false)
+}
+
+#[test]
+fn browsers_ask_for_timestamps_under_public_roots() {
+    const ISSUED: &str = "2026-03-01T00:00:00Z";
+    let case = |days: i64, logs: &'static [(u8, &str)], is_public: bool| {
+        let case = changed(move |params| {
+            params.not_before = date_time_ymd(2026, 3, 1);
+            params.not_after =
+                params.not_before + std::time::Duration::from_secs(86_400 * days as u64 - 1);
+            if !logs.is_empty() {
+                params.custom_extensions = vec![timestamps(logs)];
+            }
+        });
+        let old = Edition { not_after: time("2026-03-15T00:00:00Z"), ..case.old };
+        Case { is_public, old, ..case }
+    };
+    const THREE: &[(u8, &str)] = &[(1, ISSUED), (2, ISSUED), (3, ISSUED)];
+    let refused = |found: &str, needed: &str| [found.to_owned(), needed.to_owned()];
+    for (days, logs, expected) in [
+        (180, &THREE[..2], None),
+        (181, THREE, None),
+        (180, &THREE[..1], Some(refused("timestamps of 1 logs", "fewer than 2"))),
+        (181, &THREE[..2], Some(refused("timestamps of 2 logs", "fewer than 3"))),
+        (180, &[], Some(refused("timestamps of 0 logs", "for 180 days with fewer than 2"))),
+        // One log counts once.
+        (90, &[(1, ISSUED), (1, ISSUED)], Some(refused("timestamps of 1 logs", "Apple"))),
+    ] {
+        let texts: Vec<&str> = expected.iter().flatten().map(String::as_str).collect();
+        let expected: Vec<&[&str]> = expected.iter().map(|_| texts.as_slice()).collect();
+        case(days, logs, true).finds(&expected);
+        // A root that was added is not asked.
+        case(days, logs, false).finds(&[]);
+    }
+    let early = changed(|params| params.not_before = date_time_ymd(2018, 4, 30));
+    let old = Edition { not_before: time("2018-01-01T00:00:00Z"), ..early.old };
+    let early = Case { is_public: true, old, ..early };
+    // The chain of this test begins in 2020; before there was no such rule.
+    early.finds(&[]);
+}
+
+#[test]
+fn what_a_browser_distrusts_by_date_is_refused() {
+    let case = |name: &[(DnType, &str)], issued: &str, is_public: bool| {
+        let mut params = authority_params("");
+        params.distinguished_name = DistinguishedName::new();
+        name.iter().for_each(|(kind, value)| params.distinguished_name.push(kind.clone(), *value));
+        let key = p256();
+        let root = Authority::root_from(params, key);
+        let mut params = leaf_params(NAMES);
+        params.custom_extensions = vec![timestamps(&[(1, issued), (2, NOW), (3, NOW)])];
+        let key = p256();
+        let source = format!("{}{}", root.sign(&params, &key), key.serialize_pem());
+        Case { is_public, ..Case::new(source, &root.pem) }
+    };
+    use DnType::{CommonName, OrganizationName, OrganizationalUnitName};
+    let entrust = &[(OrganizationName, "Entrust, Inc."), (CommonName, "Entrust Root")][..];
+    for (name, browser, last) in [
+        (
+            &[(OrganizationalUnitName, "ePKI Root Certification Authority")][..],
+            "Chrome",
+            "2025-07-31",
+        ),
+        (&[(CommonName, "HiPKI Root CA - G1")], "Chrome", "2025-07-31"),
+        (&[(CommonName, "NetLock Arany (Class Gold) Főtanúsítvány")], "Chrome", "2025-07-31"),
+        (&[(CommonName, "GLOBALTRUST 2020")], "Chrome", "2024-06-30"),
+        (
+            &[(OrganizationName, "AffirmTrust"), (CommonName, "AffirmTrust Premium")],
+            "Chrome",
+            "2024-11-11",
+        ),
+        (entrust, "Chrome", "2024-11-11"),
+    ] {
+        let said =
+            format!("{browser} trusts no certificate of that root issued after {last} (https");
+        case(name, &format!("{last}T23:59:59Z"), true).finds(&[]);
+        let late = case(name, &format!("{last}T23:59:59.001Z"), true);
+        late.finds(&[&["its root is", &said]]);
+        Case { is_public: false, ..late }.finds(&[]);
+    }
+    case(&[(CommonName, "Another root")], NOW, true).finds(&[]);
+    // Mozilla has removed it since: the name says why it is not trusted.
+    let removed = Case { roots: Authority::root("Another").pem, ..case(entrust, NOW, false) };
+    removed.finds(&[&["neither in the source nor a trusted root"], &["Chrome trusts no"]]);
+}
+
+#[test]
+fn old_rules_are_a_note_and_never_a_refusal() {
+    let bundle = bundle::read(good().source.as_bytes()).expect("a bundle");
+    let notes = |now| fit(&bundle, good().place, &good().roots(), time(now)).notes;
+    assert_eq!(notes(NOW), [""; 0]);
+    assert!(notes("2036-01-01T00:00:00Z")[0].contains("rules of browsers in this version are of"));
 }

@@ -48,6 +48,13 @@ impl Certificates {
         Issued { chain: format!("{}{}", leaf.chain, self.authority.pem), ..leaf }
     }
 
+    /// `new` with a certificate of its authority by an unknown root, which lives longer than the other,
+    /// before it.
+    pub(crate) fn crossed(&self) -> Issued {
+        let crossed = Authority::root("Unknown Root").cross_sign(&self.authority, 2045);
+        Issued { chain: format!("{crossed}{}", self.new.chain), ..self.new.clone() }
+    }
+
     /// The names of `new` in a certificate for an RSA key, for a year from this day.
     pub(crate) fn rsa(&self, (year, month, day): (i32, u8, u8)) -> Issued {
         let mut params = leaf_params(NAMES);

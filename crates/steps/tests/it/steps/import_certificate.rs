@@ -123,6 +123,52 @@ async fn a_source_that_changed_after_the_plan_is_refused() {
     assert!(cause.contains("does not exist"), "{cause}");
 }
 
+/// What was checked is imported, even if another path lives longer.
+#[tokio::test(start_paused = true)]
+async fn the_chain_of_the_plan_is_imported() {
+    let trusted = leaf_of(&certificates().new.chain);
+    for store in STORES {
+        let (mut account, _) = Account::with_old_in(store);
+        account.put_source(&certificates().crossed().source());
+        let rig = Rig::new(account).await;
+        let mut state = rig.planned(json!({})).await;
+        let plan = &state["plan"];
+        assert_eq!(plan["newCertificate"]["chain"], json!([trusted.fingerprint()]));
+        let notes = plan["notes"].to_string();
+        assert!(notes.contains("Left out of the chain, which leads to a trusted root"), "{notes}");
+
+        // The plan is of a version that chose the chain at the import.
+        let mut older = state.clone();
+        older["plan"]["newCertificate"].as_object_mut().unwrap().remove("chain");
+        // The source no longer has it.
+        let shorter = certificates().crossed();
+        let cross_only = shorter.chain.strip_suffix(&certificates().new.chain).unwrap().to_owned();
+        rig.change(|account| {
+            account
+                .put_source(&rotation_test_pki::Issued { chain: cross_only, ..shorter }.source());
+        });
+        let (error, cause) = rig.refuse("import-certificate", &state).await;
+        assert_eq!(error, "CertificateInvalid");
+        assert!(cause.contains("another chain, than when the plan was made"), "{cause}");
+        assert_eq!(copies(&rig.account()), 0);
+
+        rig.change(|account| account.put_source(&certificates().crossed().source()));
+        for state in [&mut older, &mut state] {
+            let output = rig.succeed("import-certificate", state).await;
+            let stored = the_new_one(&mut rig.account(), &output);
+            assert_eq!(leaf_of(&stored.chain), trusted);
+            rig.change(|account| match store {
+                Store::Acm => account
+                    .acm
+                    .retain(|_, one| leaf_of(&one.pem) != leaf_of(&certificates().new.pem)),
+                Store::Iam => account
+                    .iam
+                    .retain(|_, one| leaf_of(&one.pem) != leaf_of(&certificates().new.pem)),
+            });
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn errors_of_the_stores_are_translated() {
     for (store, operation, code, name) in [

@@ -212,6 +212,22 @@ async fn notes_that_do_not_prevent_a_rotation() {
     assert_eq!(state["plan"]["targets"]["dedicatedIp"], 1);
 }
 
+/// Warnings about a certificate that is fit are notes of the plan.
+#[tokio::test(start_paused = true)]
+async fn warnings_are_noted() {
+    let rig = Rig::new(Account::with_old_in(Store::Acm).0).await;
+    let state = rig.planned(json!({})).await;
+    assert_eq!(state["plan"]["notes"], json!([]));
+    let begin = "2026-11-01T00:00:00Z".parse().unwrap();
+    let too_long = certificates().issue(&["www.example.com", "*.shop.example.com"], begin, 826);
+    rig.change(|account| account.put_source(&too_long.source()));
+    let state = rig.planned(json!({})).await;
+    let notes = state["plan"]["notes"].to_string();
+    let told =
+        "About the new certificate: It is valid for 827 days, and Apple's viewers accept 825";
+    assert!(notes.contains(told), "{notes}");
+}
+
 /// Changes the account, plans, and expects the rotation to be refused with these words in the
 /// cause.
 async fn check(
