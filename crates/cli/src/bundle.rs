@@ -95,7 +95,13 @@ pub(crate) fn read(
     };
     let read = bundle::read_files(contents.iter().map(|content| content.as_slice()), &mut open);
     let bundle = read.map_err(|error| {
-        Box::new(why_not.take().unwrap_or_else(|| Unreadable::bundle(files, &error)))
+        let Some(mut unreadable) = why_not.take() else {
+            return Box::new(Unreadable::bundle(files, &error));
+        };
+        if let BundleError::Pkcs12 { place } = error {
+            unreadable.finding.subject.push_str(&format!(", {place}"));
+        }
+        Box::new(unreadable)
     })?;
     Ok(Content { text: text(&contents, &bundle), bundle })
 }
@@ -120,16 +126,16 @@ fn text(contents: &[Zeroizing<Vec<u8>>], bundle: &Bundle) -> Zeroizing<String> {
 fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Box<Unreadable>> {
     let failure = |error: std::io::Error| Box::new(Unreadable::io(path, &error));
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SOURCE_BYTES + 1));
-    let limit = MAX_SOURCE_BYTES as u64;
     let mut input: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(std::io::stdin()),
         false => Box::new(std::fs::File::open(path).map_err(failure)?),
     };
-    (&mut input).take(limit).read_to_end(&mut bytes).map_err(failure)?;
+    (&mut input).take(MAX_SOURCE_BYTES as u64).read_to_end(&mut bytes).map_err(failure)?;
     // What exceeds the limit is only counted.
     let more = std::io::copy(&mut input, &mut std::io::sink()).map_err(failure)?;
     if more > 0 {
-        let too_large = BundleError::TooLarge { bytes: limit + more };
+        let bytes = bytes.len() + usize::try_from(more).unwrap_or(usize::MAX);
+        let too_large = BundleError::TooLarge { bytes };
         return Err(Box::new(Unreadable::bundle(&[path.to_owned()], &too_large)));
     }
     Ok(bytes)

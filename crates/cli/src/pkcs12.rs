@@ -103,7 +103,8 @@ fn contents(safe: &[u8], password: &Password<'_>) -> Result<Values, Refusal> {
         let parts = info.sequence().ok_or(Refusal::Broken)?;
         let bags_of = match parts.first().and_then(Element::oid).as_deref() {
             Some(ENCRYPTED_DATA) => {
-                let content = parts.get(1).and_then(Element::children).and_then(|mut all| all.pop());
+                let content =
+                    parts.get(1).and_then(Element::children).and_then(|mut all| all.pop());
                 let data = content.and_then(|content| content.sequence()).ok_or(Refusal::Broken)?;
                 let info = data.get(1).ok_or(Refusal::Broken)?;
                 let all = encodings(info.content()).ok_or(Refusal::Broken)?;
@@ -144,7 +145,8 @@ fn bags(
                 let (_, bag) = Element::first(value.content()).ok_or(Refusal::Broken)?;
                 let parts = bag.sequence().ok_or(Refusal::Broken)?;
                 if parts.first().and_then(Element::oid).as_deref() == Some(X509_CERTIFICATE) {
-                    let value = parts.get(1).and_then(Element::children).and_then(|mut all| all.pop());
+                    let value =
+                        parts.get(1).and_then(Element::children).and_then(|mut all| all.pop());
                     values.push(value.and_then(|it| it.octets()).ok_or(Refusal::Broken)?);
                 }
             }
@@ -180,9 +182,18 @@ fn verify(mac: &Element<'_>, password: &Password<'_>, content: &[u8]) -> Result<
 }
 
 /// RFC 7292, appendix B.4.
-fn verify_with<D>(password: &[u8], salt: &[u8], rounds: u32, content: &[u8], expected: &[u8]) -> bool
+fn verify_with<D>(
+    password: &[u8],
+    salt: &[u8],
+    rounds: u32,
+    content: &[u8],
+    expected: &[u8],
+) -> bool
 where
-    D: EagerHash + sha2::Digest + cbc::cipher::common::BlockSizeUser + hmac::digest::FixedOutputReset,
+    D: EagerHash
+        + sha2::Digest
+        + cbc::cipher::common::BlockSizeUser
+        + hmac::digest::FixedOutputReset,
     Hmac<D>: Mac + KeyInit,
 {
     let length = <D as sha2::Digest>::output_size();

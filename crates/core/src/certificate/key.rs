@@ -198,7 +198,8 @@ impl PrivateKey {
         match (self.rsa(), other.rsa(), self.ec(), other.ec()) {
             (Some(one), Some(two), ..) => one.modulus == two.modulus,
             (_, _, Some(one), Some(two)) => {
-                let same_curve = one.curve == two.curve || one.curve.is_none() || two.curve.is_none();
+                let same_curve =
+                    one.curve == two.curve || one.curve.is_none() || two.curve.is_none();
                 without_zeros(&one.scalar) == without_zeros(&two.scalar) && same_curve
             }
             _ => self.der.secret_der() == other.der.secret_der(),
@@ -279,8 +280,7 @@ impl Rsa<'_> {
     ) -> Result<bool, KeyError> {
         // RFC 8017, appendix A.1.1; read here, since for PSS `x509-parser` does not.
         let public = Element::whole(&info.subject_public_key.data).and_then(|key| key.sequence());
-        let public: Vec<&[u8]> =
-            public.iter().flatten().map_while(Element::integer).collect();
+        let public: Vec<&[u8]> = public.iter().flatten().map_while(Element::integer).collect();
         if public[..] != [self.modulus, self.exponent] {
             return Ok(false);
         }
@@ -328,6 +328,7 @@ impl Ec {
         }
         let own = self.point.as_deref().filter(|own| own.first() == Some(&4));
         match own {
+            Some(own) if own.len() != 1 + 2 * curve.bytes => Ok(false),
             Some(own) if !curve.follows(&self.scalar, own) => Err(KeyError::Unusable),
             Some(own) => Ok(is_same_point(own, point)),
             None => Ok(curve.follows(&self.scalar, point)),
@@ -372,8 +373,7 @@ mod tests {
 
     fn key(pem: &str) -> PrivateKey {
         let block = pem::parse_many(pem).expect("PEM").pop().expect("a block");
-        let tag = block.tag().to_string();
-        PrivateKey::from_block(&tag, Zeroizing::new(block.into_contents())).expect("key")
+        PrivateKey::from_der(&Zeroizing::new(block.into_contents())).expect("key")
     }
 
     #[test]
@@ -389,17 +389,23 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_der_of_a_known_encoding_is_a_key() {
-        let check = |tag: &str, der: &[u8], is_key: bool| {
-            let key = PrivateKey::from_block(tag, Zeroizing::new(der.to_vec()));
-            assert_eq!(key.is_some(), is_key, "{tag} {der:?}");
+    fn only_a_whole_key_of_a_known_encoding_is_one() {
+        let check = |der: &[u8], is_key: bool| {
+            let key = PrivateKey::from_der(&Zeroizing::new(der.to_vec()));
+            assert_eq!(key.is_some(), is_key, "{der:02x?}");
         };
-        check("PRIVATE KEY", &[0x30, 1, 0], true);
-        check("PRIVATE KEY", &[], false);
-        check("PRIVATE KEY", &[0x30, 2, 0], false);
-        check("PRIVATE KEY", &[0x30, 1, 0, 0], false);
-        check("PRIVATE KEY", &[0x31, 1, 0], false);
-        check("ENCRYPTED PRIVATE KEY", &[0x30, 1, 0], false);
+        for pem in [RSA_2048_PKCS1, RSA_2048_PKCS8, P521_PKCS8, P256_SEC1] {
+            let der = key(pem).der.secret_der().to_vec();
+            check(&der, true);
+            check(&[&der[..], b"\r\n"].concat(), true);
+            check(&[&der[..], &[0x30, 0]].concat(), false);
+            check(&der[..der.len() - 1], false);
+            check(&[&[0x31], &der[1..]].concat(), false);
+        }
+        check(&[], false);
+        check(&[0x30, 0], false);
+        // The start of a PKCS#12 file.
+        check(&[0x30, 0x07, 0x02, 0x01, 0x03, 0x30, 0x02, 0x06, 0x00], false);
     }
 
     #[test]
@@ -422,8 +428,132 @@ mod tests {
         check(P256_SEC1, &p256, Ok(true));
         check(P256_SEC1, &rsa_2048, Ok(false));
         check(P256_SEC1, &certificate(&root.pem), Ok(false));
-        check(RSA_1024_PKCS1, &rsa_1024, Err(KeyError::Unusable));
-        check(P521_PKCS8, &p521, Err(KeyError::Unusable));
+        check(RSA_1024_PKCS1, &rsa_1024, Ok(true));
+        check(RSA_1024_PKCS1, &rsa_2048, Ok(false));
+        check(P521_PKCS8, &p521, Ok(true));
+        check(P521_PKCS8, &p256, Ok(false));
+    }
+
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        match u8::try_from(content.len()) {
+            Ok(length @ ..0x80) => [&[tag, length], content].concat(),
+            _ => [&[tag, 0x81, content.len() as u8], content].concat(),
+        }
+    }
+
+    /// Every way in which programs write a key on a curve, all of them read by OpenSSL except two: without
+    /// a curve, and version 2 of PKCS#8. Each becomes the same PKCS#8 once its certificate is known.
+    #[test]
+    fn keys_on_a_curve_are_completed() {
+        let root = Authority::root("Root");
+        for (algorithm, oid, curve) in [
+            (
+                &rcgen::PKCS_ECDSA_P256_SHA256,
+                &b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"[..],
+                &CURVES[0],
+            ),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, &b"\x06\x05\x2b\x81\x04\x00\x22"[..], &CURVES[1]),
+        ] {
+            let pair = rcgen::KeyPair::generate_for(algorithm).expect("a key");
+            let own = certificate(&root.sign(&leaf_params(&["www.example.com"]), &pair));
+            let other = certificate(&root.sign(&leaf_params(&["www.example.com"]), &p256()));
+            let plain = PrivateKey::from_der(&Zeroizing::new(pair.serialize_der())).expect("a key");
+            let parts = plain.ec().expect("a key on a curve");
+            let (scalar, point) = (parts.scalar.to_vec(), parts.point.expect("a point"));
+            let compressed =
+                [&[2 + (point[point.len() - 1] & 1)], &point[1..=curve.bytes]].concat();
+            let bits = |point: &[u8]| tlv(0xa1, &tlv(0x03, &[&[0], point].concat()));
+            let sec1 = |scalar: &[u8], rest: &[u8]| {
+                tlv(0x30, &[&[0x02, 1, 1][..], &tlv(0x04, scalar), rest].concat())
+            };
+            let named = tlv(0xa0, oid);
+            // Only that it is a sequence matters: which numbers describe the curve, its point shows.
+            let explicit = tlv(0xa0, &tlv(0x30, &[0x02, 1, 1]));
+            let pkcs8 = |version: u8, key: &[u8], rest: &[u8]| {
+                let ec = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
+                let algorithm = tlv(0x30, &[&ec[..], oid].concat());
+                let parts = [&[0x02, 1, version], &algorithm[..], &tlv(0x04, key), rest].concat();
+                Zeroizing::new(tlv(0x30, &parts))
+            };
+            let with_zero = [&[0], &scalar[..]].concat();
+            let attributes = tlv(0xa0, &tlv(0x30, &[0x06, 3, 0x55, 0x1d, 0x0f]));
+            let forms = [
+                pkcs8(0, &sec1(&scalar, &bits(&point)), &[]),
+                pkcs8(0, &sec1(&scalar, &bits(&point)), &attributes),
+                pkcs8(0, &sec1(&scalar, &[]), &[]),
+                pkcs8(0, &sec1(&scalar, &named), &[]),
+                pkcs8(0, &sec1(&scalar, &bits(&compressed)), &[]),
+                pkcs8(0, &sec1(&with_zero, &bits(&point)), &[]),
+                pkcs8(1, &sec1(&scalar, &bits(&point)), &[]),
+                pkcs8(1, &sec1(&scalar, &[]), &tlv(0x81, &[&[0], &point[..]].concat())),
+                Zeroizing::new(sec1(&scalar, &named)),
+                Zeroizing::new(sec1(&scalar, &[&named[..], &bits(&point)].concat())),
+                Zeroizing::new(sec1(&scalar, &[&explicit[..], &bits(&point)].concat())),
+                Zeroizing::new(sec1(&scalar, &explicit)),
+                Zeroizing::new(sec1(&scalar, &bits(&point))),
+                Zeroizing::new(sec1(&scalar, &[])),
+            ];
+            let known = [0, 1, 9];
+            for (at, form) in forms.iter().enumerate() {
+                let read = || PrivateKey::from_der(form).expect("a key");
+                assert_eq!(read().matches(&own), Ok(true), "{at}");
+                assert_eq!(read().matches(&other), Ok(false), "{at}");
+                assert!(read().is_same(&plain), "{at}");
+                let completed = read().completed(&own);
+                if known.contains(&at) {
+                    assert_eq!(*completed.to_pem(), *read().to_pem(), "{at}");
+                } else {
+                    assert_eq!(*completed.to_pem(), *plain.to_pem(), "{at}");
+                }
+                // A certificate that is not its own completes nothing.
+                assert_eq!(*read().completed(&other).to_pem(), *read().to_pem(), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_key_is_known_in_another_encoding() {
+        assert!(key(RSA_2048_PKCS1).is_same(&key(RSA_2048_PKCS8)));
+        assert!(!key(RSA_2048_PKCS1).is_same(&key(RSA_1024_PKCS1)));
+        assert!(!key(RSA_2048_PKCS1).is_same(&key(P256_SEC1)));
+        assert!(!key(P521_PKCS8).is_same(&key(P256_SEC1)));
+        let ed25519 = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let (one, two) = (key(&ed25519().serialize_pem()), key(&ed25519().serialize_pem()));
+        assert!(one.is_same(&one) && !one.is_same(&two));
+    }
+
+    /// PKCS#8 that lacks what the standard demands is written as PKCS#1, which it encloses.
+    #[test]
+    fn an_rsa_key_without_its_null_is_pkcs1() {
+        let whole = key(RSA_2048_PKCS8);
+        let der = whole.der.secret_der();
+        let null = der.windows(2).position(|two| two == [5, 0]).expect("NULL");
+        // Two lengths are two bytes shorter: of the whole, and of the algorithm.
+        let mut without = [&der[..null], &der[null + 2..]].concat();
+        without[3] -= 2;
+        without[8] -= 2;
+        let read = PrivateKey::from_der(&Zeroizing::new(without)).expect("a key");
+        assert_eq!(*read.to_pem(), RSA_2048_PKCS1);
+    }
+
+    #[test]
+    fn a_damaged_key_is_no_match() {
+        let rsa = certificate(FIXTURE_ROOT);
+        let whole = key(RSA_2048_PKCS1);
+        // In either prime.
+        for at in [600, 700] {
+            let mut der = Zeroizing::new(whole.der.secret_der().to_vec());
+            der[at] ^= 1;
+            let damaged = PrivateKey::from_der(&der).expect("a key");
+            assert_eq!(damaged.matches(&rsa), Err(KeyError::Unusable), "{at}");
+        }
+    }
+
+    #[test]
+    fn products_have_no_leading_zeros() {
+        assert_eq!(*product(&[0xff, 0xff], &[0xff, 0xff]), [0xff, 0xfe, 0, 1]);
+        assert_eq!(*product(&[1], &[0, 7]), [7]);
+        assert_eq!(*product(&[], &[7]), [0u8; 0]);
     }
 
     #[test]

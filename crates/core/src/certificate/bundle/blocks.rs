@@ -96,14 +96,18 @@ pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Whether it shows as a blank or as nothing: programs put such characters into what is copied.
 pub(super) fn is_blank(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
 }
 
 /// Whether the dashes around a BEGIN or END are not the five hyphens they should be: word processors
 /// and mail programs change them.
 pub(super) fn has_changed_dashes(text: &str) -> bool {
     // U+0096 and U+0097 are the dashes of Windows' code page.
-    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{96}' | '\u{97}' | '\u{ad}');
+    let is_dash = |c: char| {
+        matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{96}' | '\u{97}' | '\u{ad}')
+    };
     ["BEGIN ", "END "].iter().any(|word| {
         text.match_indices(word).any(|(at, _)| {
             let before = text[..at].trim_end_matches(' ');

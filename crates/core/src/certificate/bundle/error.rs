@@ -103,10 +103,12 @@ pub enum BundleError {
     #[error("it is empty")]
     Empty,
     /// Larger than [`MAX_SOURCE_BYTES`].
-    #[error("it has {bytes} bytes; a secret holds {MAX_SOURCE_BYTES} at most, and so much is read from any source")]
+    #[error(
+        "it has {bytes} bytes; a secret holds {MAX_SOURCE_BYTES} at most, and so much is read from any source"
+    )]
     TooLarge {
         /// The size of the content.
-        bytes: u64,
+        bytes: usize,
     },
     /// Bytes in no known format.
     #[error("it is neither text nor a certificate or key in a format that is known here")]
@@ -191,7 +193,9 @@ pub enum BundleError {
         error: CertificateError,
     },
     /// An encrypted private key.
-    #[error("the private key is encrypted with a passphrase, and ACM and IAM accept only unencrypted keys")]
+    #[error(
+        "the private key is encrypted with a passphrase, and ACM and IAM accept only unencrypted keys"
+    )]
     EncryptedKey {
         /// Which block.
         place: Place,
@@ -363,10 +367,10 @@ impl BundleError {
                 Some(field) => {
                     return format!(
                         "Decrypt it with `jq -r '.. | objects | .\"{field}\"? // empty' FILE | openssl \
-                         pkey -out key.pem` and store key.pem instead"
+                         pkey -out key.pem` and store key.pem with the certificate instead"
                     );
                 }
-                None => "Decrypt it with `openssl pkey -in FILE -out key.pem` and store key.pem instead",
+                None => "Decrypt it with `openssl pkey -in FILE -out key.pem` and store key.pem with the certificate instead",
             },
             Self::BrokenKey { .. } => {
                 "Copy the private key again; `openssl pkey -noout -check -in FILE` shows whether it is whole"

@@ -72,7 +72,7 @@ impl<'o, 'p> Reader<'o, 'p> {
     pub(super) fn file(&mut self, content: &[u8]) -> Result<(), BundleError> {
         self.bytes += content.len();
         if self.bytes > MAX_SOURCE_BYTES {
-            return Err(BundleError::TooLarge { bytes: self.bytes as u64 });
+            return Err(BundleError::TooLarge { bytes: self.bytes });
         }
         self.content(content, At::default()).map(|_| ())
     }
