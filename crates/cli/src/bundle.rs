@@ -211,3 +211,63 @@ fn password_text(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let text = Zeroizing::new(text);
     Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BESIDE: &str = include_str!("../../core/tests/fixtures/beside.pem");
+
+    fn stored(contents: &[&[u8]]) -> String {
+        let contents: Vec<_> = contents.iter().map(|it| Zeroizing::new(it.to_vec())).collect();
+        let files = contents.iter().map(|content| content.as_slice());
+        let bundle = bundle::read_files(files, &mut |_| None).expect("a bundle");
+        text(&contents, &bundle).to_string()
+    }
+
+    #[test]
+    fn what_a_source_may_hold_is_stored_unchanged_and_the_rest_as_pem() {
+        let remark = format!("# A remark\n{BESIDE}");
+        assert_eq!(stored(&[remark.as_bytes()]), remark);
+        let json = format!("[{BESIDE:?}]");
+        assert_eq!(stored(&[json.as_bytes()]), json);
+        let utf16: Vec<u8> = "\u{feff}"
+            .encode_utf16()
+            .chain(BESIDE.encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let latin1 = [b"# \xfc\n", BESIDE.as_bytes()].concat();
+        let (certificate, key) = BESIDE.split_at(BESIDE.find("-----BEGIN EC").expect("a key"));
+        let in_two = [key.as_bytes(), certificate.as_bytes()];
+        for contents in [&[&utf16[..]][..], &[&latin1], &in_two] {
+            let stored = stored(contents);
+            assert!(stored.starts_with(certificate), "{stored}");
+            // With its public half.
+            assert!(stored[certificate.len()..].starts_with("-----BEGIN PRIVATE KEY"), "{stored}");
+            assert!(bundle::read(stored.as_bytes()).is_ok());
+        }
+    }
+
+    #[test]
+    fn passwords_are_kept_but_for_what_editors_add() {
+        let check = |bytes: &[u8], expected: Option<&str>| {
+            assert_eq!(password_text(bytes).as_ref().map(|text| text.as_str()), expected);
+        };
+        check(b" a b \r\n\n", Some(" a b "));
+        check(b"", Some(""));
+        check(b"\xef\xbb\xbf\xc3\xbc\n", Some("ü"));
+        check(b"\xff\xfe\xfc\0\n\0", Some("ü"));
+        check(b"\xfe\xff\0\xfc", Some("ü"));
+        check(b"\xfc", None);
+        check(b"\xff\xfe\0\xd8", None);
+    }
+
+    #[test]
+    fn names_of_files_can_be_pasted_into_a_shell() {
+        for (name, expected) in
+            [("a/b-c.pem", "a/b-c.pem"), ("a b", "'a b'"), ("a'b", r"'a'\''b'"), ("-a", "'-a'")]
+        {
+            assert_eq!(quoted(name), expected);
+        }
+    }
+}

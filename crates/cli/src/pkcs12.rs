@@ -334,3 +334,40 @@ fn rc4(key: &[u8], encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 fn within_limit(rounds: u32) -> Result<u32, Refusal> {
     if (1..=MAX_ITERATIONS).contains(&rounds) { Ok(rounds) } else { Err(Refusal::Unknown) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files that the fuzzer starts from, made by OpenSSL.
+    #[test]
+    fn every_seed_is_opened_and_what_is_cut_off_is_not() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/pkcs12");
+        let mut seeds = 0;
+        for file in std::fs::read_dir(corpus).expect("a corpus") {
+            let path = file.expect("a file").path();
+            let content = std::fs::read(&path).expect("its content");
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let opened = ["secret", ""].map(|password| open(&content, password));
+            if name.starts_with("seed-") {
+                seeds += 1;
+                let values = opened.iter().flatten().next().expect("a file that opens");
+                assert_eq!(values.len(), 2, "{name}");
+            }
+            if name != "seed-bare" {
+                assert_eq!(open(&content, "another").err(), Some(Refusal::Password), "{name}");
+            }
+            for length in (0..content.len().min(2_000)).step_by(7) {
+                assert!(open(&content[..length], "secret").is_err(), "{name}, {length}");
+            }
+        }
+        assert!(seeds >= 10, "{seeds}");
+    }
+
+    #[test]
+    fn a_file_cannot_ask_for_hours() {
+        assert_eq!(within_limit(0), Err(Refusal::Unknown));
+        assert_eq!(within_limit(1), Ok(1));
+        assert_eq!(within_limit(MAX_ITERATIONS + 1), Err(Refusal::Unknown));
+    }
+}

@@ -326,12 +326,16 @@ impl Ec {
         if self.curve.as_deref().is_some_and(|own| own != curve.oid) {
             return Ok(false);
         }
-        let own = self.point.as_deref().filter(|own| own.first() == Some(&4));
-        match own {
-            Some(own) if own.len() != 1 + 2 * curve.bytes => Ok(false),
-            Some(own) if !curve.follows(&self.scalar, own) => Err(KeyError::Unusable),
+        if curve.follows(&self.scalar, point) {
+            return Ok(true);
+        }
+        // Then the key belongs to a compressed point, to another certificate, or to none.
+        match self.point.as_deref() {
+            Some(own) if own.len() == 1 + 2 * curve.bytes && !curve.follows(&self.scalar, own) => {
+                Err(KeyError::Unusable)
+            }
             Some(own) => Ok(is_same_point(own, point)),
-            None => Ok(curve.follows(&self.scalar, point)),
+            None => Ok(false),
         }
     }
 }

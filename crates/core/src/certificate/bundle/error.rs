@@ -327,7 +327,7 @@ impl BundleError {
             Self::Archive => "Unpack it with `unzip FILE` and store what is in it",
             Self::Base64Inside => {
                 "Decode it with `grep -oE '[A-Za-z0-9+/=]{64,}' FILE | while read -r value; do printf \
-                 %s \"$value\" | base64 -d; echo; done > bundle.pem`, or store JSON, as `kubectl get secret NAME -o json` writes it"
+                 %s \"$value\" | base64 -d; echo; done > bundle.pem`, or store the JSON that kubectl writes with -o json"
             }
             Self::BrokenJson { .. } => {
                 "Write the JSON with a tool that quotes line breaks, such as `jq -n --rawfile \
