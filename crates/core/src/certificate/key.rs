@@ -331,20 +331,24 @@ impl Ec {
         }
         // Then the key belongs to a compressed point, to another certificate, or to none.
         match self.point.as_deref() {
-            Some(own) if own.len() == 1 + 2 * curve.bytes && !curve.follows(&self.scalar, own) => {
+            Some(own) if curve.follows(&self.scalar, own) => Ok(is_same_point(own, point)),
+            // Of this curve, or of this certificate.
+            Some(own)
+                if own.first() == Some(&4) && own.len() == 1 + 2 * curve.bytes
+                    || is_same_point(own, point) =>
+            {
                 Err(KeyError::Unusable)
             }
-            Some(own) => Ok(is_same_point(own, point)),
-            None => Ok(false),
+            _ => Ok(false),
         }
     }
 }
 
-/// Whether two encodings are the same point; each is uncompressed (4), or compressed to one half and the
-/// sign of the other (2 or 3): SEC 1, section 2.3.3.
+/// Whether two encodings are the same point; each is uncompressed (4, or 6 and 7 with the sign repeated), or
+/// compressed to one half and the sign of the other (2 or 3): SEC 1, section 2.3.3.
 fn is_same_point(one: &[u8], two: &[u8]) -> bool {
     let compressed = |point: &[u8]| match point {
-        [4, halves @ ..] => {
+        [4 | 6 | 7, halves @ ..] => {
             let (x, y) = halves.split_at(halves.len() / 2);
             [&[2 + y.last().map_or(0, |last| last & 1)], x].concat()
         }
@@ -473,6 +477,7 @@ mod tests {
             let named = tlv(0xa0, oid);
             // Only that it is a sequence matters: which numbers describe the curve, its point shows.
             let explicit = tlv(0xa0, &tlv(0x30, &[0x02, 1, 1]));
+            let hybrid = [&[compressed[0] + 4], &point[1..]].concat();
             let pkcs8 = |version: u8, key: &[u8], rest: &[u8]| {
                 let ec = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
                 let algorithm = tlv(0x30, &[&ec[..], oid].concat());
@@ -488,6 +493,7 @@ mod tests {
                 pkcs8(0, &sec1(&scalar, &named), &[]),
                 pkcs8(0, &sec1(&scalar, &bits(&compressed)), &[]),
                 pkcs8(0, &sec1(&with_zero, &bits(&point)), &[]),
+                pkcs8(0, &sec1(&scalar, &bits(&hybrid)), &[]),
                 pkcs8(1, &sec1(&scalar, &bits(&point)), &[]),
                 pkcs8(1, &sec1(&scalar, &[]), &tlv(0x81, &[&[0], &point[..]].concat())),
                 Zeroizing::new(sec1(&scalar, &named)),
@@ -497,7 +503,7 @@ mod tests {
                 Zeroizing::new(sec1(&scalar, &bits(&point))),
                 Zeroizing::new(sec1(&scalar, &[])),
             ];
-            let known = [0, 1, 9];
+            let known = [0, 1, 10];
             for (at, form) in forms.iter().enumerate() {
                 let read = || PrivateKey::from_der(form).expect("a key");
                 assert_eq!(read().matches(&own), Ok(true), "{at}");
@@ -524,6 +530,31 @@ mod tests {
         let ed25519 = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
         let (one, two) = (key(&ed25519().serialize_pem()), key(&ed25519().serialize_pem()));
         assert!(one.is_same(&one) && !one.is_same(&two));
+    }
+
+    #[test]
+    fn a_half_of_another_key_is_damage_unless_it_can_be_replaced() {
+        let root = Authority::root("Root");
+        let (one, two) = (p256(), p256());
+        let own = certificate(&root.sign(&leaf_params(&["www.example.com"]), &one));
+        let other = certificate(&root.sign(&leaf_params(&["www.example.com"]), &two));
+        // The public half is all that follows the 73rd byte.
+        let mixed = [&one.serialize_der()[..73], &two.serialize_der()[73..]].concat();
+        let mixed = || PrivateKey::from_der(&Zeroizing::new(mixed.clone())).expect("a key");
+        assert_eq!(mixed().matches(&own), Ok(true));
+        assert_eq!(*mixed().completed(&own).to_pem(), one.serialize_pem().replace("\r\n", "\n"));
+        assert_eq!(mixed().matches(&other), Err(KeyError::Unusable));
+        // Compressed, it agrees with the certificate, but the private half does not.
+        let point = &two.serialize_der()[73..];
+        let compressed = [&[2 + (point[64] & 1)], &point[1..33]].concat();
+        let mut bits = vec![0xa1, 0x24, 0x03, 0x22, 0];
+        bits.extend(&compressed);
+        let scalar = &one.serialize_der()[36..68];
+        let curve = b"\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+        let parts = [&[2, 1, 1, 4, 32], scalar, curve, &bits].concat();
+        let mixed = PrivateKey::from_der(&Zeroizing::new(tlv(0x30, &parts))).expect("a key");
+        assert_eq!(mixed.matches(&own), Ok(true));
+        assert_eq!(mixed.matches(&other), Err(KeyError::Unusable));
     }
 
     /// PKCS#8 that lacks what the standard demands is written as PKCS#1, which it encloses.
