@@ -159,6 +159,7 @@ def test_check_of_a_fit_certificate(tool: Tool, snapshot: SnapshotAssertion):
     assert checked["fit"] and checked["names"] == [*NAMES] and checked["daysLeft"] == 199
     assert set(checked) == {
         *("fit", "names", "key", "fingerprint", "notBefore", "notAfter", "daysLeft", "chain", "findings"),
+        "exitCode",
     }
 
 
@@ -185,7 +186,7 @@ def test_check_asks_for_the_password_of_pkcs12(tool: Tool):
     assert tool.json("check", bundle, "--password-file", password)["fit"]
     assert "--password-file" in tool.run("check", bundle, code=2).err
     password.write_text("wrong")
-    assert "Is the password right?" in tool.run("check", bundle, "--password-file", password, code=1).err
+    assert "the password does not open" in tool.run("check", bundle, "--password-file", password, code=1).err
     terminal = tool.terminal("check", bundle)
     terminal.expect("Password of .*bundle.p12")
     terminal.sendline("open sesame")
