@@ -174,7 +174,7 @@ def test_check_says_everything_at_once(tool: Tool, snapshot: SnapshotAssertion):
 
 def test_check_of_what_is_no_bundle(tool: Tool, snapshot: SnapshotAssertion):
     (tool.directory / "empty.pem").write_text("")
-    (tool.directory / "binary").write_bytes(b"\xff\xfe\x00")
+    (tool.directory / "binary").write_bytes(b"\x89PNG\xff\x00")
     for name in ("empty.pem", "binary", "missing.pem", "."):
         assert tool.neutral(tool.run("check", name, code=1)) == snapshot(name=name)
 

@@ -50,7 +50,10 @@ impl Unreadable {
     }
 
     fn io(path: &Path, error: &std::io::Error) -> Self {
-        Self::file(path, &error.to_string(), "give the path of a file that you can read")
+        // Without the system's number in brackets.
+        let problem = error.to_string();
+        let problem = problem.split(" (os error").next().unwrap_or_default();
+        Self::file(path, problem, "give the path of a file that you can read")
     }
 
     fn bundle(files: &[PathBuf], error: &BundleError) -> Self {

@@ -290,7 +290,7 @@ impl Rsa<'_> {
         let is_common = self.exponent.len() > 2
             && p.len() == q.len()
             && (256..=512).contains(&self.modulus.len())
-            && self.modulus.len() % 64 == 0;
+            && self.modulus.len().is_multiple_of(64);
         let is_sound = match is_common {
             true => any_supported_type(der).is_ok(),
             false => *product(p, q) == *self.modulus,

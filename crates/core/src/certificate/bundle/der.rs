@@ -11,6 +11,7 @@ const SIGNED_DATA: &str = "1.2.840.113549.1.7.2";
 
 /// A value, by its structure.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made at a time, and none is kept")]
 pub(super) enum Contents {
     /// A certificate, or why it is none although it has the structure of one.
     Certificate(Result<Certificate, CertificateError>),

@@ -12,7 +12,7 @@ use crate::redact;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FieldName {
     bytes: [u8; Self::MAX],
-    length: usize,
+    length: u8,
 }
 
 impl FieldName {
@@ -24,11 +24,11 @@ impl FieldName {
         let name = redact::field(name).filter(|name| name.len() <= Self::MAX).unwrap_or_default();
         let mut bytes = [0; Self::MAX];
         bytes[..name.len()].copy_from_slice(name.as_bytes());
-        Self { bytes, length: name.len() }
+        Self { bytes, length: name.len() as u8 }
     }
 
     fn shown(&self) -> Option<&str> {
-        std::str::from_utf8(&self.bytes[..self.length]).ok().filter(|name| !name.is_empty())
+        std::str::from_utf8(&self.bytes[..self.length.into()]).ok().filter(|name| !name.is_empty())
     }
 }
 

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 /// be meant as well as the second, and does not overwrite its strings.
 pub(super) enum Json {
     Text(Zeroizing<String>),
-    Object(Vec<(Zeroizing<String>, Json)>),
-    Array(Vec<Json>),
+    Object(Vec<(Zeroizing<String>, Self)>),
+    Array(Vec<Self>),
     Null,
     /// A number or a truth value.
     Other,
