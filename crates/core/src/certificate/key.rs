@@ -138,7 +138,7 @@ impl PrivateKey {
     /// ACM and IAM.
     ///
     /// It keeps the encoding of the source (PKCS#1, PKCS#8 or SEC1) where both stores accept it, so no
-    /// conversion can go wrong; see [`Self::completed`].
+    /// conversion can go wrong; what they may refuse was written anew when it was read.
     pub fn to_pem(&self) -> Zeroizing<String> {
         let block = Pem::new(self.tag(), self.der.secret_der());
         let text = pem::encode_config(&block, EncodeConfig::new().set_line_ending(LineEnding::LF));
