@@ -147,7 +147,7 @@ audit: tools ## Check for known vulnerabilities; needs the network
 
 # The fuzzer needs unstable options, which stable Rust accepts with RUSTC_BOOTSTRAP.
 fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz the parsers of external input [FUZZ_SECONDS=60]; needs a C++ compiler
-	for target in bundle request; do \
+	for target in bundle der pkcs12 request; do \
 	  mkdir -p .local/fuzz/corpus/$$target; \
 	  RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/.local/fuzz/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
 	    cargo fuzz run $$target --sanitizer none .local/fuzz/corpus/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -print_final_stats=1 || exit 1; \

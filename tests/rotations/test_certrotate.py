@@ -160,7 +160,7 @@ def test_check_of_a_fit_certificate(tool: Tool, snapshot: SnapshotAssertion):
     assert (checked["verdict"], checked["warnings"], checked["notes"]) == ("fit", [], [])
     assert set(checked) == {
         *("fit", "verdict", "names", "key", "fingerprint", "notBefore", "notAfter", "daysLeft", "chain"),
-        *("notes", "warnings", "findings"),
+        *("notes", "warnings", "findings", "exitCode"),
     }
 
 
@@ -187,7 +187,7 @@ def test_check_says_everything_at_once(tool: Tool, snapshot: SnapshotAssertion):
 
 def test_check_of_what_is_no_bundle(tool: Tool, snapshot: SnapshotAssertion):
     (tool.directory / "empty.pem").write_text("")
-    (tool.directory / "binary").write_bytes(b"\xff\xfe\x00")
+    (tool.directory / "binary").write_bytes(b"\x89PNG\xff\x00")
     for name in ("empty.pem", "binary", "missing.pem", "."):
         assert tool.neutral(tool.run("check", name, code=1)) == snapshot(name=name)
 
@@ -199,7 +199,7 @@ def test_check_asks_for_the_password_of_pkcs12(tool: Tool):
     assert tool.json("check", bundle, "--password-file", password)["fit"]
     assert "--password-file" in tool.run("check", bundle, code=2).err
     password.write_text("wrong")
-    assert "Is the password right?" in tool.run("check", bundle, "--password-file", password, code=1).err
+    assert "the password does not open" in tool.run("check", bundle, "--password-file", password, code=1).err
     terminal = tool.terminal("check", bundle)
     terminal.expect("Password of .*bundle.p12")
     terminal.sendline("open sesame")

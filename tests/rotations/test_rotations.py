@@ -844,7 +844,7 @@ def bad_sources(account: Account) -> dict[str, tuple[str, str, list[str]]]:
         ),
         "no chain": (good.certificate_pem + good.key_pem, "CertificateInvalid", ["Throwaway Intermediate"]),
         "no key": (good.certificate_pem + good.chain_pem, "CertificateInvalid", ["no private key"]),
-        "not PEM": ("hello", "SourceUnreadable", ["neither a JSON object nor PEM"]),
+        "not PEM": ("hello", "SourceUnreadable", ["neither PEM nor JSON"]),
         "an unknown field": (json.dumps({"cert": "x"}), "SourceUnreadable", ["field cert"]),
     }
     cases = {name: (account.secret(text), error, words) for name, (text, error, words) in bundles.items()}

@@ -122,8 +122,8 @@ Example:
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The files: together they hold the certificate, its chain and its key, as PEM, as the JSON of a source, or
-    /// as one PKCS#12 file; - is the standard input
+    /// The files: together they hold the certificate, its chain and its key, as PEM, DER, PKCS#7, PKCS#12 or the
+    /// JSON of a source; - is the standard input
     #[arg(required = true, value_name = "BUNDLE")]
     pub bundle: Vec<PathBuf>,
     /// A name that viewers use, and the certificate must have; international names in either spelling

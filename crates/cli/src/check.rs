@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rotation_core::certificate::Certificate;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::fitness::{self, Place};
+use rotation_core::failure::Ending;
 use rotation_core::finding::{Finding, listed};
 use rotation_core::ids::Store;
 use serde::Serialize;
@@ -43,6 +44,8 @@ pub(crate) struct Checked {
     pub warnings: Vec<String>,
     /// Every problem that was found.
     pub findings: Vec<Finding>,
+    /// The exit code of `check`.
+    pub exit_code: u8,
 }
 
 /// The result in a word.
@@ -71,10 +74,49 @@ pub(crate) struct Link {
 
 /// Checks, prints, and fails if there are findings.
 pub(crate) fn run(global: &Global, args: &Check) -> Result<(), Failure> {
-    let Content { bundle, .. } = bundle::read(&args.bundle, args.password_file.as_deref())?;
-    let checked = check(&bundle, args, account::now())?;
+    let content = match bundle::read(&args.bundle, args.password_file.as_deref()) {
+        Ok(content) => content,
+        Err(unreadable) => {
+            let finding = unreadable.finding.clone();
+            return unfit(global, finding, Failure::from(*unreadable));
+        }
+    };
+    let Content { bundle, .. } = content;
+    let checked = match check(&bundle, args, account::now()) {
+        Ok(checked) => checked,
+        Err(failure) => {
+            let finding = Finding::new(
+                Ending::SourceUnreadable,
+                "trusted roots",
+                failure.to_string(),
+                "correct SSL_CERT_FILE, or unset it",
+            );
+            return unfit(global, finding, failure);
+        }
+    };
     output::result(global, &checked, || text(&checked))?;
     verdict(&checked, args)
+}
+
+/// The output of `--output json` if there is no certificate to describe.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unfit {
+    /// False.
+    fit: bool,
+    /// What is wrong.
+    findings: [Finding; 1],
+    /// The exit code of the command.
+    exit_code: u8,
+}
+
+/// Prints the finding for a program, and fails.
+fn unfit(global: &Global, finding: Finding, failure: Failure) -> Result<(), Failure> {
+    if global.output == args::Output::Json {
+        let exit_code = failure.code();
+        output::result(global, &Unfit { fit: false, findings: [finding], exit_code }, String::new)?;
+    }
+    Err(failure)
 }
 
 /// Fails if there are findings, and with `--strict` if there are warnings.
@@ -108,6 +150,7 @@ pub(crate) fn check(bundle: &Bundle, args: &Check, now: Timestamp) -> Result<Che
     };
     Ok(Checked {
         fit: findings.is_empty(),
+        exit_code: u8::from(!findings.is_empty() || args.strict && !warnings.is_empty()),
         verdict,
         names: leaf.dns_names().to_vec(),
         key: leaf.key_algorithm().to_string(),

@@ -14,6 +14,7 @@ mod explain;
 mod failure;
 mod list;
 mod output;
+mod pkcs12;
 mod plan;
 mod put;
 mod report;

@@ -25,7 +25,8 @@ pub(crate) async fn run(global: &Global, args: &Put) -> Result<(), Failure> {
     let source_ref = source_ref(&args.source).map_err(|(problem, cure)| {
         Failure::Usage(format!("--source {} {problem}: {cure}.", args.source))
     })?;
-    let content = bundle::read(&args.check.bundle, args.check.password_file.as_deref())?;
+    let content = bundle::read(&args.check.bundle, args.check.password_file.as_deref())
+        .map_err(|unreadable| Failure::from(*unreadable))?;
     let checked = check(&content.bundle, &args.check, account::now())?;
     output::say(text(&checked));
     verdict(&checked, &args.check)?;

@@ -1,5 +1,6 @@
 //! One X.509 certificate, and the fields of it that a rotation depends on.
 
+pub mod ber;
 pub mod bundle;
 pub mod chain;
 pub mod changes;

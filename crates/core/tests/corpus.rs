@@ -2,6 +2,8 @@
 
 #[path = "fuzzed/bundle.rs"]
 mod bundle;
+#[path = "fuzzed/der.rs"]
+mod der;
 #[path = "fuzzed/request.rs"]
 mod request;
 
@@ -16,6 +18,11 @@ fn replay(name: &str, check: fn(&[u8])) -> usize {
 #[test]
 fn sources() {
     assert!(replay("bundle", bundle::check) > 100);
+}
+
+#[test]
+fn files_in_der() {
+    assert!(replay("der", der::check) > 10);
 }
 
 #[test]

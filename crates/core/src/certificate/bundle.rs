@@ -1,17 +1,23 @@
-//! Parses the content of a source into leaf, chain and private key.
+//! Reads the content of a source: leaf, chain and private key, in whatever form programs and people
+//! store them. What can be understood in one way only is read; where two readings are possible, the
+//! error names both.
 //!
 //! Errors say only where the content is wrong, and quote nothing that might be key material: when a
-//! PEM header is broken, a tag, a field name or a parser's message may contain part of a key.
+//! PEM header is broken, a label, a field name or a parser's message may contain part of a key.
 
 mod blocks;
+mod der;
 mod error;
+mod json;
+mod reader;
 
-pub use error::{BundleError, Place};
+pub use error::{BundleError, FieldName, Lack, Place};
+pub use reader::OpenPkcs12;
 
 use crate::certificate::chain::find_leaf;
 use crate::certificate::{Certificate, PrivateKey};
 
-use blocks::{BEGIN, Block, json_blocks, pem_blocks};
+use reader::Reader;
 
 /// The largest content that is read: 65,536 bytes, the limit of a Secrets Manager secret
 /// (`PutSecretValue`, `SecretString`). It also keeps every chain below the limit of ACM and IAM,
@@ -31,59 +37,32 @@ pub struct Bundle {
     pub key: PrivateKey,
 }
 
-/// Parses the content of a source: a JSON object with the strings `certificate`, `privateKey` and
-/// optionally `certificateChain`, or one PEM text, with blocks in any order and any text between
-/// them.
+/// Reads the content of a source: PEM blocks in any order with any text between them; certificates and
+/// keys in DER; PKCS#7; base64 of these; or JSON that has them as strings, in fields of any name.
 ///
 /// # Errors
-/// The first problem, see [`BundleError`].
+/// See [`BundleError`].
 pub fn read(content: &[u8]) -> Result<Bundle, BundleError> {
-    if content.len() > MAX_SOURCE_BYTES {
-        return Err(BundleError::TooLarge { bytes: content.len() });
-    }
-    let text = std::str::from_utf8(content).map_err(|_| BundleError::NotText)?;
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    if text.is_empty() {
-        return Err(BundleError::Empty);
-    }
-    let blocks = if text.starts_with('{') {
-        json_blocks(text)?
-    } else if text.contains(BEGIN) {
-        pem_blocks(text, None)?
-    } else {
-        return Err(BundleError::NeitherJsonNorPem);
-    };
+    // A PKCS#12 file needs a password, which a source has no place for.
+    read_files([content], &mut |_| None)
+}
 
-    let mut certificates: Vec<(Place, Certificate)> = Vec::new();
-    let mut key: Option<(Place, PrivateKey)> = None;
-    for Block { place, tag, mut der } in blocks {
-        match tag.as_str() {
-            "CERTIFICATE" => {
-                let certificate = Certificate::from_der(std::mem::take(&mut *der))
-                    .map_err(|error| BundleError::BrokenCertificate { place, error })?;
-                if !certificates.iter().any(|(_, other)| *other == certificate) {
-                    certificates.push((place, certificate));
-                }
-            }
-            "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
-                if let Some((first, _)) = key {
-                    return Err(BundleError::SecondKey { place, first });
-                }
-                let read = PrivateKey::from_block(&tag, der);
-                key = Some((place, read.ok_or(BundleError::BrokenKey { place })?));
-            }
-            // `openssl ecparam -genkey` writes this block before the key; it repeats what the key
-            // contains.
-            "EC PARAMETERS" => {}
-            _ => return Err(BundleError::OtherBlock { place, tag }),
-        }
+/// Reads files that together are one certificate, each in any form that [`read`] accepts, or in PKCS#12,
+/// which `open_pkcs12` opens.
+///
+/// # Errors
+/// See [`BundleError`].
+pub fn read_files<'a>(
+    files: impl IntoIterator<Item = &'a [u8]>,
+    open_pkcs12: &mut OpenPkcs12<'_>,
+) -> Result<Bundle, BundleError> {
+    let mut reader = Reader::new(open_pkcs12);
+    for file in files {
+        reader.file(file)?;
     }
-    if certificates.is_empty() {
-        return Err(BundleError::NoCertificate);
-    }
-    let (_, key) = key.ok_or(BundleError::NoKey)?;
-
+    let (mut certificates, key) = reader.finish()?;
     let (_, leaf) = certificates.remove(find_leaf(&certificates, &key)?);
+    let key = key.completed(&leaf);
     Ok(Bundle { leaf, others: certificates, key })
 }
 

@@ -187,8 +187,16 @@ fn the_key_must_be_the_leaf_s() {
     let stranger = p256().serialize_pem();
     exchanged(&stranger).finds(&[&[subject, "CN=www.example.com, whose key is ECDSA P-256"]]);
     exchanged(RSA_2048_PKCS1).finds(&[&[subject, "does not match"]]);
-    exchanged(RSA_1024_PKCS1).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
-    exchanged(P521_PKCS8).finds(&[&[subject, "damaged, or neither", "openssl pkey"]]);
+    exchanged(RSA_1024_PKCS1).finds(&[&[subject, "does not match"]]);
+    exchanged(P521_PKCS8).finds(&[&[subject, "does not match"]]);
+    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key").serialize_pem();
+    exchanged(&ed25519).finds(&[&[subject, "does not match"]]);
+    // Of the two halves of a key, one is another key's.
+    let (one, two) = (p256(), p256());
+    let other_half = one.serialize_der().split_at(73).0.to_vec();
+    let der = [&other_half[..], &two.serialize_der()[73..]].concat();
+    let damaged = pem::encode(&pem::Pem::new("PRIVATE KEY", der));
+    exchanged(&damaged).finds(&[&[subject, "damaged, or of a kind", "openssl pkey"]]);
 }
 
 #[test]
@@ -327,12 +335,17 @@ fn it_must_fit_the_store() {
         .finds(&[&["new certificate (CN", "bytes in PEM; IAM accepts 16384 at most"]]);
     many_names(700).finds(&[&["new certificate (CN", "bytes in PEM; ACM accepts 32768 at most"]]);
 
-    // No key that CloudFront accepts is this long, so this one is damaged as well.
+    // No key that CloudFront accepts is this long, so this one is of another kind as well.
     let case = good();
     let at = case.source.find("-----BEGIN PRIVATE").expect("key");
     let padded = |bytes: u16| {
-        let [high, low] = bytes.to_be_bytes();
-        let der = [&[0x30, 0x82, high, low][..], &vec![0; bytes.into()]].concat();
+        let long = |tag: u8, content: &[u8]| {
+            let length = u16::try_from(content.len()).expect("a length").to_be_bytes();
+            [&[tag, 0x82, length[0], length[1]], content].concat()
+        };
+        let ed25519 = [0x02, 1, 0, 0x30, 5, 0x06, 3, 0x2b, 0x65, 0x70];
+        let key = long(0x04, &vec![0; usize::from(bytes) - 14]);
+        let der = long(0x30, &[&ed25519[..], &key].concat());
         let key = pem::encode(&pem::Pem::new("PRIVATE KEY", der));
         Case { source: format!("{}{key}", &case.source[..at]), ..case.clone() }
     };
