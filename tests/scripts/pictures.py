@@ -57,7 +57,7 @@ def main() -> None:
 def with_notes(aws: LocalAws) -> str:
     """A certificate with another kind of key than the one in the secret, also on dedicated IP addresses."""
     end = dt.datetime.now(dt.UTC) + dt.timedelta(days=20)
-    old = aws.intermediate.leaf("www.example.com", not_after=end, key_type="RSA-2048")
+    old = aws.intermediate.leaf("*.example.com", "*.shop.example.com", not_after=end, key_type="RSA-2048")
     served = aws.put_into_store("acm", old, "rsa")
     distributions = [
         {"aliases": ["old-devices.example.com"], "certificate": served, "ssl_support_method": "vip"},
