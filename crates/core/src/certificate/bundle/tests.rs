@@ -156,6 +156,7 @@ fn check_files(files: &[&[u8]], leaf: &str, chain: &[&str], key: &str) {
     assert_eq!(parts(&bundle), (lf(leaf), chain, lf(key)));
 }
 
+/// With case S20: PEM that was pasted into a console and has lost its line breaks.
 #[test]
 fn every_form_of_one_meaning_is_read() {
     let Delivery { leaf, key, lower, upper, root, .. } = &*DELIVERY;
