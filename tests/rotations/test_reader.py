@@ -29,12 +29,9 @@ NAMES = ("www.example.com", "example.com")
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
-    """The programs of others that a machine may be without; the reader needs none of them."""
+    """Programs that a machine may be without, unlike OpenSSL; the reader needs none of them."""
     missing = [program for program in programs if shutil.which(program) is None]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
-
-
-pytestmark = needs("openssl")
 
 
 class Files:
