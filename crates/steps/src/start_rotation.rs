@@ -274,7 +274,8 @@ async fn consider(
         decision,
         findings: if told { found.findings } else { Vec::new() },
         warnings: found.warnings,
-        changes: found.changes,
+        // A dry run changes nothing, and its plan has them as notes.
+        changes: if request.dry_run { Vec::new() } else { found.changes },
         found: found.bundle,
         next: next.map(|next| (next.name, input)),
     })

@@ -10,7 +10,7 @@ use rotation_steps::lambda::error::StepError;
 use rotation_steps::lambda::unpanicked;
 use serde_json::Value;
 
-use crate::harness::account::assert_same;
+use crate::harness::account::{Account, assert_same};
 use crate::harness::certificates::{assert_no_key, certificates};
 use crate::harness::fake_aws::{At, Call, Fault, Kind, is_read};
 use crate::harness::recorded::{Done, rotate, scenarios};
@@ -207,21 +207,36 @@ impl std::io::Write for Log {
     }
 }
 
+/// A rotation, and its log.
+async fn logged(account: &Account, request: &Value) -> (Vec<Done>, String) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = subscriber::fmt()
+        .with_max_level(lambda_runtime::tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard =
+        lambda_runtime::tracing::subscriber::util::SubscriberInitExt::set_default(subscriber);
+    // A log line that another test's thread reached first might otherwise stay disabled.
+    tracing::callsite::rebuild_interest_cache();
+    let rotation = rotate(account.clone(), request.clone()).await;
+    drop(guard);
+    let log = log.0.lock().unwrap_or_else(PoisonError::into_inner);
+    (rotation, String::from_utf8_lossy(&log).into_owned())
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_private_key_is_in_no_output_object_or_log() {
+    let is_whole = |log: &str| log.contains("import-certificate");
     for (account, request) in scenarios() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = subscriber::fmt()
-            .with_max_level(lambda_runtime::tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
-            .finish();
-        let guard =
-            lambda_runtime::tracing::subscriber::util::SubscriberInitExt::set_default(subscriber);
-        // A log line that another test's thread reached first might otherwise stay disabled.
-        tracing::callsite::rebuild_interest_cache();
-        let rotation = rotate(account, request).await;
-        drop(guard);
+        let (mut rotation, mut log) = logged(&account, &request).await;
+        // Another test's thread that reaches a line for the first time meanwhile disables it until the
+        // next time.
+        for _ in 0..4 {
+            if !is_whole(&log) {
+                (rotation, log) = logged(&account, &request).await;
+            }
+        }
         for done in &rotation {
             assert_no_key(&done.input.to_string());
             assert_no_key(&done.output.to_string());
@@ -229,9 +244,7 @@ async fn the_private_key_is_in_no_output_object_or_log() {
                 assert_no_key(object);
             }
         }
-        let log = log.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = String::from_utf8_lossy(&log);
-        assert!(log.contains("import-certificate"), "the log was kept");
+        assert!(is_whole(&log), "the log was kept");
         assert_no_key(&log);
     }
 }

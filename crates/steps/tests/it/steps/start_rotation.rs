@@ -714,6 +714,14 @@ async fn s5_a_change_of_the_key_is_notified() {
             let tag = ("cert-rotation:allow-key-change".into(), "true".into());
             rig.change(|account| account.stored_mut(&old).tags.push(tag));
         }
+        // A dry run changes nothing.
+        let rehearsal = ("cert-rotation:dry-run".into(), "true".into());
+        rig.change(|account| account.stored_mut(&old).tags.push(rehearsal));
+        let output = look(&rig, all()).await;
+        assert_eq!((decided(&output, &old), output.notices.len()), (Decision::Start, 0));
+        end(&rig, "SUCCEEDED", now());
+        rig.change(|account| drop(account.stored_mut(&old).tags.pop()));
+
         let output = look(&rig, all()).await;
         assert_eq!(decided(&output, &old), Decision::Start);
         assert_eq!(output.notices.len(), 1, "{:?}", output.notices);
