@@ -24,13 +24,20 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::sdk_config::Builder;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use jiff::Timestamp;
 use rotation_core::request::CLOUDFRONT_REGION;
 
 use crate::whole_xml::WholeXml;
+
+/// A time of AWS, in whole seconds; `None` outside of the years that [`Timestamp`] has.
+fn time(date: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(date.secs()).ok()
+}
 
 /// The clients of one function, each created on first use: a client that a function does not use is
 /// not even linked into it.

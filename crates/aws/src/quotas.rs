@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rotation_core::plan::quota::{Answer, IncreaseRequest, Origin};
 
 use crate::error::{AwsError, ErrorKind, SdkResultExt};
+use crate::time;
 
 /// The outcome of an increase request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +110,8 @@ pub async fn request_increase(
 }
 
 fn request_of(change: RequestedServiceQuotaChange) -> IncreaseRequest {
-    let created = change
-        .created
-        .and_then(|time| Timestamp::from_second(time.secs()).ok())
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let created =
+        change.created.and_then(|created| time(&created)).unwrap_or(Timestamp::UNIX_EPOCH);
     let answer = match change.status {
         Some(RequestStatus::Approved) => Answer::Approved,
         Some(RequestStatus::CaseClosed) => Answer::Closed,

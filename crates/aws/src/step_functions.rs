@@ -2,13 +2,13 @@
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
-use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use rotation_core::failure::Failure;
 use rotation_core::plan::claim::Liveness;
 use serde_json::Value;
 
 use crate::error::{AwsError, SdkResultExt};
+use crate::time;
 
 /// An execution, as described by Step Functions until 90 days after its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,10 +56,10 @@ pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Executi
         ),
         succeeded: execution.status == ExecutionStatus::Succeeded,
         status: execution.status.as_str().to_owned(),
-        started: time(&execution.start_date),
+        started: time(&execution.start_date).unwrap_or(Timestamp::MIN),
         redrives: execution.redrive_count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
         output: execution.output.and_then(|output| serde_json::from_str(&output).ok()),
-        stopped: execution.stop_date.as_ref().map(time),
+        stopped: execution.stop_date.as_ref().map(|date| time(date).unwrap_or(Timestamp::MIN)),
         error: execution.error.unwrap_or_else(|| execution.status.as_str().to_owned()),
         cause: execution.cause.unwrap_or_default(),
         input: execution
@@ -67,10 +67,6 @@ pub async fn find(client: &Client, execution_arn: &str) -> Result<Option<Executi
             .and_then(|input| serde_json::from_str(&input).ok())
             .unwrap_or_default(),
     }))
-}
-
-fn time(date: &DateTime) -> Timestamp {
-    Timestamp::from_second(date.secs()).unwrap_or(Timestamp::MIN)
 }
 
 /// The ARN of the latest execution of a state machine, if there is any. Step Functions lists the

@@ -12,7 +12,6 @@ use jiff::SignedDuration;
 use rotation_aws::s3;
 use rotation_aws::store::Stored;
 use rotation_core::SCHEMA_VERSION;
-use rotation_core::certificate::Fingerprint;
 use rotation_core::certificate::bundle::Bundle;
 use rotation_core::certificate::changes;
 use rotation_core::ending::deletion::is_elsewhere;
@@ -213,8 +212,7 @@ fn planned(
         held: held.iter().map(|one| &one.target).collect::<BTreeSet<_>>().len(),
         excluded: examined.excluded,
     };
-    let chain = Some(chain.fingerprints());
-    let shared = plan_of(context, folder, request, bundle, *store, new.clone(), chain);
+    let shared = plan_of(context, folder, request, bundle, *store, new.clone());
     let goes_on = policy.on_failure == OnFailure::Continue;
     Plan {
         outcome: outcome(members, planned, new.is_some(), request.delete_old, request.dry_run),
@@ -233,6 +231,7 @@ fn planned(
         }),
         notes: notes(examined, old, request),
         new_certificate: NewCertificate {
+            chain: Some(chain.fingerprints()),
             excludes_rsa_viewers: changes::excludes_rsa_viewers(&old.certificate, &bundle.leaf),
             ..shared.new_certificate
         },
@@ -254,7 +253,7 @@ fn nothing_left(
     Plan {
         old_certificate: old,
         notes: vec!["An earlier rotation replaced and deleted the old certificate.".into()],
-        ..plan_of(context, folder, request, bundle, store, Some(by), None)
+        ..plan_of(context, folder, request, bundle, store, Some(by))
     }
 }
 
@@ -266,7 +265,6 @@ fn plan_of(
     bundle: &Bundle,
     store: Store,
     new: Option<CertificateId>,
-    chain: Option<Vec<Fingerprint>>,
 ) -> Plan {
     let deadline = SignedDuration::from_mins(context.settings.deployment_deadline_minutes);
     Plan {
@@ -284,7 +282,7 @@ fn plan_of(
             fingerprint: bundle.leaf.fingerprint().to_string(),
             not_after: bundle.leaf.not_after(),
             excludes_rsa_viewers: false,
-            chain,
+            chain: None,
         },
         targets: TargetList {
             key: folder.key("targets.json"),

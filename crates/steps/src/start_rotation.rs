@@ -172,10 +172,10 @@ async fn evaluate(
     let targets = fleet.targets_of(&one.id);
     let mut evaluated = Evaluated::of(context, one, targets.len());
     let Some(source) = tags::value(&one.tags, tags::SOURCE) else { return Ok(evaluated) };
-    let Considered { decision, findings, warnings, changes, found, next } =
+    let Considered { decision, found, next } =
         consider(reading, scope, one, fleet, !targets.is_empty()).await?;
     evaluated.decision = decision;
-    evaluated.findings = findings.iter().map(ToString::to_string).collect();
+    evaluated.findings = found.findings.iter().map(ToString::to_string).collect();
 
     if let (Decision::Start, Some((name, input))) = (decision, next) {
         if scope.dry_run || start(context, &name, &input).await? {
@@ -189,10 +189,10 @@ async fn evaluate(
     let (id, in_use_by) = (&one.id, &one.in_use_by[..]);
     let about = About { id, certificate, source, targets: &targets, in_use_by, moment, now };
     let because = Because {
-        found: found.as_ref().map(|bundle| &bundle.leaf),
-        findings: &findings,
-        warnings: &warnings,
-        changes: &changes,
+        found: found.bundle.as_ref().map(|bundle| &bundle.leaf),
+        findings: &found.findings,
+        warnings: &found.warnings,
+        changes: &found.changes,
         rotation: evaluated.execution.as_deref().unwrap_or_default(),
     };
     if let Some(notice) = about.notice_of(evaluated.decision, because)
@@ -206,14 +206,9 @@ async fn evaluate(
 /// A decision, and what is needed to act on it.
 struct Considered {
     decision: Decision,
-    /// Why it is `SettingsInvalid`, `ReplacementUnusable` or `ReplacementNotNewer`.
-    findings: Vec<Finding>,
-    /// The warnings about the content of the source.
-    warnings: Vec<String>,
-    /// What viewers may notice of the replacement.
-    changes: Vec<String>,
-    /// The content of the source.
-    found: Option<Box<Bundle>>,
+    /// The content of the source. Its findings say why the decision is `SettingsInvalid`,
+    /// `ReplacementUnusable` or `ReplacementNotNewer`; otherwise there are none.
+    found: Found,
     /// Name and input of the next execution, if the replacement is fit.
     next: Option<(String, Value)>,
 }
@@ -233,19 +228,12 @@ async fn consider(
         Ok(wanted) => wanted,
         Err(findings) => {
             let decision = if served { Decision::SettingsInvalid } else { Decision::NotServed };
-            let (warnings, changes) = (Vec::new(), Vec::new());
-            return Ok(Considered {
-                decision,
-                findings,
-                warnings,
-                changes,
-                found: None,
-                next: None,
-            });
+            let found = Found::without_bundle(Replacement::None, findings);
+            return Ok(Considered { decision, found, next: None });
         }
     };
     let is_time = now >= schedule.time_of(&one.certificate);
-    let found = read_replacement(reading, &request, one, served, is_time).await?;
+    let mut found = read_replacement(reading, &request, one, served, is_time).await?;
     let next = match &found.bundle {
         Some(bundle) if matches!(found.replacement, Replacement::Fit | Replacement::FitNow) => {
             Some(next_attempt(context, one, bundle, &request).await?)
@@ -269,16 +257,14 @@ async fn consider(
         past: next.as_ref().map_or(Past::None, |next| next.past),
     };
     let decision = decide(&facts, now);
-    let told = matches!(decision, Decision::ReplacementUnusable | Decision::ReplacementNotNewer);
-    Ok(Considered {
-        decision,
-        findings: if told { found.findings } else { Vec::new() },
-        warnings: found.warnings,
+    if !matches!(decision, Decision::ReplacementUnusable | Decision::ReplacementNotNewer) {
+        found.findings.clear();
+    }
+    if request.dry_run {
         // A dry run changes nothing, and its plan has them as notes.
-        changes: if request.dry_run { Vec::new() } else { found.changes },
-        found: found.bundle,
-        next: next.map(|next| (next.name, input)),
-    })
+        found.changes.clear();
+    }
+    Ok(Considered { decision, found, next: next.map(|next| (next.name, input)) })
 }
 
 impl Evaluated {
@@ -313,8 +299,17 @@ struct Found {
     replacement: Replacement,
     bundle: Option<Box<Bundle>>,
     findings: Vec<Finding>,
+    /// The warnings about it.
     warnings: Vec<String>,
+    /// What viewers may notice of it.
     changes: Vec<String>,
+}
+
+impl Found {
+    fn without_bundle(replacement: Replacement, findings: Vec<Finding>) -> Self {
+        let (warnings, changes) = (Vec::new(), Vec::new());
+        Self { replacement, bundle: None, findings, warnings, changes }
+    }
 }
 
 /// Reads the source. If it holds a certificate that may replace this one, examines it as the plan
@@ -330,9 +325,7 @@ async fn read_replacement(
     let bundle = match source::content(aws, &request.source_ref, &request.source).await? {
         Content::Bundle(bundle) => bundle,
         Content::Unusable(finding) => {
-            let replacement = Replacement::Unusable;
-            let (findings, warnings, changes) = (vec![finding], Vec::new(), Vec::new());
-            return Ok(Found { replacement, bundle: None, findings, warnings, changes });
+            return Ok(Found::without_bundle(Replacement::Unusable, vec![finding]));
         }
     };
     let succession = Succession::of(&Edition::from(&one.certificate), &Edition::from(&bundle.leaf));

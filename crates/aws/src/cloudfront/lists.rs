@@ -5,13 +5,13 @@ use aws_sdk_cloudfront::types::{
     ConnectionMode, DistributionSummary, DistributionTenantAssociationFilter,
     DistributionTenantSummary, LambdaFunctionAssociations,
 };
-use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use rotation_core::plan::rights::Association;
 use serde::{Deserialize, Serialize};
 
 use crate::cloudfront::{Status, ViewerCertificateRef, certificate_ref, served};
 use crate::error::{AwsError, SdkResultExt};
+use crate::time;
 
 /// A distribution in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,10 +235,6 @@ impl From<DistributionTenantSummary> for TenantFacts {
             distribution_id: summary.distribution_id,
         }
     }
-}
-
-fn time(date: &DateTime) -> Option<Timestamp> {
-    Timestamp::from_second(date.secs()).ok()
 }
 
 fn associations(summary: &DistributionSummary) -> Vec<Association> {

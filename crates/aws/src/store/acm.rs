@@ -151,8 +151,8 @@ pub async fn list_tagged(
     Ok(found)
 }
 
-/// Imports a certificate with this chain and returns its ARN. The request is sent once: ACM has no idempotency
-/// token, and a second attempt after a lost response would create a second certificate.
+/// Imports a certificate with this chain and returns its ARN. The request is sent once: ACM has no
+/// idempotency token, and a second attempt after a lost response would create a second certificate.
 pub async fn import(
     client: &Client,
     bundle: &Bundle,

@@ -119,8 +119,8 @@ pub async fn tag(client: &Client, arn: &str, tags: &[Tag]) -> Result<(), AwsErro
     request.send().await.operation(OPERATION, arn).map(drop)
 }
 
-/// Uploads a certificate with this chain. The request is sent once: the next attempt of the step first searches for
-/// the certificate.
+/// Uploads a certificate with this chain. The request is sent once: the next attempt of the step
+/// first searches for the certificate.
 pub async fn upload(
     client: &Client,
     name: &str,

@@ -136,7 +136,6 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         findings.push(finding(leaf_name(&bundle.leaf), problem, cure));
     }
 
-    let owner = bundle.others.iter().find(|(_, other)| bundle.key.matches(other) == Ok(true));
     match bundle.key.matches(&bundle.leaf) {
         Ok(true) => {}
         // Such a key may be written in ways that this library does not compare.
@@ -144,7 +143,8 @@ fn check_key(bundle: &Bundle, store: Store, findings: &mut Vec<Finding>) {
         Ok(false) => findings.push(finding(
             "private key of the new certificate",
             {
-                let whose = match owner {
+                let is_owner = |other: &Certificate| bundle.key.matches(other) == Ok(true);
+                let whose = match bundle.others.iter().find(|(_, other)| is_owner(other)) {
                     Some((place, owner)) => format!("{}, in {place}", owner.name()),
                     None => "another certificate".to_owned(),
                 };

@@ -13,6 +13,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
+use crate::certificate::ber::Element;
 use crate::certificate::{Certificate, Fingerprint};
 use crate::redact;
 
@@ -164,15 +165,16 @@ impl TrustRoots {
         path: &[&Certificate],
         now: Timestamp,
     ) -> Result<Root, TrustError> {
-        let last = path.last().copied().unwrap_or(leaf);
-        let anchors = self.anchors.iter().filter(|anchor| issuer(last) == anchor.subject.as_ref());
+        let issuer = issuer(path.last().copied().unwrap_or(leaf));
+        let anchors = self.anchors.iter().filter(|anchor| issuer == anchor.subject.as_ref());
         let anchors: Vec<_> = anchors.cloned().collect();
         self.find(&anchors, leaf, path, now)
     }
 
     /// Whether a root has the name of the issuer of this certificate.
     pub(crate) fn names_issuer_of(&self, last: &Certificate) -> bool {
-        self.anchors.iter().any(|anchor| issuer(last) == anchor.subject.as_ref())
+        let issuer = issuer(last);
+        self.anchors.iter().any(|anchor| issuer == anchor.subject.as_ref())
     }
 
     fn find(
@@ -224,16 +226,11 @@ impl TrustRoots {
 
 /// The issuer as a [`TrustAnchor`] has its subject: without the header of the sequence.
 fn issuer(certificate: &Certificate) -> &[u8] {
-    let der = certificate.issuer_der();
-    let header = match der.get(1) {
-        Some(len @ 0x81..) => 2 + usize::from(len & 0x7f),
-        _ => 2,
-    };
-    der.get(header..).unwrap_or_default()
+    Element::whole(certificate.issuer_der()).map(|name| name.content()).unwrap_or_default()
 }
 
 /// A DER sequence with this content.
-fn sequence(content: &[u8]) -> Vec<u8> {
+pub(super) fn sequence(content: &[u8]) -> Vec<u8> {
     let len = content.len().to_be_bytes();
     let len: Vec<u8> = len.into_iter().skip_while(|byte| *byte == 0).collect();
     let header = match content.len() {

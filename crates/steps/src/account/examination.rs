@@ -88,12 +88,11 @@ pub(crate) async fn examine(
         excluded: &request.exclude_targets,
         ignored: &ignored,
     };
-    let leaves = (&old.certificate, &bundle.leaf);
     let successor = Successor {
         names: bundle.leaf.dns_names(),
         store,
         excludes_rsa_viewers: !request.allow_key_change
-            && changes::excludes_rsa_viewers(leaves.0, leaves.1),
+            && changes::excludes_rsa_viewers(&old.certificate, &bundle.leaf),
     };
     let chosen = targets(&members, selection, successor);
     findings.extend(chosen.findings);

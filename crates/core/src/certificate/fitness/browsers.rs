@@ -173,13 +173,12 @@ mod tests {
     /// What is in Mozilla's list as built in can be matched: a misspelled name never would.
     #[test]
     fn the_names_of_roots_are_those_of_the_list() {
+        use crate::certificate::trust::sequence;
         use x509_parser::prelude::FromDer;
         let names: Vec<String> = webpki_roots::TLS_SERVER_ROOTS
             .iter()
             .map(|root| {
-                let len = u8::try_from(root.subject.len()).expect("a short name");
-                let header = if len < 0x80 { vec![0x30, len] } else { vec![0x30, 0x81, len] };
-                let name = [&header[..], root.subject.as_ref()].concat();
+                let name = sequence(&root.subject);
                 x509_parser::x509::X509Name::from_der(&name).expect("a name").1.to_string()
             })
             .collect();
