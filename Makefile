@@ -163,7 +163,7 @@ mutants: needs .local/mutants/bin/cargo-mutants ## Mutate the decisions one by o
 .local/mutants/bin/cargo-mutants:
 	cargo install --quiet --locked --root .local/mutants cargo-mutants@27.1.0
 
-browser-rules: tools ## Renew the rules of browsers for public authorities, from Chrome's root store; needs the network
+browser-rules: tools ## Renew the rules of browsers for public authorities, from Chrome's root store and list of logs; needs the network
 	PYTHONPATH=tests $(VENV)/bin/python -m scripts.browser_rules
 
 clean: ## Remove everything that was built and installed

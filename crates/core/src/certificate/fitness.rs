@@ -79,7 +79,11 @@ pub fn fit(bundle: &Bundle, place: Place, roots: &TrustRoots, now: Timestamp) ->
     if !place.stored {
         warnings.extend(stores::may_refuse(leaf, place.store));
     }
-    let notes = needless(&chain, now).into_iter().chain(browsers::old_rules(now)).collect();
+    let notes = needless(&chain, now)
+        .into_iter()
+        .chain(browsers::unknown_logs(leaf, &chain))
+        .chain(browsers::old_rules(now))
+        .collect();
     Verdict { notes, chain, findings, warnings }
 }
 

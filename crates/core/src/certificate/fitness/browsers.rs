@@ -4,8 +4,11 @@
 //! renews. They hold only under roots of Mozilla's list: a root that somebody has added is trusted
 //! as it is, by browsers too.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use x509_parser::extensions::ParsedExtension;
@@ -22,6 +25,7 @@ struct Rules {
     /// When they were read.
     as_of: Timestamp,
     transparency: Transparency,
+    logs: Logs,
     lifetimes: Lifetimes,
     distrust: Vec<Distrust>,
 }
@@ -37,6 +41,27 @@ struct Transparency {
     short: usize,
     long: usize,
     sources: Vec<String>,
+}
+
+/// The logs whose timestamps count, for certificates that had not ended when the list was read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Logs {
+    /// When the list was read: later logs are not known.
+    as_of: Timestamp,
+    accepted: Vec<Log>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    /// The SHA-256 digest of its key, in base64: RFC 6962, 3.2.
+    id: String,
+    operator: String,
+    /// Set if it is retired: only earlier timestamps count.
+    until: Option<Timestamp>,
+    /// Read by the newer interface (static-ct-api), not that of RFC 6962.
+    #[serde(default)]
+    tiled: bool,
 }
 
 /// The longest lifetimes that authorities may give, the latest rule first.
@@ -104,22 +129,73 @@ pub(super) fn old_rules(now: Timestamp) -> Option<String> {
     })
 }
 
-fn too_few_timestamps(leaf: &Certificate) -> Option<String> {
-    let rules = &RULES.transparency;
-    let found = logs(leaf).len();
-    let needed = if leaf.days() > rules.short_days { rules.long } else { rules.short };
-    (leaf.not_before() >= rules.since && found < needed).then(|| {
+/// That a certificate is fit only if logs that this version does not know are accepted.
+pub(super) fn unknown_logs(leaf: &Certificate, chain: &Chain) -> Option<String> {
+    chain.trust.as_ref().ok().filter(|root| root.is_public)?;
+    let all = embedded(leaf);
+    let known = all.iter().filter(|one| one.log.is_some());
+    let unknown = all.len() - known.clone().count();
+    let needs_them = lack_of(leaf, known).is_some() && lack_of(leaf, &all).is_none();
+    needs_them.then(|| {
         format!(
-            "it has signed certificate timestamps of {found} logs, and Chrome and Apple's viewers refuse a certificate for {} days with fewer than {needed} ({})",
-            leaf.days(),
-            rules.sources.join(", ")
+            "It has timestamps of {} logs, {unknown} of which are not in Chrome's list of {}, which this version has. If they are not newer, browsers refuse it.",
+            all.len(),
+            RULES.logs.as_of.strftime("%Y-%m-%d"),
         )
     })
 }
 
+fn too_few_timestamps(leaf: &Certificate) -> Option<String> {
+    // A log that is not known may be newer than the list.
+    let lack = lack_of(leaf, &embedded(leaf))?;
+    Some(format!("{lack} ({})", RULES.transparency.sources.join(", ")))
+}
+
+fn lack_of<'a>(
+    leaf: &Certificate,
+    timestamps: impl IntoIterator<Item = &'a Embedded>,
+) -> Option<String> {
+    let is_asked = leaf.not_before() >= RULES.transparency.since;
+    is_asked.then(|| lack(leaf.days(), timestamps)).flatten()
+}
+
+/// What the timestamps of a certificate for so many days lack, by the rules of Chrome and Apple, which
+/// differ only in words: for more than 180 days Apple counts two of an operator at most, so that three
+/// are of two at least.
+fn lack<'a>(days: i64, timestamps: impl IntoIterator<Item = &'a Embedded>) -> Option<String> {
+    let rules = &RULES.transparency;
+    let needed = if days > rules.short_days { rules.long } else { rules.short };
+    let (counted, late): (Vec<&Embedded>, Vec<_>) =
+        timestamps.into_iter().partition(|one| one.counts());
+    let found = counted.len();
+    if found < needed {
+        let late = match late.len() {
+            0 => String::new(),
+            late => format!(", and {late} of logs that were retired before"),
+        };
+        return Some(format!(
+            "it has signed certificate timestamps of {found} logs{late}, and Chrome and Apple's viewers refuse a certificate for {days} days with fewer than {needed}"
+        ));
+    }
+    let operators: BTreeSet<&str> = counted.iter().map(|one| one.operator()).collect();
+    let all_are = |is: fn(&Log) -> bool| counted.iter().all(|one| one.log.is_some_and(is));
+    let what = if let [operator] = Vec::from_iter(operators)[..] {
+        format!("of one operator, {operator}")
+    } else if all_are(|log| log.until.is_some()) {
+        "of logs that have been retired".to_owned()
+    } else if all_are(|log| log.tiled) {
+        "of logs with the newer interface, not that of RFC 6962".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!(
+        "its signed certificate timestamps are all {what}: Chrome and Apple's viewers refuse it without one of another"
+    ))
+}
+
 fn distrusted(leaf: &Certificate, root: &str) -> Option<String> {
     // The earliest timestamp tells when it was issued, whatever its begin says.
-    let issued = logs(leaf).into_iter().map(|(_, time)| time).min().unwrap_or(leaf.not_before());
+    let issued = embedded(leaf).iter().map(|one| one.time).min().unwrap_or(leaf.not_before());
     let of_root = RULES.distrust.iter().filter(|one| root.contains(&one.root));
     let one = of_root.min_by_key(|one| one.after).filter(|one| issued > one.after)?;
     Some(format!(
@@ -130,18 +206,38 @@ fn distrusted(leaf: &Certificate, root: &str) -> Option<String> {
     ))
 }
 
-/// The logs of the embedded timestamps, each once with its time: RFC 6962, 3.3.
-fn logs(leaf: &Certificate) -> Vec<(Vec<u8>, Timestamp)> {
+/// The first embedded timestamp of a log.
+struct Embedded {
+    id: String,
+    time: Timestamp,
+    /// Nothing if the list has it not.
+    log: Option<&'static Log>,
+}
+
+impl Embedded {
+    fn counts(&self) -> bool {
+        self.log.and_then(|log| log.until).is_none_or(|until| self.time < until)
+    }
+
+    /// A log that is not known has an operator of its own.
+    fn operator(&self) -> &str {
+        self.log.map_or(&self.id, |log| &log.operator)
+    }
+}
+
+/// The embedded timestamps, one for each log: RFC 6962, 3.3.
+fn embedded(leaf: &Certificate) -> Vec<Embedded> {
     let Some(x509) = leaf.x509() else { return Vec::new() };
-    let mut found: Vec<(Vec<u8>, Timestamp)> = Vec::new();
+    let mut found: Vec<Embedded> = Vec::new();
     for extension in x509.iter_extensions() {
         let ParsedExtension::SCT(all) = extension.parsed_extension() else { continue };
         for one in all {
+            let id = STANDARD.encode(one.id.key_id);
             let time = i64::try_from(one.timestamp).ok();
             let time = time.and_then(|time| Timestamp::from_millisecond(time).ok());
-            let log = one.id.key_id.to_vec();
-            if !found.iter().any(|(other, _)| *other == log) {
-                found.push((log, time.unwrap_or(Timestamp::MAX)));
+            if !found.iter().any(|other| other.id == id) {
+                let log = RULES.logs.accepted.iter().find(|log| log.id == id);
+                found.push(Embedded { id, time: time.unwrap_or(Timestamp::MAX), log });
             }
         }
     }
@@ -157,6 +253,10 @@ mod tests {
         assert!(RULES.as_of.to_string().starts_with("20"));
         assert!(RULES.lifetimes.limits.is_sorted_by(|a, b| a.since > b.since && a.days < b.days));
         assert_eq!(RULES.transparency.sources.len(), 2);
+        assert!(RULES.logs.as_of <= RULES.as_of);
+        for log in &RULES.logs.accepted {
+            assert_eq!(STANDARD.decode(&log.id).expect("base64").len(), 32);
+        }
         for one in &RULES.distrust {
             assert!(one.source.starts_with("https://") && !one.root.is_empty());
         }
@@ -186,5 +286,67 @@ mod tests {
             assert!(RULES.distrust.iter().any(|one| one.root == root));
             assert_eq!(names.iter().filter(|name| name.contains(root)).count(), 1, "{root}");
         }
+    }
+
+    /// Logs of the list by operator, as the rules tell them apart.
+    fn log(operator: &str, is: fn(&Log) -> bool) -> Vec<&'static Log> {
+        let all = RULES.logs.accepted.iter();
+        all.filter(|log| log.operator == operator && is(log)).collect()
+    }
+
+    #[test]
+    fn timestamps_count_by_log_operator_state_and_kind() {
+        let is_old = |log: &Log| !log.tiled && log.until.is_none();
+        let google = log("Google", is_old);
+        let digicert = log("DigiCert", is_old);
+        let [retired] = log("Let's Encrypt", |log| log.until.is_some())[..] else {
+            panic!("one retired log")
+        };
+        let tiled = [log("Google", |log| log.tiled)[0], log("Geomys", |log| log.tiled)[0]];
+        let until = retired.until.expect("a time");
+        let before = until - SignedDuration::from_secs(1);
+        let at = |time: Timestamp, logs: &[&'static Log]| -> Vec<Embedded> {
+            let of = |log: &&'static Log| Embedded { id: log.id.clone(), time, log: Some(log) };
+            logs.iter().map(of).collect()
+        };
+        let unknown = |id: &str| Embedded { id: id.to_owned(), time: until, log: None };
+        let two_unknown = [unknown("a"), unknown("b")];
+        for (days, timestamps, expected) in [
+            (180, at(until, &[google[0], digicert[0]]), None),
+            (180, at(until, &google[..2]), Some("all of one operator, Google:")),
+            (181, at(until, &[google[0], google[1], digicert[0]]), None),
+            (181, at(until, &google[..3]), Some("all of one operator, Google:")),
+            (181, at(until, &[google[0], digicert[0]]), Some("of 2 logs, and")),
+            (180, at(before, &[google[0], retired]), None),
+            (
+                180,
+                at(until, &[google[0], retired]),
+                Some("of 1 logs, and 1 of logs that were retired"),
+            ),
+            (180, at(before, &[retired, tiled[0]]), None),
+            (180, at(until, &[tiled[0], digicert[0]]), None),
+            (180, at(until, &tiled), Some("all of logs with the newer interface")),
+            (180, at(until, &[]), Some("of 0 logs, and")),
+            // Whose an unknown log is, and what it is, may be newer than the list.
+            (180, at(until, &[tiled[0]]).into_iter().chain([unknown("a")]).collect(), None),
+            (180, two_unknown.into(), None),
+        ] {
+            let found = lack(days, &timestamps);
+            match expected {
+                None => assert_eq!(found, None),
+                Some(text) => {
+                    assert!(found.as_ref().is_some_and(|found| found.contains(text)), "{found:?}")
+                }
+            }
+        }
+        // The list has only one that is retired.
+        let another = Log {
+            id: String::new(),
+            operator: "another".to_owned(),
+            until: Some(until),
+            tiled: false,
+        };
+        let of_both = at(before, &[retired, Box::leak(Box::new(another))]);
+        assert!(lack(90, &of_both).is_some_and(|found| found.contains("have been retired")));
     }
 }

@@ -747,6 +747,15 @@ fn browsers_ask_for_timestamps_under_public_roots() {
         // A root that was added is not asked.
         case(days, logs, false).finds(&[]);
     }
+    // The logs of this test are not in Chrome's list.
+    let notes = |is_public: bool| {
+        let case = case(180, &THREE[..2], is_public);
+        let bundle = bundle::read(case.source.as_bytes()).expect("a bundle");
+        fit(&bundle, case.place, &case.roots(), time(NOW)).notes
+    };
+    let said = "It has timestamps of 2 logs, 2 of which are not in Chrome's list of ";
+    assert!(notes(true)[0].starts_with(said));
+    assert_eq!(notes(false), [""; 0]);
     let early = changed(|params| params.not_before = date_time_ymd(2018, 4, 30));
     let old = Edition { not_before: time("2018-01-01T00:00:00Z"), ..early.old };
     let early = Case { is_public: true, old, ..early };
