@@ -319,6 +319,9 @@ impl Ec {
     /// Whether the point of a certificate follows from the key.
     fn matches(&self, algorithm: &KeyAlgorithm, point: &[u8]) -> Result<bool, KeyError> {
         let Some(curve) = curve_of(algorithm) else {
+            if CURVES.iter().any(|curve| self.curve.as_deref() == Some(curve.oid)) {
+                return Ok(false);
+            }
             // On another curve only the key's own statement can be compared.
             let own = self.point.as_deref().ok_or(KeyError::Unusable)?;
             return Ok(is_same_point(own, point));
