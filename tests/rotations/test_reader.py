@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local_aws.pki import Authority, Leaf, key_pem
 from local_aws.platform import CERTROTATE
+from rotations.account import SOURCE_BUCKET, Account
 
 NAMES = ("www.example.com", "example.com")
 
@@ -446,6 +447,53 @@ def run(files: Files, command: str) -> None:
         shell.sendline("secret")
     shell.close()
     assert shell.exitstatus == 0, (command, said + (shell.before or ""))
+
+
+def test_the_cure_for_broken_json_makes_a_source(files: Files):
+    files.write("fullchain.pem", files.read("rsa.pem") + files.read("chain.pem"))
+    files.write("key.pem", files.read("rsa.key"))
+    broken = '{"certificate": "' + files.read("fullchain.pem").decode() + '"}'
+    [command] = re.findall("`([^`]+)`", files.finding(files.write("secret.json", broken))["cure"])
+    run(files, command)
+    files.fits("source.json")
+
+
+@pytest.mark.parametrize(("whole", "others"), [("rsa.pem", ("chain.pem", "rsa.key")), ("rsa.key", ("rsa.pem",))])
+def test_the_command_of_a_message_tells_a_damaged_block_from_a_whole_one(
+    files: Files, whole: str, others: tuple[str, ...]
+):
+    """It finds the damage in the block itself, which is the only one in its file."""
+    lines = files.read(whole).decode().splitlines(keepends=True)
+    files.write("damaged.pem", "".join(lines[:3] + lines[5:]))
+    finding = files.finding("damaged.pem", *others)
+    [command] = re.findall("`([^`]+)`", finding["cure"])
+    command = command.replace("FILE", "damaged.pem")
+    with pytest.raises(AssertionError):
+        run(files, command)
+    run(files, command.replace("damaged.pem", whole))
+
+
+@pytest.mark.parametrize("form", ["a file", "base64", "a field"])
+def test_the_cure_for_pkcs12_in_a_source_makes_one(account: Account, files: Files, form: str):
+    """The functions have no password, and say how to do without one."""
+    old = account.old()
+    account.targets(old, 1)
+    content = files.read(export(files, "secret"))
+    text = base64.encodebytes(content).decode()
+    if form == "a file":
+        files.write("source", content)
+        account.aws.client("s3").put_object(Bucket=SOURCE_BUCKET, Key="source.p12", Body=content)
+        source = f"s3://{SOURCE_BUCKET}/source.p12"
+    else:
+        files.write("source", text if form == "base64" else json.dumps({"domain": "x", "pfx": text}))
+        source = account.secret(files.read("source").decode())
+    cause = account.refused(source, old, "SourceUnreadable", "PKCS#12, which takes a password")
+    convert, *more = [one.replace("FILE", "source") for one in re.findall("`([^`]+)`", cause)]
+    if form == "base64":
+        run(files, more[0])
+        convert = convert.replace("source", "bundle.p12")
+    run(files, convert)
+    files.fits("bundle.pem")
 
 
 UNREADABLE: dict[str, tuple[bytes, str]] = {

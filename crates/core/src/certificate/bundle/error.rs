@@ -322,7 +322,7 @@ impl BundleError {
             }
             Self::BrokenJson { .. } => {
                 "Write the JSON with a tool that quotes line breaks, such as `jq -n --rawfile \
-                 certificate fullchain.pem --rawfile privateKey key.pem '$ARGS.named'`"
+                 certificate fullchain.pem --rawfile privateKey key.pem '$ARGS.named' > source.json`"
             }
             Self::ChangedDashes => {
                 "Mend them with `sed -E 's/^[^A-Za-z0-9]*(BEGIN|END) ([A-Z0-9 ]*[A-Z0-9])[^A-Za-z0-9]*$/-----\\1 \\2-----/' \
@@ -346,8 +346,8 @@ impl BundleError {
                     );
                 }
                 None => {
-                    "Convert it with `openssl pkcs12 -in FILE -nodes -out bundle.pem` (with -legacy if \
-                     it is older; decode base64 first), or store it with `certrotate put`, which asks for the password"
+                    "Convert it with `openssl pkcs12 -in FILE -nodes -out bundle.pem` (with -legacy if it is older; \
+                     if it is base64, first `base64 -d FILE > bundle.p12`), or store it with `certrotate put`, which asks for the password"
                 }
             },
             Self::BrokenCertificate { .. } => {
