@@ -23,6 +23,11 @@ use tolerance::{Judged, OverOriginals, directory_names_are_permitted};
 /// neither its version nor the day of Mozilla's list; a test holds the version against `Cargo.lock`.
 const BUILT_IN: (&str, &str) = ("1.0.10", "2026-10-19");
 
+/// When the roots of that release end, which it does not tell: a line for each, with the first
+/// digits of its key's digest, the time, and its name for readers. A test writes it, from the release of `webpki-root-certs` of
+/// the same version: `WRITE_ROOTS=1 cargo test -p rotation-core the_ends`.
+const ENDS: &str = include_str!("trust/ends.txt");
+
 /// The root certificates that are trusted.
 #[derive(Clone, Debug)]
 pub struct TrustRoots {
@@ -43,7 +48,7 @@ pub(crate) struct Root {
     pub(crate) key: Fingerprint,
     /// Is it in Mozilla's list? The rules of browsers for public authorities hold only for these.
     pub(crate) is_public: bool,
-    /// The end of its validity, which Mozilla's list does not tell.
+    /// The end of its validity.
     pub(crate) not_after: Option<Timestamp>,
 }
 
@@ -215,13 +220,25 @@ impl TrustRoots {
         let added = self.added.iter().find(|root| root.public_key_der() == key);
         let name = sequence(&anchor.subject);
         let name = X509Name::from_der(&name).map(|(_, name)| name.to_string()).unwrap_or_default();
+        let key = Fingerprint::of(&key);
         Root {
             name: redact::name(&name),
-            key: Fingerprint::of(&key),
+            key,
             is_public: self.anchors[..self.public].contains(anchor),
-            not_after: added.map(Certificate::not_after),
+            not_after: added.map(Certificate::not_after).or_else(|| end_of(key)),
         }
     }
+}
+
+/// The end of a root of Mozilla's list.
+fn end_of(key: Fingerprint) -> Option<Timestamp> {
+    let line = ENDS.lines().find_map(|line| line.strip_prefix(&digits(key)))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Enough of a digest to tell the roots of one list apart.
+fn digits(key: Fingerprint) -> String {
+    key.to_string()["sha256:".len()..][..16].to_owned()
 }
 
 /// The issuer as a [`TrustAnchor`] has its subject: without the header of the sequence.
@@ -383,6 +400,29 @@ mod tests {
         assert_eq!(TrustRoots::mozilla().to_string(), list);
         let more = TrustRoots::mozilla().with_roots(FIXTURE_ROOT).expect("a root");
         assert_eq!(more.to_string(), format!("{list}, and 1 added to it"));
+    }
+
+    /// `WRITE_ROOTS=1` writes the file anew.
+    #[test]
+    fn the_ends_of_the_roots_are_those_of_mozilla_s_list() {
+        let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+        assert_eq!(certificates.len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        let mut lines: Vec<String> = certificates
+            .iter()
+            .map(|der| {
+                let root = Certificate::from_der(der.to_vec()).expect("a root");
+                let key = Fingerprint::of(root.public_key_der());
+                format!("{} {} {}\n", digits(key), root.not_after(), root.name())
+            })
+            .collect();
+        lines.sort();
+        if std::env::var_os("WRITE_ROOTS").is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/certificate/trust/ends.txt");
+            return std::fs::write(file, lines.concat()).expect("the file is written");
+        }
+        assert!(ENDS == lines.concat(), "the list of roots has changed: WRITE_ROOTS=1");
+        let roots = TrustRoots::mozilla();
+        assert!(roots.anchors.iter().all(|anchor| roots.root(anchor).not_after.is_some()));
     }
 
     /// Case S15: only roots are added to the list.

@@ -87,7 +87,7 @@ fn outlives_its_chain(leaf: &Certificate, chain: &Chain) -> Option<String> {
     let (name, end) = above.min_by_key(|(_, end)| *end)?;
     (end < leaf.not_after()).then(|| {
         format!(
-            "It is valid until {}, but {name} above it only until {end}: viewers refuse it from then on, so replace it, or its chain, before.",
+            "It is valid until {}, but {name} above it only until {end}: viewers may refuse it from then on, so replace it, or its chain, before.",
             leaf.not_after()
         )
     })
