@@ -4,7 +4,7 @@ mod browsers;
 mod stores;
 mod warnings;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::certificate::bundle::{self, Bundle};
 use crate::certificate::chain::{Chain, MAX_CERTIFICATES};
@@ -82,9 +82,22 @@ pub fn fit(bundle: &Bundle, place: Place, roots: &TrustRoots, now: Timestamp) ->
     let notes = needless(&chain, now)
         .into_iter()
         .chain(browsers::unknown_logs(leaf, &chain))
-        .chain(browsers::old_rules(now))
+        .chain(old_data(now))
         .collect();
     Verdict { notes, chain, findings, warnings }
+}
+
+/// What this version knows of browsers and roots is still applied when it is old, and a note says so.
+fn old_data(now: Timestamp) -> impl Iterator<Item = String> {
+    const OLD: SignedDuration = SignedDuration::from_hours(365 * 24);
+    let all = [("rules of browsers", browsers::as_of()), ("list of roots", TrustRoots::built_in())];
+    all.into_iter().filter(move |(_, of)| now.duration_since(*of) > OLD).map(move |(what, of)| {
+        format!(
+            "The {what} in this version is of {}, {} days ago, and newer ones are not known to it. Deploy a newer version.",
+            of.strftime("%Y-%m-%d"),
+            now.duration_since(of).as_hours() / 24
+        )
+    })
 }
 
 /// Why automation does not start with a certificate that is not clearly newer than the served one.

@@ -103,6 +103,11 @@ impl TrustRoots {
         Self { public: anchors.len(), anchors, added: Vec::new() }
     }
 
+    /// When the list that is built in was published.
+    pub(crate) fn built_in() -> Timestamp {
+        format!("{}T00:00:00Z", BUILT_IN.1).parse().expect("a test reads it")
+    }
+
     /// For tests: as if Mozilla's list had only this root.
     #[cfg(test)]
     pub(crate) fn with_public_root(pem: &str) -> Self {

@@ -16,9 +16,6 @@ use x509_parser::extensions::ParsedExtension;
 use crate::certificate::Certificate;
 use crate::certificate::chain::Chain;
 
-/// Older rules are still applied, and a note says so.
-const OLD: SignedDuration = SignedDuration::from_hours(365 * 24);
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Rules {
@@ -87,6 +84,11 @@ struct Distrust {
     source: String,
 }
 
+/// When the rules were read.
+pub(super) fn as_of() -> Timestamp {
+    RULES.as_of
+}
+
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
     serde_json::from_str(include_str!("browsers.json")).expect("a test reads the rules")
 });
@@ -115,18 +117,6 @@ pub(super) fn refusals(leaf: &Certificate, chain: &Chain) -> Vec<(String, &'stat
 pub(super) fn longest_lifetime(not_before: Timestamp) -> Option<(Timestamp, i64)> {
     let limits = &RULES.lifetimes.limits;
     limits.iter().find(|limit| limit.since <= not_before).map(|limit| (limit.since, limit.days))
-}
-
-/// That the rules are so old that there may be newer ones.
-pub(super) fn old_rules(now: Timestamp) -> Option<String> {
-    let age = now.duration_since(RULES.as_of);
-    (age > OLD).then(|| {
-        format!(
-            "The rules of browsers in this version are of {}, {} days ago: newer ones are not checked. Deploy a newer version.",
-            RULES.as_of.strftime("%Y-%m-%d"),
-            age.as_hours() / 24
-        )
-    })
 }
 
 /// That a certificate is fit only if logs that this version does not know are accepted.
@@ -260,14 +250,6 @@ mod tests {
         for one in &RULES.distrust {
             assert!(one.source.starts_with("https://") && !one.root.is_empty());
         }
-    }
-
-    #[test]
-    fn old_rules_are_noted() {
-        assert_eq!(old_rules(RULES.as_of), None);
-        assert_eq!(old_rules(RULES.as_of + OLD), None);
-        let note = old_rules(RULES.as_of + OLD + SignedDuration::from_hours(24));
-        assert!(note.is_some_and(|note| note.contains("366 days ago")));
     }
 
     /// What is in Mozilla's list as built in can be matched: a misspelled name never would.

@@ -809,9 +809,21 @@ fn what_a_browser_distrusts_by_date_is_refused() {
 }
 
 #[test]
-fn old_rules_are_a_note_and_never_a_refusal() {
+fn old_data_is_a_note_and_never_a_refusal() {
     let bundle = bundle::read(good().source.as_bytes()).expect("a bundle");
-    let notes = |now| fit(&bundle, good().place, &good().roots(), time(now)).notes;
-    assert_eq!(notes(NOW), [""; 0]);
-    assert!(notes("2036-01-01T00:00:00Z")[0].contains("rules of browsers in this version are of"));
+    let notes = |now| fit(&bundle, good().place, &good().roots(), now).notes;
+    assert_eq!(notes(time(NOW)), [""; 0]);
+    for (what, of) in
+        [("rules of browsers", browsers::as_of()), ("list of roots", TrustRoots::built_in())]
+    {
+        let said = |days: i64| {
+            let notes = notes(of + jiff::SignedDuration::from_hours(days * 24));
+            notes.into_iter().filter(|note| note.contains(what)).collect::<Vec<_>>()
+        };
+        assert_eq!(said(365), [""; 0]);
+        assert!(
+            said(366)[0].contains("in this version is of 2")
+                && said(366)[0].contains("366 days ago")
+        );
+    }
 }
