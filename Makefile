@@ -98,7 +98,7 @@ calls: needs ## Record the calls of each step
 	cp $(CALLED) $(CALLS)
 
 contract: tools ## Test that state machine, template, code and pages agree, that the template can be deployed, and the local AWS
-	$(PYTEST) tests/contract tests/local_aws tests/bench tests/acceptance
+	$(PYTEST) tests/contract tests/local_aws tests/bench tests/acceptance tests/release
 
 rotations: tools functions ## Test whole rotations of the deployed template on the local AWS [WORKERS=3]
 	$(PYTEST) tests/rotations --numprocesses $(WORKERS) --dist worksteal
