@@ -1,7 +1,7 @@
 """The archive that `certrotate deploy` deploys: the packages of the functions, the state machine and the template.
 
-The template names its packages by their content, in a bucket that is only known when it is deployed: `certrotate deploy`
-uploads each file under that key and writes the bucket's name in place of ARTIFACT_BUCKET.
+The template names its packages by their content, in a bucket that is known only at deployment: `certrotate deploy`
+uploads each file under that key, and writes the bucket's name in place of ARTIFACT_BUCKET.
 """
 
 from __future__ import annotations
