@@ -30,7 +30,7 @@ RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # The version in Amazon Linux 2023, on which Lambda's provided.al2023 is based.
 GLIBC := 2.34
 
-.PHONY: help needs tools package functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean browser-rules acceptance acceptance-sweep acceptance-replay mutants
+.PHONY: help needs tools package release functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean browser-rules acceptance acceptance-sweep acceptance-replay mutants
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -50,6 +50,9 @@ package: tools ## Build every function to target/lambda/NAME/bootstrap.zip [ARCH
 	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
 	  || { echo 'Rust cannot build for $(ARCH) here: rustup target add $(RUST_TARGET)'; exit 1; }
 	PATH="$(BIN):$$PATH" cargo lambda build --release --locked --package rotation-steps --target $(RUST_TARGET).$(GLIBC) --output-format zip --lambda-dir target/lambda
+
+release: tools certrotate ## Build what a release page holds, to target/release-X.Y.Z [ONLY=functions] [ARCH=arm64]
+	PYTHONPATH=tests $(VENV)/bin/python -m release $(if $(ONLY),--only $(ONLY)) $(if $(filter command line,$(origin ARCH)),--arch $(ARCH))
 
 functions: needs ## Build the functions and certrotate as the demo and the tests use them
 	$(BUILD)
@@ -103,7 +106,7 @@ contract: tools ## Test that state machine, template, code and pages agree, that
 rotations: tools functions ## Test whole rotations of the deployed template on the local AWS [WORKERS=3]
 	$(PYTEST) tests/rotations --numprocesses $(WORKERS) --dist worksteal
 
-released: package ## Test the release packages: sizes, glibc, cold starts, whole rotations
+released: package functions ## Test the release packages: sizes, glibc, cold starts, whole rotations
 	$(PYTEST) tests/released
 
 pages: tools ## Test the report in a browser, at three widths

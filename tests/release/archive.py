@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
+
+from local_aws.built import ROOT
 
 # The earliest that ZIP can write.
 TIME = (1980, 1, 1, 0, 0, 0)
@@ -39,6 +42,13 @@ def tarred(folder: Path) -> bytes:
             with path.open("rb") if path.is_file() else io.BytesIO() as file:
                 archive.addfile(entry, file)
     return gzip.compress(content.getvalue(), 9, mtime=0)
+
+
+def write_licences(folder: Path, of_others: str) -> None:
+    """Writes the licences into a folder: the project's own, and those of the crates in its programs."""
+    for name in ("LICENSE-APACHE", "LICENSE-MIT"):
+        shutil.copyfile(ROOT / name, folder / name)
+    (folder / "LICENSES-OF-OTHERS").write_text(of_others)
 
 
 def write_sums(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_aws.built import ROOT, TEMPLATE
 
-from .archive import digest, write_sums
+from .archive import digest, write_licences, write_sums
 
 PLACE = "s3://ARTIFACT_BUCKET/certificate-rotation"
 PACKAGE = re.compile(r"\.\./target/lambda/([a-z-]+)/bootstrap\.zip")
@@ -23,8 +23,8 @@ def names() -> list[str]:
     return PACKAGE.findall(TEMPLATE.read_text())
 
 
-def write(folder: Path, architecture: str, packages: dict[str, bytes]) -> None:
-    """Writes the unpacked archive, with these packages by function."""
+def write(folder: Path, architecture: str, packages: dict[str, bytes], licences: str = "") -> None:
+    """Writes the unpacked archive, with these packages by function and the licences of what is in them."""
     functions = folder / "functions"
     functions.mkdir(parents=True)
     definition = (ROOT / DEFINITION.removeprefix("../")).read_bytes()
@@ -36,4 +36,5 @@ def write(folder: Path, architecture: str, packages: dict[str, bytes]) -> None:
     default = "    Type: String\n    Default: {}\n    AllowedValues:\n      - x86_64\n      - arm64\n"
     assert default.format("x86_64") in template
     (folder / "template.yaml").write_text(template.replace(default.format("x86_64"), default.format(architecture)))
+    write_licences(folder, licences)
     write_sums(folder)
