@@ -9,7 +9,6 @@ use rotation_core::certificate::fitness::{Place, fit};
 use rotation_core::certificate::{Certificate, TrustRoots};
 use rotation_core::ids::Store;
 
-use crate::pkcs12::Refusal;
 use crate::seeds::Seeds;
 use crate::theirs::{Fact, Reading, belongs, is_sound, same};
 use crate::{Outcome, pkcs12};
@@ -24,40 +23,55 @@ struct Stricter {
 /// What this reader has refused, and OpenSSL has read whole.
 struct Refused<'a> {
     error: &'a BundleError,
-    /// Of a PKCS#12 file.
-    refusal: Option<Refusal>,
     theirs: &'a Reading,
     key: &'a PKey<Private>,
     authority: &'a X509,
 }
 
-const VERSION: &str = "a version of no standard";
+const FORM: &str = "a form that no standard has";
+const BREAKS: &str = "a certificate that breaks X.509";
+const AFTER: &str = "bytes after a value";
 const CHANGED: &str = "a certificate that was changed";
 
 const STRICTER: &[Stricter] = &[
     Stricter {
-        name: "bytes after a value",
+        name: AFTER,
         why: "OpenSSL ignores what follows a value in DER. It may be a second certificate or key, or the rest of a file that is damaged, so it is not dropped without a word",
-        applies: |it| it.theirs.facts.contains(&Fact::AfterValue),
+        applies: |it| {
+            let is_value = matches!(
+                it.error,
+                BundleError::BrokenCertificate { .. }
+                    | BundleError::BrokenKey { .. }
+                    | BundleError::SecondKey { .. }
+                    | BundleError::OtherBlock { .. }
+                    | BundleError::Pkcs12 { .. }
+                    | BundleError::NotText
+            );
+            is_value && it.has(Fact::AfterValue)
+        },
     },
     Stricter {
         name: CHANGED,
         why: "OpenSSL reads a certificate without its signature, which no longer fits here: no authority has issued it like this",
         applies: |it| {
+            let is_signed = |certificate| it.is_signed(certificate);
             it.is_certificate_error()
-                && it.odd().next().is_some()
-                && it.odd().all(|odd| !it.is_signed(odd))
+                && match it.odd().next() {
+                    Some(_) => !it.odd().any(is_signed),
+                    // Its signature is not of whole bytes.
+                    None => !it.has(Fact::Ber) && !it.theirs.certificates.iter().all(is_signed),
+                }
         },
     },
     Stricter {
-        name: "a certificate that breaks X.509",
+        name: BREAKS,
         why: "it is signed, but an extension, a time or a number in it is not what RFC 5280 says; OpenSSL looks at these only when it uses them, and no public authority issues such a certificate",
         applies: |it| it.is_certificate_error() && it.odd().next().is_some(),
     },
     Stricter {
         name: "a certificate in BER",
         why: "around what is signed, its lengths are not the shortest. RFC 5280 demands DER, which authorities deliver; a certificate is kept byte for byte and not written anew",
-        applies: |it| it.is_certificate_error() && it.theirs.facts.contains(&Fact::Ber),
+        applies: |it| it.is_certificate_error() && it.has(Fact::Ber),
     },
     Stricter {
         name: "a block of another kind",
@@ -69,19 +83,32 @@ const STRICTER: &[Stricter] = &[
                     | BundleError::BrokenArmour { .. }
                     | BundleError::BrokenBase64 { .. }
                     | BundleError::BrokenCertificate { .. }
+                    | BundleError::SecondKey { .. }
             );
-            is_kind && it.theirs.facts.contains(&Fact::OtherBlock)
+            is_kind && it.has(Fact::OtherBlock)
         },
     },
     Stricter {
         name: "a line that is almost BEGIN or END",
         why: "OpenSSL takes it for text between blocks, and says nothing of the block that is lost by it",
-        applies: |it| it.theirs.facts.contains(&Fact::Unseen),
+        applies: |it| {
+            let is_armour = matches!(
+                it.error,
+                BundleError::BrokenArmour { .. }
+                    | BundleError::ChangedDashes
+                    | BundleError::BrokenBase64 { .. }
+                    | BundleError::BrokenCertificate { .. }
+                    | BundleError::EncryptedKey { .. }
+                    | BundleError::OtherBlock { .. }
+                    | BundleError::SecondKey { .. }
+            );
+            is_armour && it.has(Fact::Unseen)
+        },
     },
     Stricter {
         name: "base64 between other lines",
         why: "`openssl base64` passes over lines that are not base64, and stops without an error at what is not; here base64 is the whole file or nothing",
-        applies: |it| it.theirs.facts.contains(&Fact::Base64),
+        applies: |it| it.has(Fact::Base64),
     },
     Stricter {
         name: "a hyphen in base64",
@@ -94,9 +121,9 @@ const STRICTER: &[Stricter] = &[
         applies: |it| matches!(it.error, BundleError::SecondLeaf { .. }),
     },
     Stricter {
-        name: VERSION,
-        why: "OpenSSL does not look at the version of a key or of PKCS#12, by which this reader tells values apart; no program writes another one",
-        applies: |it| it.theirs.facts.contains(&Fact::Version),
+        name: FORM,
+        why: "OpenSSL does not look at the version of a key or of PKCS#12, by which this reader tells values apart, nor at the parameters of HMAC in PBES2, and reads what BER forbids: numbers without bytes or in pieces, strings in pieces of another kind (X.690, 8.3 and 8.7). No program writes any of them",
+        applies: |it| it.has(Fact::Form),
     },
     Stricter {
         name: "a damaged key",
@@ -153,9 +180,14 @@ const LENIENT: &[Lenient] = &[
         },
     },
     Lenient {
+        name: "several values in a file",
+        why: "certificates in DER one after the other; OpenSSL reads the first",
+        applies: |_, theirs| theirs.facts.contains(&Fact::AfterValue),
+    },
+    Lenient {
         name: "a value that OpenSSL refuses",
         why: "a part that is not needed is missing, damaged or too many: parameters, attributes, the public half, what else is in PKCS#7 or PKCS#12, a public key or a request beside the rest. OpenSSL reads what is written instead",
-        applies: |_, theirs| theirs.facts.contains(&Fact::Value),
+        applies: |files, theirs| theirs.facts.contains(&Fact::Value) || starts(files, b"0"),
     },
 ];
 
@@ -172,13 +204,14 @@ pub(crate) fn why(name: &str) -> &'static str {
 /// Reads the files with both, and compares; and whether a password was asked for.
 pub(crate) fn compare(files: &[Vec<u8>], password: &str, seeds: &Seeds) -> (Outcome, bool) {
     let theirs = Reading::of(files, password);
-    let (refusal, is_asked) = (Cell::new(None), Cell::new(false));
+    let is_asked = Cell::new(false);
     let mut open = |file: &[u8]| {
         is_asked.set(true);
-        pkcs12::open(file, password).map_err(|error| refusal.set(Some(error))).ok()
+        pkcs12::open(file, password).ok()
     };
     let ours = read_files(files.iter().map(Vec::as_slice), &mut open);
     let is_whole = !theirs.facts.contains(&Fact::Broken);
+    let is_more = [Fact::OtherBlock, Fact::AfterValue].iter().any(|it| theirs.facts.contains(it));
     let leaf = ours.as_ref().ok().and_then(|bundle| X509::from_der(bundle.leaf.der()).ok());
     let is_own =
         |own: &[&X509Ref]| leaf.as_ref().is_some_and(|leaf| own.iter().any(|it| same(it, leaf)));
@@ -186,18 +219,18 @@ pub(crate) fn compare(files: &[Vec<u8>], password: &str, seeds: &Seeds) -> (Outc
         (Some((key, own)), Ok(bundle)) if is_own(&own) => both(files, &theirs, key, &bundle, seeds),
         (Some((key, _)), Err(error)) if is_whole => {
             let authority = &seeds.authority.certificate;
-            only_theirs(&Refused {
-                error: &error,
-                refusal: refusal.get(),
-                theirs: &theirs,
-                key,
-                authority,
-            })
+            only_theirs(&Refused { error: &error, theirs: &theirs, key, authority })
         }
-        (pair, Ok(bundle)) if pair.is_none() || !is_whole => {
+        // In a block that OpenSSL passes over, or after the first value of a file.
+        (Some(_), Ok(bundle)) if is_whole && is_more && !findings(&bundle, seeds).is_empty() => {
             only_ours(files, &theirs, &bundle, seeds)
         }
-        (_, Ok(_)) => unlisted("another leaf"),
+        (Some((key, _)), Ok(bundle)) if is_whole => {
+            examined(&theirs, key, &bundle, seeds, "another leaf".to_owned())
+        }
+        // Of what OpenSSL understands in a broken content, this reader must not make something else.
+        (Some(_), Ok(bundle)) if findings(&bundle, seeds).is_empty() => unlisted("another pair"),
+        (_, Ok(bundle)) => only_ours(files, &theirs, &bundle, seeds),
         (_, Err(_)) => Outcome::Refused,
     };
     let is_asked = is_asked.get() || theirs.facts.contains(&Fact::Pkcs12);
@@ -218,6 +251,7 @@ fn both(
     match written(bundle) {
         Some((_, own)) if own.public_eq(key) => {}
         Some(_) => return unlisted("another key"),
+        None if !findings(bundle, seeds).is_empty() => return Outcome::Refused,
         None => return unlisted("a key that OpenSSL does not read when it is written anew"),
     }
     if theirs.facts.contains(&Fact::Broken) {
@@ -250,31 +284,46 @@ fn examined(
     problem: String,
 ) -> Outcome {
     let authority = &seeds.authority.certificate;
-    let refused = Refused { error: &BundleError::Empty, refusal: None, theirs, key, authority };
-    let leaf = X509::from_der(bundle.leaf.der());
-    if theirs.facts.contains(&Fact::Version) {
-        Outcome::Stricter(VERSION)
-    } else if leaf.is_ok_and(|leaf| !refused.is_signed(&leaf)) {
+    let refused = Refused { error: &BundleError::Empty, theirs, key, authority };
+    let Ok(leaf) = X509::from_der(bundle.leaf.der()) else { return unlisted(problem) };
+    if theirs.facts.contains(&Fact::Form) {
+        Outcome::Stricter(FORM)
+    } else if theirs.facts.contains(&Fact::AfterValue) {
+        Outcome::Stricter(AFTER)
+    } else if findings(bundle, seeds).is_empty() {
+        unlisted(problem)
+    } else if !refused.is_signed(&leaf) {
         Outcome::Stricter(CHANGED)
+    } else if !is_key_in_der(&leaf) {
+        Outcome::Stricter(BREAKS)
     } else {
         unlisted(problem)
     }
+}
+
+/// Whether the public key is in the certificate as OpenSSL would write it.
+fn is_key_in_der(certificate: &X509) -> bool {
+    let (Ok(der), Ok(key)) = (certificate.to_der(), certificate.public_key()) else { return false };
+    key.public_key_to_der().is_ok_and(|key| der.windows(key.len()).any(|part| part == key))
 }
 
 fn only_theirs(refused: &Refused<'_>) -> Outcome {
     match STRICTER.iter().find(|it| (it.applies)(refused)) {
         Some(reason) => Outcome::Stricter(reason.name),
         None => {
-            let Refused { error, refusal, theirs, key, .. } = refused;
+            let Refused { error, theirs, key, .. } = refused;
             let odd: Vec<bool> = refused.odd().map(|it| refused.is_signed(it)).collect();
-            let name =
-                format!("{error:?} {refusal:?} {:?} odd {odd:?} {}", theirs.facts, is_sound(key));
+            let name = format!("{error:?} {:?} odd {odd:?} {}", theirs.facts, is_sound(key));
             unlisted(name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>())
         }
     }
 }
 
 impl Refused<'_> {
+    fn has(&self, fact: Fact) -> bool {
+        self.theirs.facts.contains(&fact)
+    }
+
     fn is_certificate_error(&self) -> bool {
         matches!(self.error, BundleError::BrokenCertificate { .. } | BundleError::NotText)
     }

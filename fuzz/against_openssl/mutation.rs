@@ -13,8 +13,8 @@ pub(crate) fn mutate(seed: &Seed, authority: &Authority, random: &mut Random) ->
         let file = &mut files[at];
         *file = match random.below(8) {
             0 => bytes(file, random),
-            1 | 2 => text(file, random),
-            3 | 4 => blocks(file, authority, random, false),
+            1..=3 => text(file, random),
+            4 => blocks(file, authority, random, false),
             _ => blocks(file, authority, random, true),
         };
     }

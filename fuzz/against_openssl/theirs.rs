@@ -37,10 +37,10 @@ pub(crate) enum Fact {
     OtherBlock,
     /// Bytes after a value in DER, which it ignores.
     AfterValue,
-    /// A certificate that is not in DER, and a key or PKCS#12 whose version is none of its standard: OpenSSL
-    /// accepts both.
+    /// A certificate that is not in DER.
     Ber,
-    Version,
+    /// A version or a parameter that is none of its standard, or what is no BER.
+    Form,
     /// More lines with BEGIN or END than it has found blocks.
     Unseen,
     /// It was in base64.
@@ -53,14 +53,7 @@ impl Reading {
     pub(crate) fn of(files: &[Vec<u8>], password: &str) -> Self {
         let mut reading = Self::default();
         for file in files {
-            let before = reading.certificates.len();
             reading.file(file, password, true);
-            // Of what is encrypted or in base64, nothing is known here.
-            let is_in = |der: &[u8]| file.windows(der.len()).any(|part| part == der);
-            let mut added = reading.certificates[before..].iter().filter_map(|it| it.to_der().ok());
-            if file.first() == Some(&0x30) && !added.all(|der| is_in(&der)) {
-                reading.facts.insert(Fact::Ber);
-            }
         }
         // Errors of one reader must not be taken for those of the next one.
         ErrorStack::get();
@@ -105,18 +98,29 @@ impl Reading {
 
     fn der(&mut self, der: &[u8], password: &str) {
         if let Some(certificate) = certificate_with_trust(der) {
-            self.certificates.push(certificate);
+            self.add([certificate], der);
             self.after(der, true);
             return;
         }
         self.after(der, false);
         if let Ok(certificate) = X509::from_der(der) {
-            self.certificates.push(certificate);
+            self.add([certificate], der);
         } else if let Ok(key) = PKey::private_key_from_der(der) {
             self.keys.push(key);
             self.version(der);
         } else if !self.pkcs7(der) && !self.pkcs12(der, password) {
             self.facts.extend([Fact::Broken, Fact::Value]);
+        }
+    }
+
+    /// Keeps certificates that were found in these bytes, which may be encrypted.
+    fn add(&mut self, certificates: impl IntoIterator<Item = X509>, der: &[u8]) {
+        for certificate in certificates {
+            let own = certificate.to_der().expect("a certificate in DER");
+            if !der.windows(own.len()).any(|part| part == own) {
+                self.facts.insert(Fact::Ber);
+            }
+            self.certificates.push(certificate);
         }
     }
 
@@ -136,8 +140,9 @@ impl Reading {
             Some(version) => matches!(version, [] | [1]),
             None => false,
         };
-        if !is_known {
-            self.facts.insert(Fact::Version);
+        let is_odd = |number: &Element<'_>| number.integer().is_none();
+        if !is_known || parts.len() >= 9 && parts[..9].iter().any(is_odd) {
+            self.facts.insert(Fact::Form);
         }
         // What PKCS#8 encloses has its own.
         if let Some(key) = parts.get(2).and_then(Element::octets).filter(|_| second.is_sequence()) {
@@ -156,14 +161,18 @@ impl Reading {
             Pkcs7::from_ptr(pkcs7)
         };
         let certificates = pkcs7.signed().and_then(|signed| signed.certificates());
-        self.certificates
-            .extend(certificates.iter().flat_map(|all| all.iter()).map(|one| one.to_owned()));
+        self.add(certificates.iter().flat_map(|all| all.iter()).map(|one| one.to_owned()), der);
         certificates.is_some()
     }
 
     fn pkcs12(&mut self, der: &[u8], password: &str) -> bool {
         let Ok(pfx) = Pkcs12::from_der(der) else { return false };
         self.facts.insert(Fact::Pkcs12);
+        // The function of a key derivation has no parameters but NULL: RFC 8018, appendix B.1.
+        let is_odd = |it: &[u8]| it.starts_with(HMAC) && it[HMAC.len() + 1..] != [5, 0];
+        if der.windows(HMAC.len() + 3).any(is_odd) || safe_contents(der).is_none() {
+            self.facts.insert(Fact::Form);
+        }
         self.version(der);
         let text = CString::new(password).unwrap();
         let parse = |password: *const c_char| {
@@ -188,8 +197,8 @@ impl Reading {
             parse(text.as_ptr()).or_else(|| parse(ptr::null()).filter(|_| password.is_empty()));
         let Some((key, own, others)) = opened else { return false };
         self.keys.extend(key);
-        self.certificates.extend(own);
-        self.certificates.extend(others.into_iter().flatten());
+        self.add(own, der);
+        self.add(others.into_iter().flatten(), der);
         true
     }
 
@@ -210,7 +219,8 @@ impl Reading {
         }
         let text = String::from_utf8_lossy(text);
         let begins = text.matches("BEGIN ").count().max(text.matches("END ").count());
-        if begins > blocks {
+        // To OpenSSL a label ends at a zero.
+        if begins > blocks || text.contains("\0-----") {
             self.facts.insert(Fact::Unseen);
         }
     }
@@ -222,11 +232,7 @@ impl Reading {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
                 let certificate = X509::from_pem(&pem).ok().or_else(|| trusted(&pem));
                 let is_read = certificate.is_some();
-                let own = certificate.as_ref().and_then(|it| it.to_der().ok());
-                if own.is_some_and(|own| !der.starts_with(&own)) {
-                    self.facts.insert(Fact::Ber);
-                }
-                self.certificates.extend(certificate);
+                self.add(certificate, der);
                 is_read || header.is_empty() && label == "CERTIFICATE" && self.pkcs7(der)
             }
             "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => header.is_empty() && self.pkcs7(der),
@@ -284,6 +290,21 @@ fn has_more(bytes: &[u8]) -> bool {
         .is_some_and(|(_, first)| Element::whole(bytes).is_none() || any(&first, &encloses))
 }
 
+/// Walks through the parts of PKCS#12 that are not encrypted, as far as they are BER. OpenSSL also joins pieces of
+/// another kind, and takes a primitive SEQUENCE.
+fn safe_contents(der: &[u8]) -> Option<()> {
+    let (_, file) = Element::first(der)?;
+    let safe = file.sequence()?.get(1)?.sequence()?.get(1)?.children()?.pop()?.octets()?;
+    for info in Element::first(&safe)?.1.sequence()? {
+        let content = info.sequence()?.get(1)?.children()?.pop()?;
+        match content.octets() {
+            Some(bags) => drop(Element::first(&bags)?.1.sequence()?),
+            None => drop(content.sequence()?),
+        }
+    }
+    Some(())
+}
+
 /// Whether the certificate is for this key: what `X509_check_private_key` compares.
 pub(crate) fn belongs(certificate: &X509Ref, key: &PKey<Private>) -> bool {
     certificate.public_key().is_ok_and(|public| public.public_eq(key))
@@ -304,6 +325,9 @@ pub(crate) fn is_sound(key: &PKey<Private>) -> bool {
         is_sound
     }
 }
+
+/// The object identifiers of HMAC, but for their last byte.
+const HMAC: &[u8] = b"\x06\x08\x2a\x86\x48\x86\xf7\x0d\x02";
 
 const NO_START_LINE: c_int = 108;
 
