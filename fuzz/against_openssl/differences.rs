@@ -83,6 +83,7 @@ const STRICTER: &[Stricter] = &[
                     | BundleError::BrokenArmour { .. }
                     | BundleError::BrokenBase64 { .. }
                     | BundleError::BrokenCertificate { .. }
+                    | BundleError::EncryptedKey { .. }
                     | BundleError::SecondKey { .. }
             );
             is_kind && it.has(Fact::OtherBlock)
@@ -98,6 +99,7 @@ const STRICTER: &[Stricter] = &[
                     | BundleError::ChangedDashes
                     | BundleError::BrokenBase64 { .. }
                     | BundleError::BrokenCertificate { .. }
+                    | BundleError::BrokenKey { .. }
                     | BundleError::EncryptedKey { .. }
                     | BundleError::OtherBlock { .. }
                     | BundleError::SecondKey { .. }
@@ -211,7 +213,9 @@ pub(crate) fn compare(files: &[Vec<u8>], password: &str, seeds: &Seeds) -> (Outc
     };
     let ours = read_files(files.iter().map(Vec::as_slice), &mut open);
     let is_whole = !theirs.facts.contains(&Fact::Broken);
-    let is_more = [Fact::OtherBlock, Fact::AfterValue].iter().any(|it| theirs.facts.contains(it));
+    let is_more = [Fact::OtherBlock, Fact::AfterValue, Fact::Unseen]
+        .iter()
+        .any(|it| theirs.facts.contains(it));
     let leaf = ours.as_ref().ok().and_then(|bundle| X509::from_der(bundle.leaf.der()).ok());
     let is_own =
         |own: &[&X509Ref]| leaf.as_ref().is_some_and(|leaf| own.iter().any(|it| same(it, leaf)));
@@ -221,7 +225,7 @@ pub(crate) fn compare(files: &[Vec<u8>], password: &str, seeds: &Seeds) -> (Outc
             let authority = &seeds.authority.certificate;
             only_theirs(&Refused { error: &error, theirs: &theirs, key, authority })
         }
-        // In a block that OpenSSL passes over, or after the first value of a file.
+        // In a block that OpenSSL passes over or does not see, or after the first value of a file.
         (Some(_), Ok(bundle)) if is_whole && is_more && !findings(&bundle, seeds).is_empty() => {
             only_ours(files, &theirs, &bundle, seeds)
         }

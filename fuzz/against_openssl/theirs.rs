@@ -141,7 +141,10 @@ impl Reading {
             None => false,
         };
         let is_odd = |number: &Element<'_>| number.integer().is_none();
-        if !is_known || parts.len() >= 9 && parts[..9].iter().any(is_odd) {
+        let is_in_pieces = second.is_sequence()
+            && !is_pkcs12()
+            && parts.get(2).is_some_and(|key| key.octets().is_none());
+        if !is_known || is_in_pieces || parts.len() >= 9 && parts[..9].iter().any(is_odd) {
             self.facts.insert(Fact::Form);
         }
         // What PKCS#8 encloses has its own.

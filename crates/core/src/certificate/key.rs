@@ -120,8 +120,10 @@ impl PrivateKey {
         let parts = Element::whole(&der)?.sequence()?;
         let whole = || der.to_vec();
         let version = parts.first()?.integer()?;
-        // A tenth part holds further primes.
-        let is_rsa = parts.len() >= 9 && parts[..9].iter().all(|part| part.integer().is_some());
+        // Of version 0 or 1; a tenth part holds further primes.
+        let is_rsa = matches!(version, [] | [1])
+            && parts.len() >= 9
+            && parts[..9].iter().all(|part| part.integer().is_some());
         if is_rsa && parts[9..].iter().all(Element::is_sequence) {
             return Some(Self { der: PrivateKeyDer::Pkcs1(whole().into()) });
         }
@@ -593,6 +595,7 @@ mod tests {
         assert_eq!(written(&in_ber(pkcs8)), RSA_2048_PKCS8);
         assert_eq!(written(&with_null(pkcs8)), RSA_2048_PKCS1);
         assert!(read(&with_null(pkcs1)).is_none());
+        assert!(read(&[&pkcs1[..6], &[7], &pkcs1[7..]].concat()).is_none());
         // A version, and a NULL, that claim to be in pieces.
         let changed = |at: usize| {
             let mut changed = pkcs8.to_vec();
