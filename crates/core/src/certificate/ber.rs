@@ -103,7 +103,7 @@ impl<'a> Element<'a> {
 
     /// Is it NULL?
     pub fn is_null(&self) -> bool {
-        self.is(Tag::Null)
+        self.is(Tag::Null) && self.0.data.is_empty()
     }
 
     /// Has it this context-specific tag?
