@@ -6,6 +6,8 @@ ARCH    ?= x86_64
 STORE   ?= acm
 DISTRIBUTIONS ?= 6
 FUZZ_SECONDS ?= 60
+MUTATIONS ?= 100000
+SEED    ?= 1
 COUNTS  ?= 10 100
 SCALE   ?= 100 1000 10000
 ROUNDS  ?= 3
@@ -30,7 +32,7 @@ RUST_TARGET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 # The version in Amazon Linux 2023, on which Lambda's provided.al2023 is based.
 GLIBC := 2.34
 
-.PHONY: help needs tools package release functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz clean browser-rules acceptance acceptance-sweep acceptance-replay mutants
+.PHONY: help needs tools package release functions certrotate demo pictures bench scale behaviour noticing contenders test unit calls contract rotations released pages check format audit fuzz against-openssl clean browser-rules acceptance acceptance-sweep acceptance-replay mutants
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -155,6 +157,10 @@ fuzz: .local/fuzz/bin/cargo-fuzz ## Fuzz the parsers of external input [FUZZ_SEC
 	  RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/.local/fuzz/bin:$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
 	    cargo fuzz run $$target --sanitizer none .local/fuzz/corpus/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=70000 -print_final_stats=1 || exit 1; \
 	done
+
+# OpenSSL is built from its source, in the version of fuzz/Cargo.lock.
+against-openssl: needs ## Compare the reader with OpenSSL on mutated files [MUTATIONS=100000] [SEED=1]; needs Perl
+	cd fuzz && CARGO_TARGET_DIR=$(CURDIR)/target/fuzz cargo run --release --locked --quiet --features openssl --bin against_openssl -- $(MUTATIONS) $(SEED)
 
 .local/fuzz/bin/cargo-fuzz:
 	cargo install --quiet --locked --root .local/fuzz cargo-fuzz@0.13.2

@@ -13,7 +13,7 @@ use pkcs5::EncryptionScheme;
 use pkcs12::kdf::{Pkcs12KeyType, derive_key};
 use rc2::Rc2;
 use rc4::Rc4;
-use rotation_core::certificate::ber::{Element, encodings};
+use rotation_core::certificate::ber::{Element, encodings, to_der};
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
@@ -269,7 +269,9 @@ fn decrypt(
     let parts = Element::whole(algorithm).and_then(|it| it.sequence()).ok_or(Refusal::Broken)?;
     let oid = parts.first().and_then(Element::oid).ok_or(Refusal::Broken)?;
     let Some(kind) = oid.strip_prefix("1.2.840.113549.1.12.1.") else {
-        let scheme = EncryptionScheme::try_from(algorithm).map_err(|_| Refusal::Unknown)?;
+        // `pkcs5` reads only DER.
+        let algorithm = to_der(algorithm).ok_or(Refusal::Broken)?;
+        let scheme = EncryptionScheme::try_from(&algorithm[..]).map_err(|_| Refusal::Unknown)?;
         if let EncryptionScheme::Pbes2(parameters) = &scheme
             && let pkcs5::pbes2::Kdf::Pbkdf2(derivation) = &parameters.kdf
         {

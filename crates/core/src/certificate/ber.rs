@@ -5,10 +5,10 @@
 //! their parameters, files of indefinite length, values in pieces. They would also double what a
 //! function links for ASN.1, and the functions have little room left for it.
 
-use x509_parser::asn1_rs::{Any, Class, FromBer, Oid, Tag};
+use x509_parser::asn1_rs::{Any, Class, FromBer, Header, Length, Oid, Tag, ToDer};
 use zeroize::Zeroizing;
 
-/// Values in pieces may be nested; no program nests them deeper than this.
+/// No program nests values in pieces, or the parts of a key, deeper than this.
 const MAX_DEPTH: usize = 8;
 
 /// One element.
@@ -103,12 +103,38 @@ impl<'a> Element<'a> {
 
     /// Is it NULL?
     pub fn is_null(&self) -> bool {
-        self.is(Tag::Null)
+        self.is(Tag::Null) && self.0.data.is_empty()
     }
 
     /// Has it this context-specific tag?
     pub fn is_context(&self, tag: u32) -> bool {
         self.0.class() == Class::ContextSpecific && self.0.tag() == Tag(tag)
+    }
+
+    fn der(&self, depth: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let is_in_pieces = self.is(Tag::OctetString) && self.0.header.is_constructed();
+        let is_constructed = self.0.header.is_constructed() && !is_in_pieces;
+        let content = if is_in_pieces {
+            self.octets()?
+        } else if is_constructed {
+            let mut content = Zeroizing::new(Vec::with_capacity(self.0.data.len()));
+            for child in self.children().filter(|_| depth > 0)? {
+                content.extend_from_slice(&child.der(depth - 1)?);
+            }
+            content
+        } else {
+            // The zero before a number whose first bit is 1 is needed.
+            let is_needless = |two: &&[u8]| two[0] == 0 && two[1] < 0x80;
+            let zeros = match self.is(Tag::Integer) {
+                true => self.0.data.windows(2).take_while(is_needless).count(),
+                false => 0,
+            };
+            Zeroizing::new(self.0.data[zeros..].to_vec())
+        };
+        let length = Length::Definite(content.len());
+        let header = Header::new(self.0.class(), is_constructed, self.0.tag(), length);
+        let header = header.to_der_vec().ok()?;
+        Some(Zeroizing::new([&header[..], &content].concat()))
     }
 
     /// Its content, as it is encoded.
@@ -122,7 +148,13 @@ impl<'a> Element<'a> {
     }
 
     fn is(&self, tag: Tag) -> bool {
-        self.0.class() == Class::Universal && self.0.tag() == tag
+        let has_form = match tag {
+            Tag::Sequence | Tag::Set => self.0.header.is_constructed(),
+            // One that is long may be in pieces.
+            Tag::OctetString => true,
+            _ => !self.0.header.is_constructed(),
+        };
+        self.0.class() == Class::Universal && self.0.tag() == tag && has_form
     }
 }
 
@@ -135,6 +167,12 @@ pub fn encodings(content: &[u8]) -> Option<Vec<&[u8]>> {
         rest = after;
     }
     Some(all)
+}
+
+/// The element that a text of bytes is, in DER: each length in its shortest form, strings of bytes in one
+/// piece, numbers without needless zeros. What an OCTET STRING or a BIT STRING encloses stays as it is.
+pub fn to_der(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    Element::whole(bytes)?.der(MAX_DEPTH)
 }
 
 /// A number without leading zeros.

@@ -17,7 +17,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::certificate::ber::{Element, without_zeros};
+use crate::certificate::ber::{Element, to_der, without_zeros};
 use crate::certificate::{Certificate, KeyAlgorithm};
 
 const RSA: &str = "1.2.840.113549.1.1.1";
@@ -113,13 +113,18 @@ impl PrivateKey {
     /// The key that is encoded in PKCS#8, PKCS#1 or SEC1, whatever a label says; `None` if it is not
     /// exactly one of them.
     ///
-    /// An RSA key whose PKCS#8 lacks a part that the standard demands becomes PKCS#1.
+    /// BER becomes DER, and an RSA key whose PKCS#8 lacks a part that the standard demands, or has another,
+    /// becomes PKCS#1.
     pub(crate) fn from_der(der: &Zeroizing<Vec<u8>>) -> Option<Self> {
-        let parts = Element::whole(der)?.sequence()?;
-        let (after, _) = Element::first(der)?;
-        let whole = || der[..der.len() - after.len()].to_vec();
+        let der = to_der(der)?;
+        let parts = Element::whole(&der)?.sequence()?;
+        let whole = || der.to_vec();
         let version = parts.first()?.integer()?;
-        if parts.len() >= 9 && parts.iter().take(9).all(|part| part.integer().is_some()) {
+        // Of version 0 or 1; a tenth part holds further primes.
+        let is_rsa = matches!(version, [] | [1])
+            && parts.len() >= 9
+            && parts[..9].iter().all(|part| part.integer().is_some());
+        if is_rsa && parts[9..].iter().all(Element::is_sequence) {
             return Some(Self { der: PrivateKeyDer::Pkcs1(whole().into()) });
         }
         if version == [1] && parts.get(1)?.octets().is_some() {
@@ -127,9 +132,15 @@ impl PrivateKey {
         }
         let algorithm = parts.get(1)?.sequence()?;
         let inner = parts.get(2)?.octets()?;
-        let is_plain = version.is_empty() && algorithm.get(1).is_some_and(Element::is_null);
-        if algorithm.first()?.oid()? == RSA && !is_plain {
-            return Self::from_der(&inner).filter(|key| key.rsa().is_some());
+        if algorithm.first()?.oid()? == RSA {
+            let key = Self::from_der(&inner).filter(|key| key.rsa().is_some())?;
+            let is_plain = version.is_empty()
+                && matches!(&algorithm[..], [_, parameters] if parameters.is_null())
+                && parts[3..].iter().all(|part| part.is_context(0))
+                && key.der.secret_der() == &inner[..];
+            if !is_plain {
+                return Some(key);
+            }
         }
         Some(Self { der: PrivateKeyDer::Pkcs8(whole().into()) })
     }
@@ -179,10 +190,10 @@ impl PrivateKey {
             return self;
         };
         let point = &info.subject_public_key.data;
-        let is_plain = key.scalar.len() == curve.bytes
-            && key.curve.is_some()
+        // *ring* reads only the common forms of PKCS#8 and SEC1.
+        let is_plain = key.curve.is_some()
             && key.point.as_deref() == Some(point)
-            && self.version() != Some(1);
+            && any_supported_type(&self.der).is_ok();
         match curve.padded(&key.scalar) {
             Some(scalar) if !is_plain && curve.follows(&scalar, point) => {
                 let parts = [curve.before, &scalar, curve.between, point];
@@ -203,16 +214,6 @@ impl PrivateKey {
                 without_zeros(&one.scalar) == without_zeros(&two.scalar) && same_curve
             }
             _ => self.der.secret_der() == other.der.secret_der(),
-        }
-    }
-
-    /// The version of PKCS#8.
-    fn version(&self) -> Option<u32> {
-        match &self.der {
-            PrivateKeyDer::Pkcs8(der) => {
-                Element::whole(der.secret_pkcs8_der())?.sequence()?.first()?.small()
-            }
-            _ => None,
         }
     }
 
@@ -572,6 +573,40 @@ mod tests {
         without[8] -= 2;
         let read = PrivateKey::from_der(&Zeroizing::new(without)).expect("a key");
         assert_eq!(*read.to_pem(), RSA_2048_PKCS1);
+    }
+
+    /// OpenSSL reads BER, and refuses parts that no standard has; stores may refuse both.
+    #[test]
+    fn a_key_is_written_in_der_with_the_parts_of_its_standard() {
+        let read = |der: &[u8]| PrivateKey::from_der(&Zeroizing::new(der.to_vec()));
+        let written = |der: &[u8]| read(der).expect("a key").to_pem().to_string();
+        // With a fifth byte in its own length, and a third in that of the version.
+        let in_ber = |der: &[u8]| {
+            let mut ber = vec![0x30, 0x84, 0, 0, der[2], der[3] + 1, 0x02, 0x81];
+            ber.extend(&der[5..]);
+            ber
+        };
+        // With a NULL at its end.
+        let with_null = |der: &[u8]| {
+            let mut longer = [der, &[5, 0]].concat();
+            longer[3] += 2;
+            longer
+        };
+        let (pkcs1, pkcs8) = (key(RSA_2048_PKCS1), key(RSA_2048_PKCS8));
+        let (pkcs1, pkcs8) = (pkcs1.der.secret_der(), pkcs8.der.secret_der());
+        assert_eq!(written(&in_ber(pkcs1)), RSA_2048_PKCS1);
+        assert_eq!(written(&in_ber(pkcs8)), RSA_2048_PKCS8);
+        assert_eq!(written(&with_null(pkcs8)), RSA_2048_PKCS1);
+        assert!(read(&with_null(pkcs1)).is_none());
+        assert!(read(&[&pkcs1[..6], &[7], &pkcs1[7..]].concat()).is_none());
+        // A version, and a NULL, that claim to be in pieces.
+        let changed = |at: usize| {
+            let mut changed = pkcs8.to_vec();
+            changed[at] |= 0x20;
+            changed
+        };
+        assert!(read(&changed(4)).is_none());
+        assert_eq!(written(&changed(20)), RSA_2048_PKCS1);
     }
 
     #[test]

@@ -74,7 +74,12 @@ impl<'o, 'p> Reader<'o, 'p> {
         if self.bytes > MAX_SOURCE_BYTES {
             return Err(BundleError::TooLarge { bytes: self.bytes });
         }
-        self.content(content, At::default()).map(|_| ())
+        let found = self.content(content, At::default())?;
+        // Beside other files, a text is no error, but a value in DER that is broken would be missed.
+        match content.first() == Some(&0x30) && !found && std::str::from_utf8(content).is_err() {
+            true => Err(BundleError::NotText),
+            false => Ok(()),
+        }
     }
 
     /// What was found, or what is missing.
@@ -229,8 +234,8 @@ impl<'o, 'p> Reader<'o, 'p> {
         };
         let der = match body {
             Body::Der(der) => der,
+            Body::Encrypted | Body::NotBase64 if harmless.is_some() => Zeroizing::new(Vec::new()),
             Body::Encrypted => return Err(BundleError::EncryptedKey { place }),
-            Body::NotBase64 if harmless.is_some() => Zeroizing::new(Vec::new()),
             Body::NotBase64 => return Err(BundleError::BrokenBase64 { place }),
         };
         match der::contents(&der) {

@@ -195,6 +195,8 @@ fn every_form_of_one_meaning_is_read() {
     ] {
         check(&format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n{all}"));
     }
+    let encrypted = "-----BEGIN EC PARAMETERS-----\nProc-Type: 4,ENCRYPTED\n\nMAA=\n-----END EC PARAMETERS-----\n";
+    check(&format!("{encrypted}{all}"));
     // Wrong and old labels.
     check(&all.replace(" CERTIFICATE-", " X509 CERTIFICATE-"));
     for label in ["RSA PRIVATE KEY", "EC PRIVATE KEY", "ANY PRIVATE KEY", "CERTIFICATE"] {
@@ -441,6 +443,19 @@ fn content_that_is_neither_json_nor_pem_is_refused() {
     refuse("-----END CERTIFICATE-----", BundleError::NeitherJsonNorPem);
     refuse("PK\u{3}\u{4}...", BundleError::Archive);
     refuse([0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2], BundleError::KeyStore);
+}
+
+/// A text beside the files is no error, but a chain that is damaged must not go unnoticed.
+#[test]
+fn a_file_in_der_is_read_or_refused() {
+    let Delivery { leaf, key, lower, .. } = &*DELIVERY;
+    let both = format!("{leaf}{key}");
+    let lower = der(lower);
+    for damaged in [&lower[..lower.len() - 1], &[&lower[..], b"junk"].concat()] {
+        let read = read_files([both.as_bytes(), damaged], &mut |_| None);
+        assert_eq!(read.map(|bundle| parts(&bundle)), Err(BundleError::NotText));
+    }
+    check_files(&[both.as_bytes(), b"0 errors"], leaf, &[], key);
 }
 
 #[test]
