@@ -405,7 +405,7 @@ def policy_under(title: str, page: str = PAGE) -> str:
 
 # Keys that any request may have: "AWS global condition context keys" in the IAM User Guide.
 GLOBAL_KEYS = {"aws:CalledVia", "aws:PrincipalOrgID", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn"}
-# And any request of a function's code: "Working with Lambda execution environment credentials".
+# And any request of a function's code: "Using source function ARN" in the Lambda Developer Guide.
 GLOBAL_KEYS |= {"lambda:SourceFunctionArn"}
 
 

@@ -26,7 +26,8 @@ ORGANIZED = translate(parameters=ORGANIZATION | EMAIL | {"LogRetentionDays": "7"
 # What is demanded of a resource of a type, by parameter: where it is, and its value.
 Demand = tuple[str, Any]
 SUBNETS, GROUPS = ORGANIZATION["VpcSubnetIds"].split(","), ORGANIZATION["VpcSecurityGroupIds"].split(",")
-ENCRYPTION = "BucketEncryption/ServerSideEncryptionConfiguration/0/ServerSideEncryptionByDefault"
+ENCRYPTION = "BucketEncryption/ServerSideEncryptionConfiguration"
+ENCRYPTED = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": OWN_KEY}
 DEMANDS: dict[str, dict[str, list[Demand]]] = {
     "PermissionsBoundary": {"AWS::IAM::Role": [("PermissionsBoundary", ORGANIZATION["PermissionsBoundary"])]},
     "RolePath": {
@@ -34,7 +35,7 @@ DEMANDS: dict[str, dict[str, list[Demand]]] = {
         "AWS::IAM::ManagedPolicy": [("Path", ORGANIZATION["RolePath"])],
     },
     "KeyArn": {
-        "AWS::S3::Bucket": [(f"{ENCRYPTION}/SSEAlgorithm", "aws:kms"), (f"{ENCRYPTION}/KMSMasterKeyID", OWN_KEY)],
+        "AWS::S3::Bucket": [(ENCRYPTION, [{"ServerSideEncryptionByDefault": ENCRYPTED, "BucketKeyEnabled": True}])],
         "AWS::Logs::LogGroup": [("KmsKeyId", OWN_KEY)],
         "AWS::SNS::Topic": [("KmsMasterKeyId", OWN_KEY)],
         # AWS::SQS::Queue: "Only one server-side encryption option is supported per queue".
@@ -58,10 +59,7 @@ UNCONCERNED = {
 def at(properties: Any, path: str) -> Any:
     """A property by its path; None if there is none."""
     for name in path.split("/"):
-        if isinstance(properties, list):
-            properties = properties[int(name)]
-        elif isinstance(properties, dict):
-            properties = properties.get(name)
+        properties = (properties or {}).get(name)
     return properties
 
 
@@ -122,9 +120,10 @@ def test_nothing_logs_into_a_group_without_retention() -> None:
 def test_without_the_parameters_nothing_of_them_is_in_the_template() -> None:
     assert set(PLAIN.resources) - set(ORGANIZED.resources) == {"NoticeKey"}
     assert set(ORGANIZED.resources) - set(PLAIN.resources) == {"VpcPolicy"}
-    properties = {"PermissionsBoundary", "Path", "KmsKeyId", "VpcConfig", "BucketKeyEnabled"}
+    properties = {"PermissionsBoundary", "Path", "KmsKeyId", "VpcConfig"}
     assert [name for name, one in PLAIN.resources.items() if properties & set(one.properties)] == []
-    assert at(PLAIN.resources["RotationBucket"].properties, ENCRYPTION) == {"SSEAlgorithm": "AES256"}
+    encrypted = [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+    assert at(PLAIN.resources["RotationBucket"].properties, ENCRYPTION) == encrypted
     assert at(PLAIN.resources["UndeliveredQueue"].properties, "SqsManagedSseEnabled") in (True, "true")
     assert "KmsMasterKeyId" not in PLAIN.resources["UndeliveredQueue"].properties
     assert at(PLAIN.resources["NoticeTopic"].properties, "KmsMasterKeyId") == PLAIN.resources["NoticeKey"].ref

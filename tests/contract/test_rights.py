@@ -547,7 +547,7 @@ def probes(aws: Translated, calls: Sequence[Call]) -> list[Call]:
             # A Deny applies only if the key is present.
             if key != "aws:SecureTransport":
                 add(replace(call, context={name: value for name, value in call.context.items() if name != key}))
-    # What Lambda may do in a VPC, the functions' code may not.
+    # What Lambda may do in a VPC, the functions' code may not: Lambda Developer Guide, Using source function ARN.
     code = {"lambda:SourceFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:any"}
     for call in calls:
         if call.action.startswith("ec2:"):
