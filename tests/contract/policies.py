@@ -45,6 +45,11 @@ OPERATOR = re.compile(
 )
 
 
+def _known(key: str) -> str:
+    """The name of a condition key as in the Service Authorization Reference, by which the evaluator knows it."""
+    return re.sub(r"^kms:EncryptionContext:.*", "kms:EncryptionContext:${EncryptionContextKey}", key)
+
+
 def _as_evaluated(document: Document) -> Document:
     statements = []
     for statement in document["Statement"]:
@@ -53,7 +58,7 @@ def _as_evaluated(document: Document) -> Document:
             assert OPERATOR.fullmatch(operator), f"no operator {operator}: {statement}"
             for key, value in keys.items():
                 single = key in OF_ONE_VALUE and ":" not in operator
-                conditions.setdefault(f"ForAnyValue:{operator}" if single else operator, {})[key] = value
+                conditions.setdefault(f"ForAnyValue:{operator}" if single else operator, {})[_known(key)] = value
         statements.append({**statement, "Condition": conditions} if conditions else statement)
     return {**document, "Statement": statements}
 
@@ -72,7 +77,7 @@ def decided(account: str, questions: Sequence[Question]) -> list[str]:
             "principal": one.principal,
             "action": one.action,
             "resource": one.resource,
-            "context": dict(one.context),
+            "context": {_known(key): value for key, value in one.context},
             "identity": [number(document) for document in one.identity],
             "resourcePolicy": number(one.resource_policy),
             "boundary": number(one.boundary),

@@ -542,11 +542,16 @@ def statements(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
+def attached(role: dict[str, Any]) -> list[str]:
+    """The managed policies of a role, those under a condition included."""
+    arns = role["Properties"].get("ManagedPolicyArns", [])
+    return [(one["Fn::If"][1] if "Fn::If" in one else one)["Ref"] for one in arns]
+
+
 def holders(name: str, resource: dict[str, Any]) -> list[str]:
     """The roles that a policy applies to; for a role, the role itself."""
     if resource["Type"] == "AWS::IAM::ManagedPolicy":
-        attached = {"Ref": name}
-        return [role for role, one in RESOURCES.items() if attached in one["Properties"].get("ManagedPolicyArns", [])]
+        return [role for role, one in RESOURCES.items() if name in attached(one)]
     return [role["Ref"] for role in resource["Properties"]["Roles"]] if "Roles" in resource["Properties"] else [name]
 
 
@@ -565,10 +570,12 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own():
         assert function(name)["Role"] == {"Fn::Sub": f"${{{name}Role.Arn}}"}
         assert function(name)["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Logs"}
     roles = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::IAM::Role"}
-    assert roles == {f"{name}Role" for name in FUNCTIONS} | {"RotationStateMachineRole"}
+    others = {"RotationStateMachineRole", "StartRotationFunctionDailyLookRole"}
+    assert roles == {f"{name}Role" for name in FUNCTIONS} | others
     # No managed policies of AWS, which may later allow more.
-    for role in roles - {"RotationStateMachineRole"}:
-        assert RESOURCES[role]["Properties"]["ManagedPolicyArns"] == [{"Ref": "TracingPolicy"}], role
+    for role in roles - others:
+        vpc = [] if role == "VerifyViewersRole" else ["VpcPolicy"]
+        assert attached(RESOURCES[role]) == ["TracingPolicy", *vpc], role
 
 
 # "You must add the asterisk": "Set up IAM permissions and roles for Lambda@Edge" in the CloudFront Developer Guide.

@@ -17,12 +17,12 @@ import pytest
 from ministack.services import eventbridge
 
 from contract.policies import Question, decided
-from contract.translated import ACCOUNT, STACK, TEMPLATE, Translated, composed, parse, translate
+from contract.translated import ACCOUNT, ORGANIZATION, STACK, TEMPLATE, Translated, composed, parse, translate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/deployment.md").read_text()
 
-# Every condition of the template holds.
+# Every condition of the template holds, except those of an organization's rules.
 EVERYTHING = {
     "SourceBucket": "certificate-sources",
     "SourceKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0a1b2c3d-0000-4000-8000-000000000000",
@@ -33,8 +33,10 @@ EVERYTHING = {
     "ExtraRoots": "/roots/mozilla",
 }
 WHOLE = translate(parameters=EVERYTHING)
+ORGANIZED = translate(parameters=EVERYTHING | ORGANIZATION)
+BOTH = pytest.mark.parametrize("aws", [WHOLE, ORGANIZED], ids=["plain", "organization"])
 ROLES = WHOLE.of_type("AWS::IAM::Role")
-assert all(WHOLE.template["Conditions"]) and len(WHOLE.resources) == len(WHOLE.template["Resources"])
+assert set(WHOLE.resources) | set(ORGANIZED.resources) == set(WHOLE.template["Resources"])
 
 
 def listed(value: Any) -> list[Any]:
@@ -72,10 +74,20 @@ def refused(policies: list[dict[str, Any]], calls: list[Call], **of_resources: d
 Needs = Iterator[tuple[str, str, str]]
 
 
+NETWORK_INTERFACE = f"arn:aws:ec2:us-east-1:{ACCOUNT}:network-interface/eni-0a1b2c3d"
+
+
 def of_a_function(aws: Translated, function: dict[str, Any]) -> Needs:
     if function.get("TracingConfig", {}).get("Mode") == "Active":
         yield function["Role"], "xray:PutTraceSegments", "*"
         yield function["Role"], "xray:PutTelemetryRecords", "*"
+    if "VpcConfig" in function:
+        for action in ("Create", "Delete"):
+            yield function["Role"], f"ec2:{action}NetworkInterface", NETWORK_INTERFACE
+        for action in ("Assign", "Unassign"):
+            yield function["Role"], f"ec2:{action}PrivateIpAddresses", NETWORK_INTERFACE
+        yield function["Role"], "ec2:DescribeNetworkInterfaces", "*"
+        yield function["Role"], "ec2:DescribeSubnets", "*"
     if "DeadLetterConfig" in function:
         yield (
             function["Role"],
@@ -152,9 +164,10 @@ def too_early(aws: Translated) -> set[str]:
     return found | {name for (name, _), result in zip(asked, results, strict=True) if result != "Allowed"}
 
 
-def test_no_resource_is_created_before_a_permission_that_is_checked():
-    assert too_early(WHOLE) == set()
-    checked = {resource.type for resource in WHOLE.resources.values()} - UNCHECKED
+@BOTH
+def test_no_resource_is_created_before_a_permission_that_is_checked(aws: Translated):
+    assert too_early(aws) == set()
+    checked = {resource.type for resource in aws.resources.values()} - UNCHECKED
     assert checked == set(CHECKED)
     # The page documents the same types.
     section = PAGE.partition("\n## What AWS checks while it deploys\n")[2].partition("\n## ")[0]
@@ -183,6 +196,19 @@ def traces_afterwards_but_waited_for(resources: dict[str, Any]) -> None:
     resources["RecordTargetFunction"]["DependsOn"] = "TracesPolicy"
 
 
+def vpc_afterwards(resources: dict[str, Any]) -> None:
+    """The same mistake with the policy for a VPC."""
+    policy = resources.pop("VpcPolicy")
+    roles = []
+    for name, one in resources.items():
+        arns = one["Properties"].get("ManagedPolicyArns", [])
+        if len(arns) > 1:
+            roles.append({"Ref": name})
+            del arns[1]
+    properties = {"PolicyDocument": policy["Properties"]["PolicyDocument"], "PolicyName": "vpc", "Roles": roles}
+    resources["LatePolicy"] = {"Type": "AWS::IAM::Policy", "Condition": "HasVpc", "Properties": properties}
+
+
 def statement_gone(role: str, action: str) -> Callable[[dict[str, Any]], None]:
     def gone(resources: dict[str, Any]) -> None:
         [policy] = resources[role]["Properties"]["Policies"]
@@ -199,6 +225,9 @@ def other_service(resources: dict[str, Any]) -> None:
 
 FUNCTIONS = {name for name, one in WHOLE.resources.items() if one.type == "AWS::Lambda::Function"}
 XRAY = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+EC2 = {f"ec2:{action}NetworkInterface" for action in ("Create", "Delete")}
+EC2 |= {f"ec2:{action}PrivateIpAddresses" for action in ("Assign", "Unassign")}
+EC2 |= {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}
 
 
 @pytest.mark.parametrize(
@@ -214,11 +243,15 @@ XRAY = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
             {"StartRotationFunctionEventInvokeConfig: sqs:SendMessage"},
         ),
         (other_service, {"RotationStateMachine: RotationStateMachineRole for states.amazonaws.com"}),
+        (
+            vpc_afterwards,
+            {f"{name}: {action}" for name in FUNCTIONS - {"VerifyViewersFunction"} for action in EC2},
+        ),
     ],
-    ids=["traces-afterwards", "traces-waited-for", "no-destination", "other-service"],
+    ids=["traces-afterwards", "traces-waited-for", "no-destination", "other-service", "vpc-afterwards"],
 )
 def test_a_permission_that_is_created_too_late_is_found(fault: Callable[[dict[str, Any]], None], early: set[str]):
-    assert too_early(changed(fault)) == early
+    assert too_early(changed(fault, **(ORGANIZATION if fault is vpc_afterwards else {}))) == early
 
 
 # --- Names that CloudFormation composes and cuts
@@ -372,6 +405,8 @@ def policy_under(title: str, page: str = PAGE) -> str:
 
 # Keys that any request may have: "AWS global condition context keys" in the IAM User Guide.
 GLOBAL_KEYS = {"aws:CalledVia", "aws:PrincipalOrgID", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn"}
+# And any request of a function's code: "Using source function ARN" in the Lambda Developer Guide.
+GLOBAL_KEYS |= {"lambda:SourceFunctionArn"}
 
 
 def documents(value: Any) -> Iterator[dict[str, Any]]:
@@ -390,9 +425,10 @@ def documents(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def policies() -> Iterator[tuple[str, dict[str, Any]]]:
-    for logical, resource in WHOLE.resources.items():
-        for document in documents(resource.properties):
-            yield f"the template's {logical}", document
+    for aws in (WHOLE, ORGANIZED):
+        for logical, resource in aws.resources.items():
+            for document in documents(resource.properties):
+                yield f"the template's {logical}", document
     for page in sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")]):
         for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL):
             for document in documents(json.loads(block)):
@@ -427,7 +463,12 @@ def wrong(document: dict[str, Any]) -> Iterator[str]:
                 yield f"none of {actions} is about {one}"
         for keys in statement.get("Condition", {}).values():
             for key in set(keys) - GLOBAL_KEYS:
-                yield from (f"{name} knows no {key}" for name in names if key not in conditions(name))
+                yield from (f"{name} knows no {key}" for name in names if not knows(name, key))
+
+
+def knows(action: str, key: str) -> bool:
+    """Whether the action has this condition key; some keys have a variable part."""
+    return any(re.fullmatch(re.sub(r"\$\{\w+\}", ".+", known), key) for known in conditions(action))
 
 
 def conditions(action: str) -> set[str]:
@@ -554,6 +595,42 @@ def test_the_starters_policy_allows_nothing_else():
 
 # Accepted values, and rejected ones with the reason.
 PARAMETERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "PermissionsBoundary": (
+        ["", ORGANIZATION["PermissionsBoundary"], "arn:aws:iam::aws:policy/PowerUserAccess"],
+        {"boundary": "no ARN", f"arn:aws:iam::{ACCOUNT}:role/boundary": "no policy"},
+    ),
+    "RolePath": (
+        ["/", "/teams/", "/teams/web-1/a.b_c,d=e@f+g/", "/" + "x" * 160 + "/"],
+        {
+            "": "no path",
+            "teams/": "no slash in front",
+            "/teams": "no slash behind",
+            "//": "an empty part",
+            "/a b/": "no role's ARN",
+            "/" + "x" * 161 + "/": "the ARN of the state machine's role would be too long",
+        },
+    ),
+    "KeyArn": (
+        ["", ORGANIZATION["KeyArn"], ORGANIZATION["KeyArn"].replace("0a1b", "mrk-0a1b")],
+        {
+            "alias/own": "no ARN",
+            f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/own": "policies need the key's own",
+            ORGANIZATION["KeyArn"].replace("us-east-1", "eu-west-1"): "log group, topic and queue are in us-east-1",
+        },
+    ),
+    "VpcSubnetIds": (
+        ["", "subnet-0a1b2c3d", ORGANIZATION["VpcSubnetIds"]],
+        {
+            "sg-0a1b2c3d": "no subnet",
+            "subnet-0a1b2c3d, subnet-0a1b2c3e": "a blank",
+            "subnet-0a1b2c3d,": "an empty one",
+            ",".join(["subnet-0a1b2c3d"] * 17): "CreateFunction takes 16",
+        },
+    ),
+    "VpcSecurityGroupIds": (
+        ["", "sg-0a1b2c3d", "sg-0a1b2c3d,sg-0a1b2c3d4e5f60718"],
+        {"subnet-0a1b2c3d": "no security group", ",".join(["sg-0a1b2c3d"] * 6): "CreateFunction takes five"},
+    ),
     "SecretNames": (
         ["tls/*", "tls/www", "*", "tls/*-prod", "*/tls/*", "a*b*c", "a+b=c.d@e_f", "x" * 256],
         {
@@ -653,7 +730,8 @@ def test_the_table_has_every_parameter():
 def test_invalid_parameters_are_rejected(name: str):
     accepted, refused = PARAMETERS[name]
     for value in accepted:
-        aws = translate(parameters={name: value})
+        others = ORGANIZATION if value and name.startswith("Vpc") else {}
+        aws = translate(parameters=others | {name: value})
         for rule in aws.of_type("AWS::Events::Rule").values():
             pattern = json.dumps(rule.properties["EventPattern"])
             assert eventbridge._event_pattern_error(pattern) is None, pattern
@@ -664,6 +742,21 @@ def test_invalid_parameters_are_rejected(name: str):
     for value in refused:
         with pytest.raises(ValueError, match=rf"{name}.*{re.escape(says)}"):
             translate(parameters={name: value})
+
+
+def test_the_arn_of_the_state_machines_role_is_never_too_long():
+    """Step Functions API reference, CreateStateMachine: roleArn."""
+    aws = translate(NAMES[-1], parameters={"RolePath": "/" + "x" * 160 + "/"})
+    [machine] = aws.of_type("AWS::StepFunctions::StateMachine").values()
+    assert len(machine.properties["RoleArn"]) <= 256
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [("VpcSubnetIds", "VpcSecurityGroupIds"), ("VpcSecurityGroupIds", "VpcSubnetIds")]
+)
+def test_one_half_of_a_vpc_is_rejected(given: str, missing: str):
+    with pytest.raises(ValueError, match=f"Set {missing} too, or leave {given} empty"):
+        translate(parameters={given: ORGANIZATION[given]})
 
 
 def test_other_regions_than_us_east_1_are_rejected():
@@ -772,15 +865,15 @@ def cloud_trail(call: str, **parameters: str) -> dict[str, Any]:
 ARTIFACTS = "arn:aws:s3:::artifacts/0"
 
 
-def deployer(stack: str = STACK, page: str = PAGE) -> list[dict[str, Any]]:
-    """The policy of the deployer, rewritten for another stack name as the page says."""
+def deployer(stack: str = STACK, page: str = PAGE, path: str = "/") -> list[dict[str, Any]]:
+    """The policy of the deployer, rewritten for another stack name or path of roles as the page says."""
     single = re.sub("-{2,}", "-", stack)
     start = f"{single}-*" if len(single) <= 25 else f"{single[:25]}*"
     written = {"certificate-rotation": stack, "certificate-rotation-*": start}
     text = re.sub(
         r"(s3:::)?(certificate-rotation(-\*)?)",
         lambda found: "s3:::" + start.lower() if found[1] else written[found[2]],
-        policy_under("Who may deploy", page),
+        re.sub(r":(role|policy)/", rf":\1{path}", policy_under("Who may deploy", page)),
     )
     return [json.loads(text.replace("YOUR-ARTIFACT-BUCKET", "artifacts"))]
 
@@ -789,13 +882,13 @@ def deployer(stack: str = STACK, page: str = PAGE) -> list[dict[str, Any]]:
 SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas"
 # Those among them for properties that the template does not set.
 NOT_SET = {
+    # A stack's tags reach it as well, but its tags are not in the reference yet; the page allows every action on it.
     "AWS::CloudWatch::Dashboard": "[Tt]ag",
     "AWS::Events::Rule": "iam:PassRole",
     "AWS::IAM::ManagedPolicy": "(User|Group|Role)Policy",
     "AWS::IAM::Policy": "(User|Group)Policy",
-    "AWS::IAM::Role": "Boundary",
-    "AWS::Lambda::Function": "ec2:|elasticfilesystem:|s3files:|kms:|CodeSigning|LayerVersion|Capacity|ObjectVersion",
-    "AWS::Logs::LogGroup": "firehose:|s3:|KmsKey|(Put|Delete)(DataProtection|Index|Resource)Policy|LogDelivery|Bearer|"
+    "AWS::Lambda::Function": "elasticfilesystem:|s3files:|kms:|CodeSigning|LayerVersion|Capacity|ObjectVersion",
+    "AWS::Logs::LogGroup": "firehose:|s3:|(Put|Delete)(DataProtection|Index|Resource)Policy|LogDelivery|Bearer|"
     "LogGroupDeletionProtection",
     "AWS::S3::Bucket": "iam:|s3tables:|(Put|Delete|Create|Update)(Bucket)?(Abac|Accelerate|Acl|Analytics|CORS|Cors|"
     "Intelligent|Inventory|Logging|Metadata|Metrics|Notification|Object|Replication|Versioning|Website)",
@@ -860,6 +953,7 @@ def missing_to_deploy(policies: list[dict[str, Any]], aws: Translated) -> set[st
 
 def test_the_deployers_policy_allows_to_deploy_update_and_delete():
     assert missing_to_deploy(deployer(), WHOLE) == set()
+    assert missing_to_deploy(deployer(path=ORGANIZATION["RolePath"]), ORGANIZED) == set()
 
 
 @pytest.mark.parametrize("stack", [name for name in NAMES if len(name) in (1, 19, 25, 26, 27, 29, 40, 66, 128)])

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from contract.policies import Document, Question, decided
-from contract.translated import ACCOUNT, REGION, Translated, translate
+from contract.translated import ACCOUNT, ORGANIZATION, REGION, Translated, translate
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = ROOT / "crates/steps/tests/it/steps/calls.txt"
@@ -31,6 +31,17 @@ SOURCE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/sources"
 EVERYTHING = {
     **{"SourceBucket": "sources", "SourceKeyArn": SOURCE_KEY},
     **{"LogBuckets": "access-logs-*", "EdgeFunctions": "edge-*", "ExtraRoots": "/roots/NAME"},
+}
+
+# What an organization adds to its rules: the boundary, with nothing but the services that the page names, and the key's
+# policy of the page.
+RULES = (ROOT / "docs/deployment.md").read_text().partition("\n## An organization's rules\n")[2].partition("\n## ")[0]
+OWN_KEY = ORGANIZATION["KeyArn"]
+OWN_KEY_POLICY: Document = json.loads(RULES.partition("```json\n")[2].partition("```")[0])
+SERVICES = re.findall(r"`([a-z0-9]+)`", RULES.partition("The boundary must allow ")[2].partition(".\n")[0])
+BOUNDARY: Document = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": [f"{one}:*" for one in SERVICES], "Resource": "*"}],
 }
 
 
@@ -57,7 +68,8 @@ class Also:
     # The call, with a key of its context if it depends on it.
     of: str
     action: str
-    # The resource: `resource`, its `bucket` and `key`, the `source_key` or the `notice_key`.
+    # The resource: `resource`, its `bucket` and `key`, the `source_key`, the `bucket_key` or the `notice_key`. Without
+    # such a key nothing is required.
     on: str
     # The AWS page.
     source: str
@@ -93,6 +105,14 @@ ALSO = [
         of_kms("s3"),
         only="arn:aws:s3:::sources/*",
     ),
+    Also(
+        "s3:GetObject",
+        "kms:Decrypt",
+        "{bucket_key}",
+        "S3 User Guide, Using server-side encryption with AWS KMS keys",
+        of_kms("s3"),
+    ),
+    Also("s3:PutObject", "kms:GenerateDataKey", "{bucket_key}", "the same page", of_kms("s3")),
     Also(
         "secretsmanager:GetSecretValue",
         "kms:Decrypt",
@@ -176,6 +196,15 @@ def role_of(step: str) -> str:
     return "".join(word.capitalize() for word in name.split("-")) + "Role"
 
 
+def key_of(aws: Translated, logical: str) -> str:
+    """The ARN of the KMS key of a bucket, a topic, a queue or a log group; empty for AWS's own keys."""
+    properties = aws.resources[logical].properties
+    for rule in properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", []):
+        properties = rule["ServerSideEncryptionByDefault"]
+    key = "".join(properties.get(name, "") for name in ("KMSMasterKeyID", "KmsMasterKeyId", "KmsKeyId"))
+    return {one.ref: one.arn for one in aws.of_type("AWS::KMS::Key").values()}.get(key, key)
+
+
 def of_steps(aws: Translated) -> Iterator[Call]:
     """The calls recorded by the tests in Rust, with the names of this stack."""
     resources = aws.resources
@@ -205,14 +234,42 @@ def of_steps(aws: Translated) -> Iterator[Call]:
             "bucket": bucket,
             "key": key,
             "source_key": SOURCE_KEY,
-            "notice_key": resources["NoticeKey"].arn,
+            "bucket_key": key_of(aws, "RotationBucket") if bucket == resources["RotationBucket"].name else "",
+            "notice_key": key_of(aws, "NoticeTopic"),
         }
         asked = {call} | {f"{call} {mark.partition('=')[0]}" for mark in marks}
         for also in (also for also in ALSO if also.of in asked and fnmatchcase(resource, also.only)):
             keys = {key: value.format(**known_here) for key, value in also.context.items()}
             if also.action.startswith("s3:"):
                 keys["aws:SecureTransport"] = "true"
-            yield Call(role, also.action, also.on.format(**known_here), keys)
+            if on := also.on.format(**known_here):
+                yield Call(role, also.action, on, keys)
+
+
+def of_lambda_in_a_vpc(role: str) -> Iterator[Call]:
+    """Lambda Developer Guide, Giving Lambda functions access to resources in an Amazon VPC."""
+    own = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0a1b2c3d"
+    for action in ("Create", "Delete"):
+        yield Call(role, f"ec2:{action}NetworkInterface", own)
+    for action in ("Assign", "Unassign"):
+        yield Call(role, f"ec2:{action}PrivateIpAddresses", own)
+    yield from (Call(role, f"ec2:Describe{what}", "*") for what in ("NetworkInterfaces", "Subnets"))
+    # VPC User Guide, Share your VPC subnets with other accounts.
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        for resource in ("subnet/subnet-0a1b2c3d", "security-group/sg-0a1b2c3d"):
+            yield Call(role, "ec2:CreateNetworkInterface", f"arn:aws:ec2:{REGION}:{account}:{resource}")
+
+
+def to_queue(aws: Translated, caller: str, arn: str, keys: Mapping[str, str] | None = None) -> Iterator[Call]:
+    """SQS Developer Guide, Key management: producers need both actions, services by the key's policy.
+
+    EventBridge brings no source: SNS Developer Guide, Managing Amazon SNS encryption keys and costs.
+    """
+    [queue] = [logical for logical, one in aws.of_type("AWS::SQS::Queue").items() if one.arn == arn]
+    yield Call(caller, "sqs:SendMessage", arn, keys or {})
+    if key := key_of(aws, queue):
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            yield Call(caller, action, key, {} if keys else of_kms("sqs"))
 
 
 # The calls of Step Functions under the state machine's role, except its tasks.
@@ -276,24 +333,37 @@ def of_services(aws: Translated) -> Iterator[Call]:
         # Lambda Developer Guide, Visualize Lambda function invocations using AWS X-Ray.
         assert function.properties["TracingConfig"]["Mode"] == "Active", function.logical
         yield from (Call(role, action, "*") for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"))
+        [logs] = [logical for logical, one in aws.of_type("AWS::Logs::LogGroup").items() if one.ref == group]
+        if key := key_of(aws, logs):
+            # AWS Managed Policy Reference, CloudWatchLogsAPIKeyAccess.
+            for action in ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"):
+                yield Call(role, action, key, of_kms("logs"))
+        if "VpcConfig" in function.properties:
+            yield from of_lambda_in_a_vpc(role)
+    for logical, logs in aws.of_type("AWS::Logs::LogGroup").items():
+        if key := key_of(aws, logical):
+            # CloudWatch Logs User Guide, Encrypt log data in CloudWatch Logs using AWS Key Management Service.
+            for action in ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"):
+                keys = {"kms:EncryptionContext:aws:logs:arn": logs.arn.removesuffix(":*")}
+                yield Call(f"logs.{REGION}.amazonaws.com", f"kms:{action}", key, keys)
     for invoked in aws.of_type("AWS::Lambda::EventInvokeConfig").values():
         # Lambda Developer Guide, Capturing records of Lambda asynchronous invocations.
         [function] = [one for one in aws.resources.values() if one.ref == invoked.properties["FunctionName"]]
         queue = invoked.properties["DestinationConfig"]["OnFailure"]["Destination"]
-        yield Call(roles[function.properties["Role"]], "sqs:SendMessage", queue)
+        yield from to_queue(aws, roles[function.properties["Role"]], queue)
 
     for schedule in aws.of_type("AWS::Scheduler::Schedule").values():
         # EventBridge Scheduler User Guide, Setting up the execution role; Configuring a dead-letter queue.
         target = schedule.properties["Target"]
         yield Call("scheduler.amazonaws.com", "sts:AssumeRole", target["RoleArn"])
         yield Call(roles[target["RoleArn"]], "lambda:InvokeFunction", target["Arn"])
-        yield Call(roles[target["RoleArn"]], "sqs:SendMessage", target["DeadLetterConfig"]["Arn"])
+        yield from to_queue(aws, roles[target["RoleArn"]], target["DeadLetterConfig"]["Arn"])
     for rule in aws.of_type("AWS::Events::Rule").values():
         # EventBridge User Guide, Using resource-based policies; Using dead-letter queues.
         for target in rule.properties["Targets"]:
             keys = {"aws:SourceArn": rule.arn}
             yield Call("events.amazonaws.com", "lambda:InvokeFunction", target["Arn"], keys)
-            yield Call("events.amazonaws.com", "sqs:SendMessage", target["DeadLetterConfig"]["Arn"], keys)
+            yield from to_queue(aws, "events.amazonaws.com", target["DeadLetterConfig"]["Arn"], keys)
     for alarm in aws.of_type("AWS::CloudWatch::Alarm").values():
         # CloudWatch User Guide, Setting up Amazon SNS notifications; SNS Developer Guide, Enable compatibility between
         # event sources from AWS services and encrypted topics.
@@ -301,7 +371,7 @@ def of_services(aws: Translated) -> Iterator[Call]:
         for topic in {*alarm.properties["AlarmActions"], *alarm.properties.get("OKActions", [])}:
             yield Call("cloudwatch.amazonaws.com", "sns:Publish", topic, keys | {"aws:SourceOwner": ACCOUNT})
             for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-                yield Call("cloudwatch.amazonaws.com", action, aws.resources["NoticeKey"].arn, keys)
+                yield Call("cloudwatch.amazonaws.com", action, key_of(aws, "NoticeTopic"), keys)
 
 
 # --- Policies
@@ -375,14 +445,15 @@ def question(aws: Translated, policies: Mapping[Place, Document], call: Call) ->
         if one.arn and (call.resource == one.arn or call.resource.startswith(f"{one.arn}/"))
     ] or [""]
     on_it = policies.get(("resource", about, 0)) or policies.get(("default", about, 0))
-    assert role is None or "PermissionsBoundary" not in role.properties, "a boundary is to be looked up here"
+    of_others = {SOURCE_KEY: DEFAULT_KEY_POLICY, OWN_KEY: OWN_KEY_POLICY}
     return Question(
         principal=role.arn if role else call.caller,
         action=call.action,
         resource=call.resource,
         context=tuple(call.context.items()),
         identity=[document for place, document in policies.items() if place[:2] == ("identity", call.caller)],
-        resource_policy=DEFAULT_KEY_POLICY if call.resource == SOURCE_KEY else on_it,
+        resource_policy=of_others.get(call.resource, on_it),
+        boundary=BOUNDARY if role and "PermissionsBoundary" in role.properties else None,
     )
 
 
@@ -400,11 +471,25 @@ FOREIGN = [
     ("*", "events:PutEvents", "*", "events:source", "aws.acm"),
     ("*", "iam:CreateServiceLinkedRole", "*", "iam:AWSServiceName", "autoscaling.amazonaws.com"),
     ("*", "kms:Decrypt", SOURCE_KEY, "kms:ViaService", f"ec2.{REGION}.amazonaws.com"),
+    ("*Role", "kms:*", OWN_KEY, "kms:ViaService", f"ec2.{REGION}.amazonaws.com"),
+    (
+        *("logs.*", "kms:*", OWN_KEY, "kms:EncryptionContext:aws:logs:arn"),
+        f"arn:aws:logs:{REGION}:{OTHER_ACCOUNT}:log-group:/aws/lambda/other",
+    ),
     ("cloudwatch.amazonaws.com", "kms:*", "*", "aws:SourceAccount", OTHER_ACCOUNT),
     ("states.amazonaws.com", "sts:AssumeRole", "*", "aws:SourceAccount", OTHER_ACCOUNT),
     # Any rule of the account may send to the queue: EventBridge truncates rule names, so no pattern would match them.
     ("events.amazonaws.com", "lambda:*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/other"),
-    ("events.amazonaws.com", "*", "*", "aws:SourceArn", f"arn:aws:events:{REGION}:{OTHER_ACCOUNT}:rule/{{rule}}"),
+    *(
+        (
+            "events.amazonaws.com",
+            actions,
+            "*",
+            "aws:SourceArn",
+            f"arn:aws:events:{REGION}:{OTHER_ACCOUNT}:rule/{{rule}}",
+        )
+        for actions in ("lambda:*", "sqs:*")
+    ),
 ]
 
 # The same call on another resource of its kind: which part of the ARN is replaced, and by what.
@@ -454,13 +539,19 @@ def probes(aws: Translated, calls: Sequence[Call]) -> list[Call]:
             and fnmatchcase(call.action, action)
             and fnmatchcase(call.resource, resource.format(**names))
         ]
-        assert concerned and all(key in call.context for call in concerned), (caller, action, key)
+        assert concerned or (resource == OWN_KEY and key_of(aws, "RotationBucket") != OWN_KEY), (caller, action, key)
+        assert all(key in call.context for call in concerned), (caller, action, key)
         for call in concerned:
             rule = call.context[key].rpartition("/")[2]
             add(replace(call, context={**call.context, key: value.format(rule=rule)}))
             # A Deny applies only if the key is present.
             if key != "aws:SecureTransport":
                 add(replace(call, context={name: value for name, value in call.context.items() if name != key}))
+    # What Lambda may do in a VPC, the functions' code may not: Lambda Developer Guide, Using source function ARN.
+    code = {"lambda:SourceFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:any"}
+    for call in calls:
+        if call.action.startswith("ec2:"):
+            add(replace(call, context=code))
     of_roles = [call for call in calls if call.caller in aws.resources]
     for call in of_roles:
         for part, other in ELSEWHERE:
@@ -540,9 +631,9 @@ def less(place: Place, document: Document) -> Iterator[Mutation]:
 # --- Tests
 
 
-@pytest.fixture(scope="module")
-def aws() -> Translated:
-    return translate(parameters=EVERYTHING)
+@pytest.fixture(scope="module", params=[{}, ORGANIZATION], ids=["plain", "organization"])
+def aws(request: pytest.FixtureRequest) -> Translated:
+    return translate(parameters=EVERYTHING | request.param)
 
 
 def calls_of(aws: Translated) -> list[Call]:

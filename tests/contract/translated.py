@@ -32,6 +32,15 @@ STACK = "certificate-rotation"
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
 
+# An organization's rules: every parameter for them.
+ORGANIZATION = {
+    "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundaries/team",
+    "RolePath": "/teams/web/",
+    "KeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d-1111-4111-8111-111111111111",
+    "VpcSubnetIds": "subnet-0a1b2c3d4e5f60718,subnet-0817f6e5d4c3b2a10",
+    "VpcSecurityGroupIds": "sg-0a1b2c3d4e5f60718",
+}
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -57,10 +66,10 @@ KINDS = {
     ),
     "AWS::Events::Rule": Kind("{name}", 64, "arn:aws:events:{region}:{account}:rule/{name}"),
     "AWS::IAM::ManagedPolicy": Kind(
-        "{arn}", 128, "arn:aws:iam::{account}:policy/{name}", attributes={"PolicyArn": "{arn}"}
+        "{arn}", 128, "arn:aws:iam::{account}:policy{Path}{name}", attributes={"PolicyArn": "{arn}"}
     ),
     "AWS::IAM::Policy": Kind("{random}", attributes={"Id": "{random}"}),
-    "AWS::IAM::Role": Kind("{name}", 64, "arn:aws:iam::{account}:role/{name}", {"RoleId": "AROA{random}"}),
+    "AWS::IAM::Role": Kind("{name}", 64, "arn:aws:iam::{account}:role{Path}{name}", {"RoleId": "AROA{random}"}),
     "AWS::KMS::Key": Kind("{random}", 0, "arn:aws:kms:{region}:{account}:key/{random}", {"KeyId": "{random}"}),
     "AWS::Lambda::EventInvokeConfig": Kind("{random}"),
     "AWS::Lambda::Function": Kind("{name}", 64, "arn:aws:lambda:{region}:{account}:function:{name}"),
@@ -229,7 +238,8 @@ def translate(
         if kind.longest:
             name = composed(stack if kind.of_the_stack else "", logical, kind.longest)
             name = name.lower() if kind.lower else name
-        known = properties | {"name": name, "region": region, "account": account, "random": _random(stack, logical)}
+        known = {"Path": "/"} | properties
+        known |= {"name": name, "region": region, "account": account, "random": _random(stack, logical)}
         known["arn"] = kind.arn.format(**known)
         known["ref"] = kind.ref.format(**known)
         attributes = {"Arn": known["arn"]} if kind.arn else {}

@@ -236,8 +236,8 @@ class LocalAws:
         """The template with the functions that `make functions` builds."""
         return built.template(self.directory)
 
-    def deploy(self, template: Path | None = None, **parameters: object) -> None:
-        """Packages and deploys the template as the README says, with the AWS CLI.
+    def deploy(self, template: Path | None = None, tags: dict[str, str] | None = None, **parameters: object) -> None:
+        """Packages and deploys the template as the README says, with the AWS CLI; with tags of the stack.
 
         The functions are those of `make functions`; with `built.TEMPLATE`, those of `make package`.
         """
@@ -254,6 +254,7 @@ class LocalAws:
             *("--s3-bucket", bucket),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
             *(["--parameter-overrides", *overrides] if overrides else []),
+            *(["--tags", *(f"{key}={value}" for key, value in tags.items())] if tags else []),
         )
         stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
