@@ -7,6 +7,7 @@ uploads each file under that key, and writes the bucket's name in place of ARTIF
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 from local_aws.built import ROOT, TEMPLATE
@@ -23,6 +24,11 @@ def names() -> list[str]:
     return PACKAGE.findall(TEMPLATE.read_text())
 
 
+def version() -> str:
+    """The version of everything in the workspace."""
+    return str(tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"])
+
+
 def write(folder: Path, architecture: str, packages: dict[str, bytes]) -> None:
     """Writes the unpacked archive, with these packages by function."""
     functions = folder / "functions"
@@ -36,4 +42,5 @@ def write(folder: Path, architecture: str, packages: dict[str, bytes]) -> None:
     default = "    Type: String\n    Default: {}\n    AllowedValues:\n      - x86_64\n      - arm64\n"
     assert default.format("x86_64") in template
     (folder / "template.yaml").write_text(template.replace(default.format("x86_64"), default.format(architecture)))
+    (folder / "VERSION").write_text(f"{version()}\n")
     write_sums(folder)
