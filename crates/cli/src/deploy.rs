@@ -161,7 +161,7 @@ impl Deployment<'_> {
                 self.name, self.archive.version
             )));
         }
-        self.report(Outcome::Updated, &[], Some(now))
+        self.report(Outcome::Updated, &[], Some(now), "")
     }
 
     /// Creates the stack, or updates it.
@@ -188,7 +188,7 @@ impl Deployment<'_> {
             parameters::choose(&declared, given, before.map_or(&none, |stack| &stack.parameters))
                 .map_err(Failure::Usage)?;
 
-        let set = format!("certrotate-{}", account::now().strftime("%Y%m%d-%H%M%S"));
+        let set = format!("certrotate-{}", account::now().strftime("%Y%m%d-%H%M%S-%3f"));
         let request = Request {
             stack: name,
             name: &set,
@@ -239,7 +239,7 @@ impl Deployment<'_> {
             match &set.status[..] {
                 "CREATE_COMPLETE" => break set,
                 "FAILED" if is_empty(&set.reason) => {
-                    self.report(Outcome::Unchanged, &[], self.stack.clone())?;
+                    self.report(Outcome::Unchanged, &[], self.stack.clone(), bucket.name)?;
                     return Ok(None);
                 }
                 "FAILED" => {
@@ -252,11 +252,13 @@ impl Deployment<'_> {
             }
         };
         if self.args.dry_run {
-            self.report(Outcome::DryRun, &set.changes, None)?;
+            self.report(Outcome::DryRun, &set.changes, None, bucket.name)?;
             return Ok(None);
         }
-        output::say(format!("\n{}\n", table(&set.changes)));
-        output::confirm(self.global, &format!("{} {}.", self.intent(), summary(&set.changes)))?;
+        // Of a new stack, kinds and counts say more than a page of names.
+        let shown = if request.creates { kinds(&set.changes) } else { table(&set.changes) };
+        output::say(format!("\n{shown}\n"));
+        output::confirm(self.global, &format!("{}: {}.", self.intent(), summary(&set.changes)))?;
         place::upload(bucket, &self.archive.files).await?;
         Ok(Some(set.changes))
     }
@@ -264,14 +266,14 @@ impl Deployment<'_> {
     fn intent(&self) -> String {
         let (name, version) = (&self.name, &self.archive.version);
         match (&self.stack, self.deployed_version()) {
-            (None, _) => format!("The stack {name} is created, with version {version}:"),
+            (None, _) => format!("The stack {name} is created with version {version}"),
             (Some(_), Some(old)) if old == version.to_string() => {
-                format!("The stack {name} keeps version {version}:")
+                format!("The stack {name} keeps version {version}")
             }
             (Some(_), Some(old)) => {
-                format!("The stack {name} goes from version {old} to {version}:")
+                format!("The stack {name} goes from version {old} to {version}")
             }
-            (Some(_), None) => format!("The stack {name} gets version {version}:"),
+            (Some(_), None) => format!("The stack {name} gets version {version}"),
         }
     }
 
@@ -303,7 +305,7 @@ impl Deployment<'_> {
         let end = self.follow(before, changes.len()).await?;
         let now = self.ended(&end).await?;
         let outcome = if request.creates { Outcome::Created } else { Outcome::Updated };
-        self.report(outcome, changes, Some(now))
+        self.report(outcome, changes, Some(now), "")
     }
 
     async fn follow(&self, before: Option<String>, steps: usize) -> Result<End, Failure> {
@@ -330,6 +332,7 @@ impl Deployment<'_> {
         outcome: Outcome,
         changes: &[Change],
         now: Option<Stack>,
+        bucket: &str,
     ) -> Result<(), Failure> {
         let deployed = Deployed {
             stack: &self.name,
@@ -349,7 +352,7 @@ impl Deployment<'_> {
         };
         output::result(self.global, &deployed, || match (outcome, &now) {
             (Outcome::DryRun, _) => format!(
-                "{}\n\n{} {}. This was a dry run: nothing was changed.",
+                "{}\n\n{}: {}.\nThis was a dry run: nothing was deployed. Only the template is in the bucket {bucket}.",
                 table(changes),
                 self.intent(),
                 summary(changes)
@@ -372,7 +375,8 @@ fn is_empty(reason: &str) -> bool {
 /// CloudFormation refuses values of parameters before it computes changes.
 fn of_parameters(error: rotation_aws::error::AwsError) -> Failure {
     if error.code.as_deref() == Some("ValidationError") && error.message.contains("Parameter") {
-        return Failure::Usage(format!("{}.", error.message.trim_end_matches('.')));
+        let said = error.message.trim_start_matches("ValidationError: ");
+        return Failure::Usage(format!("{}.", said.trim_end_matches('.')));
     }
     Failure::of_deployer(error)
 }
@@ -400,6 +404,19 @@ fn table(changes: &[Change]) -> String {
     table.trim_fmt()
 }
 
+/// How many resources of each type are added.
+fn kinds(changes: &[Change]) -> String {
+    let mut counts = BTreeMap::new();
+    for one in changes {
+        *counts.entry((&one.kind, &one.action)).or_insert(0) += 1;
+    }
+    let mut table = output::table(&["ACTION", "COUNT", "TYPE"]);
+    for ((kind, action), count) in counts {
+        table.add_row([styled(GOOD, action), count.to_string(), styled(SOFT, kind)]);
+    }
+    table.trim_fmt()
+}
+
 /// The changes in one line.
 fn summary(changes: &[Change]) -> String {
     let count = |action: &str| changes.iter().filter(|one| one.action == action).count();
@@ -414,9 +431,10 @@ fn summary(changes: &[Change]) -> String {
     .filter(|(count, _)| *count > 0)
     .map(|(count, words)| format!("{count} {words}"))
     .collect();
-    match counts.is_empty() {
-        true => "no resource changes, only outputs".into(),
-        false => format!("resources: {}", counts.join(", ")),
+    match changes.len() {
+        0 => "no resource changes, only outputs".into(),
+        1 => format!("1 resource, {}", counts.join(", ").trim_start_matches("1 ")),
+        all => format!("{all} resources, {}", counts.join(", ")),
     }
 }
 
@@ -497,14 +515,15 @@ mod tests {
         };
         for (changes, expected) in [
             (vec![], "no resource changes, only outputs"),
-            (vec![one("Add", None), one("Add", None)], "resources: 2 added"),
+            (vec![one("Add", None), one("Add", None)], "2 resources, 2 added"),
+            (vec![one("Modify", Some("False"))], "1 resource, modified"),
             (
                 vec![
                     one("Modify", Some("False")),
                     one("Modify", Some("True")),
                     one("Remove", None),
                 ],
-                "resources: 2 modified, 1 of those replaced, 1 removed",
+                "3 resources, 2 modified, 1 of those replaced, 1 removed",
             ),
         ] {
             assert_eq!(summary(&changes), expected);

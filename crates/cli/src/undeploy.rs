@@ -80,17 +80,12 @@ pub(crate) async fn run(global: &Global, args: &Undeploy) -> Result<(), Failure>
         });
     }
     if !follows {
-        let also = match has_artifacts && args.artifacts {
-            true => format!(" and the files in the bucket {own}"),
-            false => String::new(),
+        let what = match has_artifacts && args.artifacts {
+            true => format!("The stack {name} and the files in the bucket {own} are deleted."),
+            false => format!("The stack {name} is deleted."),
         };
         output::say(format!("{}\n", text(&undeployed)));
-        output::confirm(
-            global,
-            &format!(
-                "The stack {name}{also} is deleted. Managed certificates are no longer rotated."
-            ),
-        )?;
+        output::confirm(global, &format!("{what} Managed certificates are no longer rotated."))?;
     }
     remove(global, args, &aws, &stack, follows).await?;
     if has_artifacts && args.artifacts {

@@ -66,14 +66,19 @@ pub(super) async fn upload(bucket: &Bucket<'_>, files: &[File]) -> Result<(), Fa
             continue;
         }
         let body = std::fs::read(&file.path).map_err(|error| Failure::file(&file.path, &error))?;
-        #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-        let size = body.len() as f64 / 1e6;
         let name = file.path.file_name().unwrap_or_default().display();
-        output::say(format!("Uploading {name} ({size:.1} MB)"));
+        output::say(format!("Uploading {name} ({})", size(body.len())));
         bucket.put(&file.key, &file.sha256, body).await.map_err(Failure::of_deployer)?;
     }
     if there > 0 {
         output::say(format!("{there} of {} files were uploaded before.", files.len()));
     }
     Ok(())
+}
+
+fn size(bytes: usize) -> String {
+    match bytes / 1000 {
+        kilobytes @ ..1000 => format!("{kilobytes} kB"),
+        kilobytes => format!("{}.{} MB", kilobytes / 1000, kilobytes % 1000 / 100),
+    }
 }
