@@ -125,6 +125,7 @@ class Bare:
 
 @pytest.fixture
 def bare(aws: LocalAws, tmp_path: Path) -> Iterator[Bare]:
+    aws.control("POST", "reset")
     bare = Bare(aws, tmp_path)
     yield bare
     # Each test starts without a stack.
@@ -256,31 +257,79 @@ def test_an_upgrade_keeps_parameters_and_the_way_back_is_asked_for(bare: Bare, p
     assert bare.outputs()["Version"] == system.version() and bare.parameters()["AlarmDays"] == "7"
 
 
-def broken(template: str) -> str:
-    """A template with a resource that cannot be created."""
-    resource = """
-  Impossible:
-    Type: AWS::Lambda::EventSourceMapping
-    Properties:
-      FunctionName: arn:aws:lambda:us-east-1:000000000000:function:there-is-none
-      EventSourceArn: arn:aws:sqs:us-east-1:000000000000:there-is-none
+def waits(template: str) -> str:
+    """A template whose creation takes some seconds, and then fails."""
+    handle = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+    wait = {"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "8"}}
+    added = f"\n  Handle: {json.dumps(handle)}\n  Wait: {json.dumps(wait)}\n\nOutputs:\n"
+    return template.replace("\nOutputs:\n", added)
 
-Outputs:
-"""
-    return template.replace("\nOutputs:\n", resource)
+
+def test_a_deployment_that_was_left_is_followed_again(bare: Bare, packages: dict[str, bytes]):
+    folder = release(bare.home / "archive", packages, edit=waits)
+    bare.deploy(folder, "--dry-run")
+    terminal = bare.terminal("deploy", folder, "--yes", "--interval", "1")
+    terminal.expect("CREATE_IN_PROGRESS")
+    terminal.sendintr()
+    terminal.expect(f"CloudFormation continues. `certrotate deploy {folder}` shows its progress again.")
+    terminal.expect(pexpect.EOF)
+    assert terminal.wait() == 130
+    done = bare.deploy(folder, code=1)
+    assert f"The stack {STACK} is being deployed: this follows it." in done.err
+    assert f"{STACK} was not created: Wait (AWS::CloudFormation::WaitCondition): " in done.err, done.err
+
+    # The same operation, started by somebody else.
+    cloudformation = bare.aws.client("cloudformation")
+    cloudformation.create_stack(StackName="theirs", TemplateBody=json.dumps(slow()))
+    refused = bare.deploy(folder, "--stack", "theirs", code=1)
+    assert "theirs is CREATE_IN_PROGRESS, and certrotate did not start that" in refused.err
+    assert "Wait until that has ended" in bare.undeploy("--stack", "theirs", code=1).err
+
+
+def slow() -> dict[str, Any]:
+    """A template of this system's description that takes some seconds."""
+    return {
+        "Description": OURS,
+        "Resources": {
+            "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+            "Wait": {
+                "Type": "AWS::CloudFormation::WaitCondition",
+                "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "5"},
+            },
+        },
+    }
+
+
+# A resource that cannot be created, here and on AWS.
+IMPOSSIBLE = {
+    "Type": "AWS::IAM::Policy",
+    "Properties": {
+        "PolicyName": "impossible",
+        "PolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+        },
+        "Roles": ["there-is-none"],
+    },
+}
+
+
+def broken(template: str) -> str:
+    """A template with it."""
+    return template.replace("\nOutputs:\n", f"\n  Impossible: {json.dumps(IMPOSSIBLE)}\n\nOutputs:\n")
 
 
 def test_a_failure_names_its_cause_and_the_way_out(bare: Bare, packages: dict[str, bytes]):
     good = release(bare.home / "good", packages)
     bad = release(bare.home / "bad", packages, "0.2.0", broken)
     done = bare.deploy(bad, code=1)
-    assert f"{STACK} was not created: Impossible (AWS::Lambda::EventSourceMapping): " in done.err, done.err
+    assert f"{STACK} was not created: Impossible (AWS::IAM::Policy): " in done.err, done.err
     assert f"`certrotate undeploy --stack {STACK}`" in done.err
     bare.aws.client("cloudformation").delete_stack(StackName=STACK)
 
     bare.deploy(good)
     done = bare.deploy(bad, code=1)
-    assert f"{STACK} was not updated: Impossible (AWS::Lambda::EventSourceMapping): " in done.err, done.err
+    assert f"{STACK} was not updated: Impossible (AWS::IAM::Policy): " in done.err, done.err
     assert f"works as before, with version {system.version()}." in done.err
     assert bare.stack()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert "nothing to change" in bare.deploy(good).out
@@ -288,18 +337,9 @@ def test_a_failure_names_its_cause_and_the_way_out(bare: Bare, packages: dict[st
 
 def test_a_stack_that_was_never_complete_is_removed_first(bare: Bare, packages: dict[str, bytes]):
     folder = release(bare.home / "archive", packages)
-    template = EMPTY | {"Description": OURS}
-    template["Resources"] = {
-        "Impossible": {
-            "Type": "AWS::Lambda::EventSourceMapping",
-            "Properties": {
-                "FunctionName": "there-is-none",
-                "EventSourceArn": "arn:aws:sqs:us-east-1:000000000000:there-is-none",
-            },
-        }
-    }
+    template = {"Description": OURS, "Resources": {"Impossible": IMPOSSIBLE}}
     cloudformation = bare.aws.client("cloudformation")
-    cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(template))
+    cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
     with pytest.raises(Exception, match="ROLLBACK_COMPLETE|failed"):
         cloudformation.get_waiter("stack_create_complete").wait(
             StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
@@ -391,8 +431,8 @@ def test_its_calls_are_allowed_to_the_deployer_of_the_page(bare: Bare, packages:
     with heard(Account(bare.aws)) as (environment, proxy):
         endpoints = {name: value for name, value in environment.items() if name.startswith("AWS_ENDPOINT")}
         proxy.rules([{"latency": {"dist": "uniform", "min_ms": 0, "max_ms": 0}}])
-        bare.run("deploy", folder, "--yes", "--interval", "1", **endpoints)
-        bare.run("undeploy", "--artifacts", "--yes", "--interval", "1", **endpoints)
+        for command in (["deploy", folder], ["undeploy", "--artifacts"]):
+            bare.run(*command, "--bucket", "a-new-one", "--yes", "--interval", "1", **endpoints)
         called = {f"{one.service.replace('stepfunctions', 'states')}:{one.operation}" for one in proxy.fired()}
     assert {"cloudformation:CreateChangeSet", "s3:PutBucketPolicy", "states:ListExecutions"} <= called
     # Everybody may ask who they are.

@@ -163,14 +163,17 @@ pub async fn describe(aws: &Aws, stack: &str, name: &str) -> Result<ChangeSet, A
     }
 }
 
-/// Executes a change set. All events of the operation have this token.
+/// Executes a change set; a failure is rolled back. All events of the operation have this token.
 ///
 /// # Errors
 /// Errors of CloudFormation.
 pub async fn execute(aws: &Aws, stack: &str, name: &str, token: &str) -> Result<(), AwsError> {
     let request = aws.stacks().execute_change_set().stack_name(stack).change_set_name(name);
-    let answer = request.client_request_token(token).send().await;
-    answer.operation("ExecuteChangeSet", stack).map(drop)
+    // The API reference gives "True" as the default.
+    let request = request.client_request_token(token).disable_rollback(false);
+    // A bucket that was created for nothing goes again, although the template retains it.
+    let request = request.retain_except_on_create(true);
+    request.send().await.operation("ExecuteChangeSet", stack).map(drop)
 }
 
 /// Deletes a change set that was not executed.
