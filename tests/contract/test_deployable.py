@@ -888,7 +888,7 @@ def test_the_deployers_policy_allows_the_commands_of_the_readme():
     [stacks] = [one for one in deployer()[0]["Statement"] if one["Sid"] == "Stack"]
     assert TRANSFORM in stacks["Resource"]
     # Of a template in S3, not of a stack.
-    calls += [("cloudformation:GetTemplateSummary", "*", {})]
+    calls += [("cloudformation:ValidateTemplate", "*", {})]
     calls += [(f"s3:{action}Object", ARTIFACTS, {}) for action in ("Put", "Get", "Delete")]
     bucket = ARTIFACTS.rpartition("/")[0]
     calls += [

@@ -105,6 +105,8 @@ class Bare:
             cwd=str(self.home),
             dimensions=(60, 120),
             encoding="utf-8",
+            # The terminal's echo of Ctrl-C may split a character of the bar.
+            codec_errors="replace",
             timeout=60,
         )
 

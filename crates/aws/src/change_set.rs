@@ -13,8 +13,6 @@ pub struct Declared {
     pub name: String,
     /// Its default.
     pub default: Option<String>,
-    /// The values that it may have; empty if any.
-    pub allowed: Vec<String>,
 }
 
 /// What a change set is made of.
@@ -92,17 +90,13 @@ pub fn template_url(bucket: &str, key: &str, region: &str) -> String {
 /// # Errors
 /// Errors of CloudFormation.
 pub async fn declared(aws: &Aws, url: &str) -> Result<Vec<Declared>, AwsError> {
-    let answer = aws.stacks().get_template_summary().template_url(url).send().await;
-    let found = answer.operation("GetTemplateSummary", url)?.parameters.unwrap_or_default();
+    let answer = aws.stacks().validate_template().template_url(url).send().await;
+    let found = answer.operation("ValidateTemplate", url)?.parameters.unwrap_or_default();
     Ok(found
         .into_iter()
         .map(|one| Declared {
             name: one.parameter_key.unwrap_or_default(),
             default: one.default_value,
-            allowed: one
-                .parameter_constraints
-                .and_then(|are| are.allowed_values)
-                .unwrap_or_default(),
         })
         .collect())
 }
