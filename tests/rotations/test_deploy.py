@@ -97,11 +97,11 @@ class Bare:
     def undeploy(self, *arguments: str | Path, code: int = 0) -> Done:
         return self.run("undeploy", *arguments, "--yes", "--interval", "1", code=code)
 
-    def terminal(self, *arguments: str | Path) -> pexpect.spawn:
+    def terminal(self, *arguments: str | Path, **environment: str) -> pexpect.spawn:
         return pexpect.spawn(
             str(CERTROTATE),
             [str(argument) for argument in arguments],
-            env=self.environment,
+            env=self.environment | environment,
             cwd=str(self.home),
             dimensions=(60, 120),
             encoding="utf-8",
@@ -259,10 +259,14 @@ def test_an_upgrade_keeps_parameters_and_the_way_back_is_asked_for(bare: Bare, p
     assert bare.outputs()["Version"] == system.version() and bare.parameters()["AlarmDays"] == "7"
 
 
+def endpoints(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("AWS_ENDPOINT")}
+
+
 def waits(template: str) -> str:
     """A template whose creation takes some seconds, and then fails."""
     handle = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
-    wait = {"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "8"}}
+    wait = {"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "12"}}
     added = f"\n  Handle: {json.dumps(handle)}\n  Wait: {json.dumps(wait)}\n\nOutputs:\n"
     return template.replace("\nOutputs:\n", added)
 
@@ -270,11 +274,14 @@ def waits(template: str) -> str:
 def test_a_deployment_that_was_left_is_followed_again(bare: Bare, packages: dict[str, bytes]):
     folder = release(bare.home / "archive", packages, edit=waits)
     bare.deploy(folder, "--dry-run")
-    terminal = bare.terminal("deploy", folder, "--yes", "--interval", "1")
-    terminal.expect("CREATE_IN_PROGRESS")
-    terminal.sendintr()
-    terminal.expect(f"CloudFormation continues. `certrotate deploy {folder}` shows its progress again.")
-    terminal.expect(pexpect.EOF)
+    with heard(Account(bare.aws)) as (environment, proxy):
+        terminal = bare.terminal("deploy", folder, "--yes", "--interval", "1", **endpoints(environment))
+        terminal.expect("CREATE_IN_PROGRESS")
+        proxy.rules([{"operation": "DescribeStackEvents", "reset": True, "times": 3}])
+        terminal.expect("Retrying; CloudFormation continues.")
+        terminal.sendintr()
+        terminal.expect(f"CloudFormation continues. `certrotate deploy {folder}` shows its progress again.")
+        terminal.expect(pexpect.EOF)
     assert terminal.wait() == 130
     done = bare.deploy(folder, code=1)
     assert f"The stack {STACK} is being deployed: this follows it." in done.err
@@ -400,6 +407,35 @@ def test_what_is_refused_says_the_cure(bare: Bare, packages: dict[str, bytes]):
     assert "--stack another for that one" in bare.undeploy(code=2).err
 
 
+def test_a_missing_permission_is_named(bare: Bare, packages: dict[str, bytes]):
+    folder = release(bare.home / "archive", packages)
+    bare.deploy(folder, "--bucket", "with-the-template", "--dry-run")
+    s3 = {"service": "s3", "error": {"code": "AccessDenied", "status": 403}}
+    cloudformation = {"service": "cloudformation", "error": {"code": "AccessDenied", "status": 403}}
+    with heard(Account(bare.aws)) as (environment, proxy):
+        for rule, words in [
+            (cloudformation | {"operation": "DescribeStacks"}, "lack cloudformation:DescribeStacks: "),
+            (s3 | {"operation": "HeadBucket"}, "you have no right to list it (s3:ListBucket)"),
+            (s3 | {"operation": "HeadObject"}, "lack s3:GetObject or s3:ListBucket: "),
+            (s3 | {"operation": "PutObject"}, "lack s3:PutObject: "),
+            (cloudformation | {"operation": "CreateChangeSet"}, "lack cloudformation:CreateChangeSet: "),
+            (cloudformation | {"operation": "ExecuteChangeSet"}, "lack cloudformation:ExecuteChangeSet: "),
+        ]:
+            proxy.rules([rule])
+            done = subprocess.run(
+                [CERTROTATE, "deploy", folder, "--bucket", "with-the-template", "--yes"],
+                env=bare.environment | endpoints(environment),
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.returncode in (1, 3) and words in done.stderr, done.stderr
+            assert bare.stack() is None or bare.stack()["StackStatus"] == "REVIEW_IN_PROGRESS"
+    # Of the last one a stack without resources is left, which the next deployment takes.
+    assert bare.stack()["StackStatus"] == "REVIEW_IN_PROGRESS"
+    assert "is created with version" in bare.deploy(folder, "--bucket", "with-the-template").err
+
+
 def test_a_rotation_is_not_deployed_over_nor_cut_off(bare: Bare, packages: dict[str, bytes]):
     folder = release(bare.home / "archive", packages)
     bare.deploy(folder, "-p", "LookSchedule=cron(0 0 1 1 ? 2199)")
@@ -431,10 +467,9 @@ def test_its_calls_are_allowed_to_the_deployer_of_the_page(bare: Bare, packages:
         "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
     }
     with heard(Account(bare.aws)) as (environment, proxy):
-        endpoints = {name: value for name, value in environment.items() if name.startswith("AWS_ENDPOINT")}
         proxy.rules([{"latency": {"dist": "uniform", "min_ms": 0, "max_ms": 0}}])
         for command in (["deploy", folder], ["undeploy", "--artifacts"]):
-            bare.run(*command, "--bucket", "a-new-one", "--yes", "--interval", "1", **endpoints)
+            bare.run(*command, "--bucket", "a-new-one", "--yes", "--interval", "1", **endpoints(environment))
         called = {f"{one.service.replace('stepfunctions', 'states')}:{one.operation}" for one in proxy.fired()}
     assert {"cloudformation:CreateChangeSet", "s3:PutBucketPolicy", "states:ListExecutions"} <= called
     # Everybody may ask who they are.

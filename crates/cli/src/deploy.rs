@@ -83,13 +83,25 @@ pub(crate) async fn run(global: &Global, args: &Deploy) -> Result<(), Failure> {
         )));
     }
     let (name, stack) = named(global, &aws).await?;
-    let deployment = Deployment { global, args, aws: &aws, archive, name, stack };
-    let running = deployment.operation().await?;
-    match decision::next(&deployment.name, deployment.stack.as_ref(), running.as_ref()) {
+    let running = operation(&aws, stack.as_ref()).await?;
+    let next = decision::next(&name, stack.as_ref(), running.as_ref());
+    let creates = next == Next::Create;
+    let deployment = Deployment { global, args, aws: &aws, archive, name, stack, creates };
+    match next {
         Next::Refuse(reason) => Err(Failure::WillNotDo(reason)),
         Next::Follow => deployment.resume(running).await,
-        Next::Create => deployment.change(true, &given).await,
-        Next::Update => deployment.change(false, &given).await,
+        Next::Create | Next::Update => deployment.change(&given).await,
+    }
+}
+
+/// The operation that is in progress.
+async fn operation(aws: &Aws, stack: Option<&Stack>) -> Result<Option<Operation>, Failure> {
+    match stack {
+        Some(stack) if stack.status.ends_with("_IN_PROGRESS") => {
+            let events = change_set::events(aws, &stack.id, None).await;
+            Ok(Operation::last(&events.map_err(Failure::of_deployer)?))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -130,20 +142,10 @@ struct Deployment<'a> {
     archive: Archive,
     name: String,
     stack: Option<Stack>,
+    creates: bool,
 }
 
 impl Deployment<'_> {
-    /// The operation that is in progress.
-    async fn operation(&self) -> Result<Option<Operation>, Failure> {
-        match &self.stack {
-            Some(stack) if stack.status.ends_with("_IN_PROGRESS") => {
-                let events = change_set::events(self.aws, &stack.id, None).await;
-                Ok(Operation::last(&events.map_err(Failure::of_deployer)?))
-            }
-            _ => Ok(None),
-        }
-    }
-
     fn deployed_version(&self) -> Option<&str> {
         Some(self.stack.as_ref()?.outputs.get(stack::VERSION)?)
     }
@@ -161,11 +163,11 @@ impl Deployment<'_> {
                 self.name, self.archive.version
             )));
         }
-        self.report(Outcome::Updated, &[], Some(now), "")
+        self.report(Outcome::Updated, &[], Some(now))
     }
 
     /// Creates the stack, or updates it.
-    async fn change(&self, creates: bool, given: &BTreeMap<String, String>) -> Result<(), Failure> {
+    async fn change(&self, given: &BTreeMap<String, String>) -> Result<(), Failure> {
         let name = &self.name;
         let (archive, downgrade) = (&self.archive.version, self.args.allow_downgrade);
         decision::version(name, self.deployed_version(), archive, downgrade)
@@ -183,7 +185,7 @@ impl Deployment<'_> {
         let url = change_set::template_url(bucket.name, &template.key, CLOUDFRONT_REGION);
         let declared = change_set::declared(self.aws, &url).await.map_err(Failure::of_deployer)?;
         let none = BTreeMap::new();
-        let before = self.stack.as_ref().filter(|_| !creates);
+        let before = self.stack.as_ref().filter(|_| !self.creates);
         let parameters =
             parameters::choose(&declared, given, before.map_or(&none, |stack| &stack.parameters))
                 .map_err(Failure::Usage)?;
@@ -192,14 +194,13 @@ impl Deployment<'_> {
         let request = Request {
             stack: name,
             name: &set,
-            creates,
+            creates: self.creates,
             template: &url,
             parameters: &parameters,
             tags: &self.args.tags,
             role: self.args.role_arn.as_deref(),
         };
-        let goes_on = self.agree(&request, &bucket).await;
-        match goes_on {
+        match self.agree(&request, &bucket).await {
             Ok(Some(changes)) => self.execute(&request, &changes).await,
             Ok(None) => self.discard(&request).await,
             Err(failure) => {
@@ -239,7 +240,7 @@ impl Deployment<'_> {
             match &set.status[..] {
                 "CREATE_COMPLETE" => break set,
                 "FAILED" if is_empty(&set.reason) => {
-                    self.report(Outcome::Unchanged, &[], self.stack.clone(), bucket.name)?;
+                    self.report(Outcome::Unchanged, &[], self.stack.clone())?;
                     return Ok(None);
                 }
                 "FAILED" => {
@@ -252,11 +253,11 @@ impl Deployment<'_> {
             }
         };
         if self.args.dry_run {
-            self.report(Outcome::DryRun, &set.changes, None, bucket.name)?;
+            self.report(Outcome::DryRun, &set.changes, None)?;
             return Ok(None);
         }
         // Of a new stack, kinds and counts say more than a page of names.
-        let shown = if request.creates { kinds(&set.changes) } else { table(&set.changes) };
+        let shown = if self.creates { kinds(&set.changes) } else { table(&set.changes) };
         output::say(format!("\n{shown}\n"));
         output::confirm(self.global, &format!("{}: {}.", self.intent(), summary(&set.changes)))?;
         place::upload(bucket, &self.archive.files).await?;
@@ -265,15 +266,13 @@ impl Deployment<'_> {
 
     fn intent(&self) -> String {
         let (name, version) = (&self.name, &self.archive.version);
-        match (&self.stack, self.deployed_version()) {
-            (None, _) => format!("The stack {name} is created with version {version}"),
-            (Some(_), Some(old)) if old == version.to_string() => {
+        match self.deployed_version() {
+            _ if self.creates => format!("The stack {name} is created with version {version}"),
+            Some(old) if old == version.to_string() => {
                 format!("The stack {name} keeps version {version}")
             }
-            (Some(_), Some(old)) => {
-                format!("The stack {name} goes from version {old} to {version}")
-            }
-            (Some(_), None) => format!("The stack {name} gets version {version}"),
+            Some(old) => format!("The stack {name} goes from version {old} to {version}"),
+            None => format!("The stack {name} gets version {version}"),
         }
     }
 
@@ -294,18 +293,21 @@ impl Deployment<'_> {
     }
 
     async fn execute(&self, request: &Request<'_>, changes: &[Change]) -> Result<(), Failure> {
-        let stack = stack::describe(self.aws, &self.name).await.map_err(Failure::of_deployer)?;
-        let id = stack.map_or_else(|| self.name.clone(), |stack| stack.id);
-        let events = change_set::events(self.aws, &id, None).await.map_err(Failure::of_deployer)?;
-        let before = events.last().map(|event| event.id.clone());
+        let before = self.last_event().await?;
         let token = format!("{DEPLOYS}{}", request.name);
         change_set::execute(self.aws, &self.name, request.name, &token)
             .await
             .map_err(Failure::of_deployer)?;
         let end = self.follow(before, changes.len()).await?;
         let now = self.ended(&end).await?;
-        let outcome = if request.creates { Outcome::Created } else { Outcome::Updated };
-        self.report(outcome, changes, Some(now), "")
+        let outcome = if self.creates { Outcome::Created } else { Outcome::Updated };
+        self.report(outcome, changes, Some(now))
+    }
+
+    /// The last event before the operation.
+    async fn last_event(&self) -> Result<Option<String>, Failure> {
+        let events = change_set::events(self.aws, &self.name, None).await;
+        Ok(events.map_err(Failure::of_deployer)?.pop().map(|event| event.id))
     }
 
     async fn follow(&self, before: Option<String>, steps: usize) -> Result<End, Failure> {
@@ -332,7 +334,6 @@ impl Deployment<'_> {
         outcome: Outcome,
         changes: &[Change],
         now: Option<Stack>,
-        bucket: &str,
     ) -> Result<(), Failure> {
         let deployed = Deployed {
             stack: &self.name,
@@ -352,7 +353,7 @@ impl Deployment<'_> {
         };
         output::result(self.global, &deployed, || match (outcome, &now) {
             (Outcome::DryRun, _) => format!(
-                "{}\n\n{}: {}.\nThis was a dry run: nothing was deployed. Only the template is in the bucket {bucket}.",
+                "{}\n\n{}: {}.\nThis was a dry run: nothing was deployed. Only the template is in the bucket.",
                 table(changes),
                 self.intent(),
                 summary(changes)

@@ -106,7 +106,7 @@ async fn a_new_bucket_is_closed_before_it_is_used() {
     let (aws, log) = s3(200, &[], "");
     let bucket = Bucket { aws: &aws, name: "b", account: ACCOUNT };
     assert!(bucket.create().await.unwrap());
-    let log = log.lock().unwrap();
+    let log = log.lock().unwrap().clone();
     for (at, expected) in [(1, "publicAccessBlock"), (2, "encryption"), (3, "policy")] {
         let (method, path, owner, _) = &log[at];
         assert_eq!((&method[..], &owner[..]), ("PUT", ACCOUNT));

@@ -105,7 +105,10 @@ fn digests(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
                 continue;
             }
             let content = std::fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
-            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            let within = path.strip_prefix(folder).unwrap_or(&path);
+            // As the sums have it, on Windows too.
+            let parts: Vec<_> = within.iter().map(|part| part.to_string_lossy()).collect();
+            let name = parts.join("/");
             if name != SUMS {
                 found.insert(name, Sha256::digest(content).to_vec());
             }
