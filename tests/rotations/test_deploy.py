@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -185,6 +186,9 @@ def test_from_the_archive_to_a_rotation_and_back_to_nothing(bare: Bare, packages
     assert bare.stack() is None and bare.buckets() == {plans}
     assert account.serving(*targets) and old not in account.serving(*targets)
     assert "nothing to remove" in bare.undeploy().out
+    # What the page says of the rest.
+    aws_cli(bare, f"aws s3 rb --force s3://{plans}")
+    assert bare.buckets() == set()
 
 
 def test_a_dry_run_deploys_nothing(bare: Bare, packages: dict[str, bytes]):
@@ -378,6 +382,32 @@ def test_an_archive_that_is_not_whole_is_refused_before_anything(bare: Bare, pac
         done = bare.deploy(folder, code=1, **nowhere)
         assert words in done.err and "Unpack it again" in done.err, done.err
     assert "is no unpacked archive" in bare.deploy("empty", code=1, **nowhere).err
+
+
+def aws_cli(bare: Bare, command: str) -> None:
+    """Runs a command that a message or a page names."""
+    words = command.split()
+    assert words[0] == "aws"
+    run = [Path(sys.executable).parent / "aws", *words[1:]]
+    subprocess.run(run, env=bare.aws.environment, check=True, capture_output=True, timeout=60)
+
+
+def test_what_keeps_a_stack_from_being_removed_can_be_lifted(bare: Bare):
+    cloudformation = bare.aws.client("cloudformation")
+    template = json.dumps(EMPTY | {"Description": OURS})
+    cloudformation.create_stack(StackName=STACK, TemplateBody=template, EnableTerminationProtection=True)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+    refused = bare.undeploy(code=1).err
+    assert f"The stack {STACK} is protected against deletion." in refused
+    aws_cli(bare, refused.partition("`")[2].partition("`")[0])
+    assert f"{STACK} is deleted." in bare.undeploy().out
+
+    # A change set that nobody has executed.
+    cloudformation.create_change_set(
+        StackName=STACK, ChangeSetName="left", ChangeSetType="CREATE", TemplateBody=json.dumps(EMPTY)
+    )
+    assert bare.stack()["StackStatus"] == "REVIEW_IN_PROGRESS"
+    assert f"{STACK} is deleted." in bare.undeploy().out and bare.stack() is None
 
 
 def test_what_is_refused_says_the_cure(bare: Bare, packages: dict[str, bytes]):
