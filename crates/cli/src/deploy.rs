@@ -432,10 +432,17 @@ fn summary(changes: &[Change]) -> String {
     .filter(|(count, _)| *count > 0)
     .map(|(count, words)| format!("{count} {words}"))
     .collect();
-    match changes.len() {
-        0 => "no resource changes, only outputs".into(),
-        1 => format!("1 resource, {}", counts.join(", ").trim_start_matches("1 ")),
-        all => format!("{all} resources, {}", counts.join(", ")),
+    let all = match changes.len() {
+        0 => return "no resource changes, only outputs".into(),
+        1 => "1 resource".to_owned(),
+        all => format!("{all} resources"),
+    };
+    match &counts[..] {
+        // Of one kind: the number stands already.
+        [one] => {
+            format!("{all} {}", one.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '))
+        }
+        _ => format!("{all}, {}", counts.join(", ")),
     }
 }
 
@@ -516,8 +523,8 @@ mod tests {
         };
         for (changes, expected) in [
             (vec![], "no resource changes, only outputs"),
-            (vec![one("Add", None), one("Add", None)], "2 resources, 2 added"),
-            (vec![one("Modify", Some("False"))], "1 resource, modified"),
+            (vec![one("Add", None), one("Add", None)], "2 resources added"),
+            (vec![one("Modify", Some("False"))], "1 resource modified"),
             (
                 vec![
                     one("Modify", Some("False")),

@@ -176,7 +176,7 @@ fn text(undeployed: &Undeployed<'_>) -> String {
         .map(|one| format!("  {} {}: {}.", styled(WARN, "!"), one.what, one.why))
         .collect();
     format!(
-        "{} of {}, {total} resources:\n{}\n\n{}\n{}",
+        "{} {}, {total} resources:\n{}\n\n{}\n{}",
         styled(STRONG, "The stack"),
         undeployed.stack,
         kinds.join("\n"),
