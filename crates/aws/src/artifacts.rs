@@ -60,6 +60,7 @@ impl Bucket<'_> {
     pub async fn find(&self) -> Result<Found, AwsError> {
         let request = self.aws.s3().head_bucket().bucket(self.name);
         let answer = request.expected_bucket_owner(self.account).send().await;
+        // A redirect, or "the region is wrong" as 400: an answer to HEAD has no body that says which.
         if answer.as_ref().is_err_and(|error| {
             error.raw_response().is_some_and(|raw| matches!(raw.status().as_u16(), 301 | 400))
         }) {
