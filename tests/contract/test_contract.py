@@ -10,6 +10,7 @@ import math
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -598,3 +599,8 @@ def test_clients_are_made_before_the_first_event():
         called = {call.partition(":")[0] for step, call, *_ in lines if step == kebab(name)} - later
         made = set(re.findall(r"aws\.(\w+)\(\);", (STEPS / "bin" / f"{kebab(name)}.rs").read_text()))
         assert {{"quotas": "servicequotas", "tagging": "tag"}.get(one, one) for one in made} == called, name
+
+
+def test_the_stack_says_the_version_of_the_workspace():
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
+    assert STACK["Outputs"]["Version"]["Value"] == workspace["package"]["version"]

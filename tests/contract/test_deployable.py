@@ -961,11 +961,14 @@ def test_the_deployers_policy_is_rewritten_for_a_stack_of_any_name(stack: str):
     assert missing_to_deploy(deployer(stack), translate(stack, parameters=EVERYTHING)) == set()
 
 
-# The calls of `aws cloudformation package`, `deploy`, `describe-stacks` and `delete-stack` themselves.
+# The calls of `certrotate deploy` and `undeploy`, and of `aws cloudformation package`, `deploy`, `describe-stacks` and
+# `delete-stack` themselves. The first are held against the page as they are called in tests/rotations/test_deploy.py.
 BY_HAND = [
     "CreateChangeSet",
     "DescribeChangeSet",
     "ExecuteChangeSet",
+    "DeleteChangeSet",
+    "ListStackResources",
     "DescribeStacks",
     "DescribeStackEvents",
     "DeleteStack",
@@ -978,7 +981,19 @@ def test_the_deployers_policy_allows_the_commands_of_the_readme():
     # CreateChangeSet also needs the transform, which is not in the evaluator's data.
     [stacks] = [one for one in deployer()[0]["Statement"] if one["Sid"] == "Stack"]
     assert TRANSFORM in stacks["Resource"]
-    calls += [("s3:PutObject", ARTIFACTS, {}), ("s3:GetObject", ARTIFACTS, {})]
+    # Of a template in S3, not of a stack.
+    calls += [("cloudformation:ValidateTemplate", "*", {})]
+    calls += [(f"s3:{action}Object", ARTIFACTS, {}) for action in ("Put", "Get", "Delete")]
+    bucket = ARTIFACTS.rpartition("/")[0]
+    calls += [
+        (f"s3:{action}", bucket, {})
+        for action in (
+            *("ListBucket", "CreateBucket", "PutBucketPublicAccessBlock", "PutEncryptionConfiguration"),
+            *("PutBucketPolicy", "DeleteBucket"),
+        )
+    ]
+    machine = WHOLE.of_type("AWS::StepFunctions::StateMachine")["RotationStateMachine"].arn
+    calls += [("states:ListExecutions", machine, {})]
     assert refused(deployer(), calls) == []
 
 

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def main() -> int:
     if changed := git("status", "--porcelain"):
         print(f"Not released: the tree has changes that no commit holds. Commit or remove them:\n{changed}")
         return 1
-    folder = ROOT / "target" / f"release-{version()}"
+    folder = ROOT / "target" / f"release-{system.version()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     build(folder, ROOT / "target" / "release-build", options.only, options.arch)
@@ -51,14 +50,14 @@ def build(folder: Path, target_directory: Path, only: str | None, arch: str | No
         if only in (None, "functions") and arch in (None, architecture):
             built = programs.functions(architecture, target_directory)
             packages = {name: zipped({"bootstrap": program}) for name, program in built.items()}
-            name = f"certificate-rotation-{version()}-{architecture}"
+            name = f"certificate-rotation-{system.version()}-{architecture}"
             licences = described(folder, name, "rotation-steps", target)
             with archived(folder, name) as unpacked:
                 system.write(unpacked, architecture, packages, licences)
     for one in programs.SYSTEMS:
         if only in (None, "certrotate") and (arch is None or one.name.endswith(arch)):
             program = programs.certrotate(one, target_directory)
-            name = f"certrotate-{version()}-{one.name}"
+            name = f"certrotate-{system.version()}-{one.name}"
             licences = described(folder, name, "rotation-cli", one.target)
             with archived(folder, name) as unpacked:
                 tool(unpacked, one, program, licences)
@@ -95,9 +94,9 @@ def described(folder: Path, name: str, package: str, target: str) -> str:
 
 def texts(folder: Path) -> None:
     """Writes the schemas, and what has changed since the version before."""
-    with archived(folder, f"schemas-{version()}") as unpacked:
+    with archived(folder, f"schemas-{system.version()}") as unpacked:
         shutil.copytree(ROOT / "docs" / "schemas", unpacked)
-    (folder / "CHANGES.md").write_text(changes((ROOT / "CHANGELOG.md").read_text(), version()))
+    (folder / "CHANGES.md").write_text(changes((ROOT / "CHANGELOG.md").read_text(), system.version()))
 
 
 def changes(changelog: str, of: str) -> str:
@@ -105,10 +104,6 @@ def changes(changelog: str, of: str) -> str:
     parts = re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]
     by_title = {part.partition("\n")[0].split(" ")[0].strip("[]"): part for part in parts}
     return "## " + by_title.get(of, by_title["Unreleased"]).rstrip() + "\n"
-
-
-def version() -> str:
-    return tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 
 
 def git(*arguments: str) -> str:

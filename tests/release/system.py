@@ -7,6 +7,7 @@ uploads each file under that key, and writes the bucket's name in place of ARTIF
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 from local_aws.built import ROOT, TEMPLATE
@@ -23,6 +24,11 @@ def names() -> list[str]:
     return PACKAGE.findall(TEMPLATE.read_text())
 
 
+def version() -> str:
+    """The version of everything in the workspace."""
+    return str(tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"])
+
+
 def write(folder: Path, architecture: str, packages: dict[str, bytes], licences: str = "") -> None:
     """Writes the unpacked archive, with these packages by function and the licences of what is in them."""
     functions = folder / "functions"
@@ -36,5 +42,6 @@ def write(folder: Path, architecture: str, packages: dict[str, bytes], licences:
     default = "    Type: String\n    Default: {}\n    AllowedValues:\n      - x86_64\n      - arm64\n"
     assert default.format("x86_64") in template
     (folder / "template.yaml").write_text(template.replace(default.format("x86_64"), default.format(architecture)))
+    (folder / "VERSION").write_text(f"{version()}\n")
     write_licences(folder, licences)
     write_sums(folder)

@@ -537,7 +537,8 @@ def test_manual_pages(tool: Tool):
 
 def test_help(tool: Tool, snapshot: SnapshotAssertion):
     assert tool.run("--help").out == snapshot
-    for command in ("check", "put", "list", "plan", "adopt", "start", "watch", "report", "explain"):
+    commands = ("check", "put", "list", "plan", "adopt", "start", "watch", "report", "explain", "deploy", "undeploy")
+    for command in commands:
         shown = tool.run(command, "--help").out
         assert "Example" in shown and f"certrotate {command}" in shown
         assert shown == snapshot(name=command)

@@ -1,6 +1,10 @@
 //! All calls to AWS, as free functions over the SDK's clients. The SDK's types are not used outside
 //! of this crate.
 
+#[cfg(feature = "terminal")]
+pub mod artifacts;
+#[cfg(feature = "terminal")]
+pub mod change_set;
 pub mod cloudfront;
 pub mod error;
 pub mod notices;
@@ -191,6 +195,18 @@ impl Aws {
     #[cfg(feature = "terminal")]
     pub(crate) fn stacks(&self) -> aws_sdk_cloudformation::Client {
         aws_sdk_cloudformation::Client::new(&self.config)
+    }
+
+    /// STS in the operator's region, which says whose credentials these are.
+    #[cfg(feature = "terminal")]
+    pub(crate) fn identity(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.config)
+    }
+
+    /// The region of the clients.
+    #[cfg(feature = "terminal")]
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(AsRef::as_ref)
     }
 
     /// EventBridge in the function's own region.

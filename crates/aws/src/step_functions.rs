@@ -79,6 +79,18 @@ pub async fn latest(client: &Client, state_machine_arn: &str) -> Result<Option<S
     Ok(latest.operation("ListExecutions", state_machine_arn)?.map(|one| one.execution_arn))
 }
 
+/// The names of the executions of a state machine that are running.
+pub async fn running(client: &Client, state_machine_arn: &str) -> Result<Vec<String>, AwsError> {
+    let request = client.list_executions().state_machine_arn(state_machine_arn);
+    let request = request.status_filter(ExecutionStatus::Running);
+    let mut executions = request.into_paginator().items().send();
+    let mut names = Vec::new();
+    while let Some(one) = executions.next().await {
+        names.push(one.operation("ListExecutions", state_machine_arn)?.name);
+    }
+    Ok(names)
+}
+
 /// The state that an execution entered last; `None` before the first.
 ///
 /// Each retry of a state adds three events after it was entered, each finished lane four. Two

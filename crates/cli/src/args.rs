@@ -20,17 +20,24 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    success, and nothing to object to; a certificate that is fit, with or without warnings
-  1    checked and found unfit: a certificate with problems (with --strict, or with warnings), a plan with findings, a rotation that failed
+  1    checked and found unfit: a certificate with problems (with --strict, or with warnings), a plan with findings, a rotation or a deployment that failed
   2    the command line is invalid
   3    AWS is unreachable or refused: credentials, permissions, no stack
   4    the confirmation was declined
-  130  interrupted; a rotation that was started continues";
+  130  interrupted; a rotation or a deployment that was started continues";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The name of the stack, if there are several in the region
-    #[arg(long, global = true, env = "CERTROTATE_STACK", value_name = "NAME")]
+    /// The name of the stack, if there are several in the region; to deploy and undeploy [default:
+    /// certificate-rotation]
+    #[arg(
+        long,
+        alias = "stack-name",
+        global = true,
+        env = "CERTROTATE_STACK",
+        value_name = "NAME"
+    )]
     pub stack: Option<String>,
     /// The profile of ~/.aws to use, before AWS_PROFILE
     #[arg(long, global = true, value_name = "NAME")]
@@ -110,6 +117,18 @@ Examples:
   certrotate explain RolledBack
   certrotate explain")]
     Explain(Explain),
+    /// Deploys the archive of a release, or updates the stack to it
+    #[command(after_help = "\
+Examples:
+  certrotate deploy certificate-rotation-0.1.0-arm64 -p NoticeEmail=you@example.com
+  certrotate deploy certificate-rotation-0.1.0-arm64 --parameters production.json --dry-run")]
+    Deploy(Deploy),
+    /// Removes the stack, and says what stays
+    #[command(after_help = "\
+Examples:
+  certrotate undeploy --dry-run
+  certrotate undeploy --stack certificate-rotation")]
+    Undeploy(Undeploy),
     /// Prints the completion script for a shell
     #[command(after_help = "\
 Example:
@@ -167,9 +186,9 @@ pub(crate) enum OnFailure {
     Continue,
 }
 
-/// A tag as an argument; its value may contain equals signs.
+/// A tag or a parameter as an argument; its value may contain equals signs.
 fn tag(argument: &str) -> Result<(String, String), String> {
-    let (key, value) = argument.split_once('=').ok_or("give KEY=VALUE")?;
+    let (key, value) = argument.split_once('=').ok_or("give it as NAME=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -280,6 +299,59 @@ pub(crate) struct Report {
     /// Open the page in the browser
     #[arg(long)]
     pub open: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    /// The unpacked archive
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// A file with parameters: a JSON object of names and values, or the list of the AWS CLI. Those not given keep
+    /// their value
+    #[arg(long, value_name = "FILE")]
+    pub parameters: Option<PathBuf>,
+    /// A parameter, before the file; may be repeated
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = tag)]
+    pub parameter: Vec<(String, String)>,
+    /// Tags for every resource of the stack; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
+    pub tags: Vec<(String, String)>,
+    /// The bucket for template and functions, created if it does not exist [default:
+    /// certificate-rotation-artifacts-ACCOUNT-REGION]
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Option<String>,
+    /// The role with which CloudFormation acts; your own permissions by default
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// Only show what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go back to an older version
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// Deploy although a rotation is running
+    #[arg(long)]
+    pub anyway: bool,
+    #[command(flatten)]
+    pub interval: Interval,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Undeploy {
+    /// Delete the files that were deployed too, and their bucket
+    #[arg(long)]
+    pub artifacts: bool,
+    /// Their bucket [default: certificate-rotation-artifacts-ACCOUNT-REGION]
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Option<String>,
+    /// The role with which CloudFormation acts; your own permissions by default
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// Only show what would go and what would stay
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub interval: Interval,
 }
 
 #[derive(Debug, Args)]

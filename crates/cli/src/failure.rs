@@ -54,16 +54,25 @@ impl Failure {
     }
 }
 
-impl From<AwsError> for Failure {
-    fn from(error: AwsError) -> Self {
+impl Failure {
+    /// A failed call of a deployment, whose permissions are others than an operator's.
+    pub(crate) fn of_deployer(error: AwsError) -> Self {
+        let action = action(error.operation);
+        Self::of_call(
+            error,
+            &format!(
+                " Your credentials lack {action}: \"Who may deploy\" in docs/deployment.md lists what a deployment needs."
+            ),
+        )
+    }
+
+    fn of_call(error: AwsError, denied: &str) -> Self {
         let expired = error.code.as_deref().is_some_and(|code| code.starts_with("ExpiredToken"));
         let cure = match error.kind {
             ErrorKind::AccessDenied if expired => {
                 " Your session has expired: log in again (aws sso login), or get new credentials."
             }
-            ErrorKind::AccessDenied => {
-                " Your credentials lack a permission: docs/deployment.md lists the permissions of operators."
-            }
+            ErrorKind::AccessDenied => denied,
             ErrorKind::Throttled => " Wait a minute, then try again.",
             ErrorKind::Unavailable => " Check the connection and the region, then try again.",
             ErrorKind::NotFound | ErrorKind::Refused => "",
@@ -73,6 +82,34 @@ impl From<AwsError> for Failure {
             ErrorKind::Throttled | ErrorKind::Unavailable => Self::Passing(text),
             ErrorKind::AccessDenied | ErrorKind::NotFound | ErrorKind::Refused => Self::Aws(text),
         }
+    }
+}
+
+/// The action of an operation of a deployment. Most have its name; those of S3 often another.
+fn action(operation: &str) -> String {
+    let name = match operation {
+        "HeadBucket" | "ListObjectsV2" => "s3:ListBucket",
+        // Without s3:ListBucket S3 answers the same for an object that is missing.
+        "HeadObject" => "s3:GetObject or s3:ListBucket",
+        "DeleteObjects" => "s3:DeleteObject",
+        "PutPublicAccessBlock" => "s3:PutBucketPublicAccessBlock",
+        "PutBucketEncryption" => "s3:PutEncryptionConfiguration",
+        "CreateBucket" | "PutBucketPolicy" | "PutObject" | "DeleteBucket" => {
+            return format!("s3:{operation}");
+        }
+        "ListExecutions" => "states:ListExecutions",
+        "GetCallerIdentity" => "sts:GetCallerIdentity",
+        _ => return format!("cloudformation:{operation}"),
+    };
+    name.to_owned()
+}
+
+impl From<AwsError> for Failure {
+    fn from(error: AwsError) -> Self {
+        Self::of_call(
+            error,
+            " Your credentials lack a permission: docs/deployment.md lists the permissions of operators.",
+        )
     }
 }
 

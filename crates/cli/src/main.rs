@@ -9,6 +9,7 @@ mod aliases;
 mod args;
 mod bundle;
 mod check;
+mod deploy;
 mod execution;
 mod explain;
 mod failure;
@@ -19,6 +20,7 @@ mod plan;
 mod put;
 mod report;
 mod start;
+mod undeploy;
 mod watch;
 
 use std::process::ExitCode;
@@ -62,6 +64,8 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Watch(args) => watch::run(global, args).await,
         Command::Report(args) => report::run(global, args).await,
         Command::Explain(args) => explain::run(global, args),
+        Command::Deploy(args) => deploy::run(global, args).await,
+        Command::Undeploy(args) => undeploy::run(global, args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "certrotate", &mut script);

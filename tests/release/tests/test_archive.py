@@ -47,6 +47,8 @@ def test_the_template_names_every_file_by_its_content(tmp_path: Path) -> None:
         place = f"s3://ARTIFACT_BUCKET/certificate-rotation/{sums[name]}{Path(name).suffix}"
         assert template.count(place) == 1, name
     assert "    Default: arm64\n" in template
+    # The version is the stack's output too.
+    assert f"    Value: {(folder / 'VERSION').read_text()}" in template
 
 
 def test_an_archive_is_unpacked_with_its_own_name(tmp_path: Path) -> None:

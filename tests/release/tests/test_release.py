@@ -10,6 +10,7 @@ from pathlib import Path
 
 from local_aws.built import ROOT
 from release import __main__ as release
+from release import system
 
 
 def test_the_changes_are_those_of_the_version() -> None:
@@ -20,7 +21,7 @@ def test_the_changes_are_those_of_the_version() -> None:
 
 def test_texts(tmp_path: Path) -> None:
     release.texts(tmp_path)
-    version = release.version()
+    version = system.version()
     assert (tmp_path / "CHANGES.md").read_text().startswith("## ")
     with tarfile.open(tmp_path / f"schemas-{version}.tar.gz") as archive:
         names = {Path(name).name for name in archive.getnames()}

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acm;
+#[cfg(feature = "terminal")]
+mod artifacts;
+#[cfg(feature = "terminal")]
+mod change_set;
 mod cloudfront;
 mod iam;
 mod material;

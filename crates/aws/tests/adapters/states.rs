@@ -1,7 +1,8 @@
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use rotation_aws::error::ErrorKind;
-use rotation_aws::step_functions::{current_state, find, latest, liveness, start};
+use rotation_aws::step_functions::{current_state, find, latest, liveness, running, start};
 use rotation_core::plan::claim::Liveness;
 use serde_json::json;
 
@@ -100,6 +101,16 @@ async fn an_execution_is_started_once_per_name() {
     check(400, taken, Ok(false)).await;
     let denied = r#"{"__type": "AccessDeniedException", "message": "no"}"#;
     check(400, denied, Err(ErrorKind::AccessDenied)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_running_executions_are_asked_for_by_their_status() {
+    let one = r#"{"executions": [{"executionArn": "arn:1", "stateMachineArn": "m", "name": "one", "status": "RUNNING", "startDate": 1}]}"#;
+    let rule = mock!(Client::list_executions)
+        .match_requests(|request| request.status_filter() == Some(&ExecutionStatus::Running))
+        .then_http_response(move || answer(200, one));
+    let client = mock_client!(aws_sdk_sfn, RuleMode::MatchAny, [&rule]);
+    assert_eq!(running(&client, "arn:machine").await.unwrap(), ["one"]);
 }
 
 #[tokio::test(start_paused = true)]
