@@ -23,9 +23,9 @@ use tolerance::{Judged, OverOriginals, directory_names_are_permitted};
 /// neither its version nor the day of Mozilla's list; a test holds the version against `Cargo.lock`.
 const BUILT_IN: (&str, &str) = ("1.0.10", "2026-10-19");
 
-/// When the roots of that release end, which it does not tell: a line for each, with the first
-/// digits of its key's digest, the time, and its name for readers. A test writes it, from the release of `webpki-root-certs` of
-/// the same version: `WRITE_ROOTS=1 cargo test -p rotation-core the_ends`.
+/// When the roots of that release end, which it does not tell: a line for each, with the first digits
+/// of its key's digest, the time, and its name for readers. A test writes it, from the release of
+/// `webpki-root-certs` of the same version: `WRITE_ROOTS=1 cargo test -p rotation-core the_ends`.
 const ENDS: &str = include_str!("trust/ends.txt");
 
 /// The root certificates that are trusted.
@@ -237,13 +237,9 @@ impl TrustRoots {
 
 /// The end of a root of Mozilla's list.
 fn end_of(key: Fingerprint) -> Option<Timestamp> {
-    let line = ENDS.lines().find_map(|line| line.strip_prefix(&digits(key)))?;
+    let key = key.short();
+    let line = ENDS.lines().find_map(|line| line.strip_prefix(&key))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-/// Enough of a digest to tell the roots of one list apart.
-fn digits(key: Fingerprint) -> String {
-    key.to_string()["sha256:".len()..][..16].to_owned()
 }
 
 /// The issuer as a [`TrustAnchor`] has its subject: without the header of the sequence.
@@ -417,7 +413,7 @@ mod tests {
             .map(|der| {
                 let root = Certificate::from_der(der.to_vec()).expect("a root");
                 let key = Fingerprint::of(root.public_key_der());
-                format!("{} {} {}\n", digits(key), root.not_after(), root.name())
+                format!("{} {} {}\n", key.short(), root.not_after(), root.name())
             })
             .collect();
         lines.sort();

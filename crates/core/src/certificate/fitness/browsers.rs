@@ -184,16 +184,18 @@ fn lack<'a>(days: i64, timestamps: impl IntoIterator<Item = &'a Embedded>) -> Op
 }
 
 fn distrusted(leaf: &Certificate, root: &str) -> Option<String> {
+    let of_root = RULES.distrust.iter().filter(|one| root.contains(&one.root));
+    let one = of_root.min_by_key(|one| one.after)?;
     // The earliest timestamp tells when it was issued, whatever its begin says.
     let issued = embedded(leaf).iter().map(|one| one.time).min().unwrap_or(leaf.not_before());
-    let of_root = RULES.distrust.iter().filter(|one| root.contains(&one.root));
-    let one = of_root.min_by_key(|one| one.after).filter(|one| issued > one.after)?;
-    Some(format!(
-        "its root is {root}, and {} trusts no certificate of that root issued after {} ({})",
-        one.browser,
-        one.after.strftime("%Y-%m-%d"),
-        one.source
-    ))
+    (issued > one.after).then(|| {
+        format!(
+            "its root is {root}, and {} trusts no certificate of that root issued after {} ({})",
+            one.browser,
+            one.after.strftime("%Y-%m-%d"),
+            one.source
+        )
+    })
 }
 
 /// The first embedded timestamp of a log.
